@@ -1,0 +1,89 @@
+/**
+ * Debian packages without installing them: downloaded by apt-get as any user, with lists and cache of its own, and
+ * unpacked into a folder. Nothing outside the given folder changes, and no daemon is started.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const COMMAND_TIMEOUT_MS = 120_000;
+
+/** Packages every Debian has: the C library must be the one that the machine's loader belongs to. */
+const ALWAYS_THERE = new Set(['libc6']);
+
+/** Unpacks `server`, `tools` and the shared libraries that `tools` depends on into `folder`. */
+export async function unpackServer(server: string, tools: string, folder: string): Promise<void> {
+  const work = join(folder, 'apt');
+  await mkdir(join(work, 'lists', 'partial'), { recursive: true });
+  await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
+  const configuration = join(work, 'apt.conf');
+  await writeFile(join(work, 'sources.list'), await sources());
+  await writeFile(configuration, aptConfiguration(work));
+
+  // A third-party source that is away makes the update fail, though Debian's own may have come: the download decides.
+  const update = await run('apt-get', ['-c', configuration, 'update'], work).catch((error: Error) => error);
+  try {
+    const packages = [server, tools, ...(await librariesOf(tools, configuration, work))];
+    await run('apt-get', ['-c', configuration, 'download', ...packages], work);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}${update instanceof Error ? `\n${update.message}` : ''}`);
+  }
+  const archives = (await readdir(work)).filter((file) => file.endsWith('.deb'));
+  for (const archive of archives) await run('dpkg', ['-x', archive, folder], work);
+  await rm(work, { recursive: true });
+}
+
+/** The folders below an unpacked tree that hold shared libraries, for `LD_LIBRARY_PATH`. */
+export async function libraryFolders(folder: string): Promise<string[]> {
+  const candidates = await Promise.all(['lib', 'usr/lib'].map((parent) => subfolders(join(folder, parent))));
+  return candidates.flat();
+}
+
+async function subfolders(parent: string): Promise<string[]> {
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(parent, entry.name));
+}
+
+async function librariesOf(name: string, configuration: string, folder: string): Promise<string[]> {
+  const { stdout } = await run('apt-cache', ['-c', configuration, 'depends', name], folder);
+  const libraries = [...stdout.matchAll(/^[ |]*Depends: <?(lib[^\s<>]+)>?$/gm)].map(([, library]) => library ?? '');
+  return libraries.filter((library) => !ALWAYS_THERE.has(library));
+}
+
+/** The machine's own sources, and on Debian also its backports: there Debian 12 has Valkey. */
+async function sources(): Promise<string> {
+  const configured = await readFile('/etc/apt/sources.list', 'utf8').catch(() => '');
+  const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
+  const codename = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1];
+  if (!/^ID=debian$/m.test(release) || codename === undefined) return configured;
+  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  return `${configured}\ndeb [signed-by=${keys}] http://deb.debian.org/debian ${codename}-backports main\n`;
+}
+
+/** The hooks are cleared because they serve the machine's own lists, and may need root. */
+function aptConfiguration(folder: string): string {
+  return `
+Dir::State::lists "${folder}/lists";
+Dir::Cache "${folder}/cache";
+Dir::Etc::sourcelist "${folder}/sources.list";
+Acquire::Retries "1";
+Acquire::http::Timeout "15";
+Acquire::https::Timeout "15";
+Acquire::Languages "none";
+APT::Sandbox::User "root";
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+`;
+}
+
+async function run(command: string, args: string[], folder: string): Promise<{ stdout: string }> {
+  const env = { ...process.env, LC_ALL: 'C' };
+  try {
+    return await promisify(execFile)(command, args, { cwd: folder, env, timeout: COMMAND_TIMEOUT_MS });
+  } catch (error) {
+    const { message, stderr } = error as Error & { stderr?: string };
+    throw new Error(`${command} failed: ${stderr?.trim() || message}`);
+  }
+}

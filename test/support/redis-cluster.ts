@@ -1,0 +1,138 @@
+/** A Redis Cluster of three masters with a replica each. */
+import { type GroupOptions, type RedisServer, startRedis } from './redis.ts';
+import { until } from './until.ts';
+
+const MASTERS = 3;
+const NODES = 2 * MASTERS;
+const SLOTS = 16_384;
+const NODE_TIMEOUT_MS = 2_000;
+const SETTLE_DEADLINE_MS = 30_000;
+
+export interface RedisCluster {
+  /** At the start the first three are masters, and the fourth to sixth their replicas, in the same order. */
+  nodes: RedisServer[];
+  /** `redis-cluster://h:p,h:p,…`, with all nodes. */
+  url: string;
+  /** What a running node says of itself. */
+  roleOf(node: RedisServer): Promise<'master' | 'replica'>;
+  /** Who owns the key's slot, as the most recent of the running nodes' views has it, though it may be down. */
+  masterOf(key: string): Promise<RedisServer>;
+  /** Resolves when every running node calls the cluster ok and every running replica is in sync with its master. */
+  settled(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Resolves when the cluster has settled. All nodes get the same options. */
+export async function startCluster(options: GroupOptions = {}): Promise<RedisCluster> {
+  const config = {
+    'cluster-enabled': 'yes',
+    'cluster-node-timeout': String(NODE_TIMEOUT_MS),
+    'repl-ping-replica-period': '1',
+    ...options.config,
+  };
+  const starts = await Promise.allSettled(Array.from({ length: NODES }, () => startRedis({ ...options, config })));
+  const nodes = starts.flatMap((start) => (start.status === 'fulfilled' ? [start.value] : []));
+  const stop = async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  };
+  try {
+    for (const start of starts) if (start.status === 'rejected') throw start.reason;
+    await join(nodes);
+    await settled(nodes);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    nodes,
+    url: `redis-cluster://${nodes.map((node) => `${node.host}:${node.port}`).join(',')}`,
+    roleOf,
+    masterOf: (key) => masterOf(nodes, key),
+    settled: () => settled(nodes),
+    stop,
+  };
+}
+
+async function join(nodes: RedisServer[]): Promise<void> {
+  const masters = nodes.slice(0, MASTERS);
+  await Promise.all(nodes.map((node, index) => node.command('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))));
+  await Promise.all(
+    masters.map((master, index) => {
+      const first = Math.ceil((index * SLOTS) / MASTERS);
+      const last = Math.ceil(((index + 1) * SLOTS) / MASTERS) - 1;
+      return master.command('CLUSTER', 'ADDSLOTSRANGE', String(first), String(last));
+    }),
+  );
+  // Everyone meets everyone: waiting for gossip to introduce them takes seconds longer.
+  const addresses = await Promise.all(nodes.map(meetingAddress));
+  for (const node of nodes) await Promise.all(addresses.map((address) => node.command('CLUSTER', 'MEET', ...address)));
+  await until('all nodes know each other', async () => {
+    const known = await Promise.all(nodes.map((node) => clusterInfo(node, 'cluster_known_nodes')));
+    return known.every((count) => count === String(NODES));
+  });
+  await Promise.all(
+    masters.map(async (master, index) => {
+      const id = String(await master.command('CLUSTER', 'MYID'));
+      await until('a replica knows its master', () => nodes[MASTERS + index]?.command('CLUSTER', 'REPLICATE', id));
+    }),
+  );
+}
+
+async function meetingAddress(node: RedisServer): Promise<string[]> {
+  const [, busPort] = (await node.command('CONFIG', 'GET', 'cluster-port')) as string[];
+  return [node.host, String(node.port), String(busPort)];
+}
+
+async function settled(nodes: RedisServer[]): Promise<void> {
+  const healthy = async (node: RedisServer) => {
+    if ((await clusterInfo(node, 'cluster_state')) !== 'ok') return false;
+    const replication = await node.info('replication');
+    return replication.get('role') === 'master' || replication.get('master_link_status') === 'up';
+  };
+  await until(
+    'every running node of the cluster is ok',
+    async () => (await Promise.all(running(nodes).map(healthy))).every((answer) => answer),
+    SETTLE_DEADLINE_MS,
+  );
+}
+
+async function roleOf(node: RedisServer): Promise<'master' | 'replica'> {
+  return (await node.info('replication')).get('role') === 'master' ? 'master' : 'replica';
+}
+
+async function masterOf(nodes: RedisServer[], key: string): Promise<RedisServer> {
+  const views = await Promise.allSettled(running(nodes).map((node) => ownerOf(node, key)));
+  const owners = views.flatMap((view) => (view.status === 'fulfilled' && view.value ? [view.value] : []));
+  const newest = owners.sort((one, other) => other.epoch - one.epoch)[0];
+  const owner = nodes.find((node) => node.port === newest?.port);
+  if (owner === undefined) throw new Error(`expected a running node that knows the master of the key ${key}`);
+  return owner;
+}
+
+/** From CLUSTER NODES: id address flags master-id ping pong epoch link-state slots... */
+async function ownerOf(node: RedisServer, key: string): Promise<{ port: number; epoch: number } | undefined> {
+  const slot = Number(await node.command('CLUSTER', 'KEYSLOT', key));
+  for (const line of String(await node.command('CLUSTER', 'NODES'))
+    .trim()
+    .split('\n')) {
+    const [, address = '', , , , , epoch, , ...ranges] = line.split(' ');
+    if (!ranges.some((range) => holds(range, slot))) continue;
+    const port = Number(/:(\d+)/.exec(address)?.[1]);
+    return { port, epoch: Number(epoch) };
+  }
+  return undefined;
+}
+
+function holds(range: string, slot: number): boolean {
+  const [first = Number.NaN, last = first] = range.split('-').map(Number);
+  return first <= slot && slot <= last;
+}
+
+async function clusterInfo(node: RedisServer, field: string): Promise<string | undefined> {
+  const text = String(await node.command('CLUSTER', 'INFO'));
+  return new RegExp(`^${field}:(.*?)\r?$`, 'm').exec(text)?.[1];
+}
+
+function running(nodes: RedisServer[]): RedisServer[] {
+  return nodes.filter((node) => node.running);
+}

@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import { Redis } from 'ioredis';
+import { LOOPBACK } from './ports.ts';
+
+const CONNECT_TIMEOUT_MS = 1_000;
+const COMMAND_TIMEOUT_MS = 2_000;
+const DISCONNECT_TIMEOUT_MS = 100;
+
+export interface CommandTarget {
+  port: number;
+  password: string | undefined;
+  /** The certificate to trust, of a server that speaks TLS. */
+  ca: Buffer | undefined;
+}
+
+/** One command on a connection of its own: nothing is queued, repeated or left open, whatever became of the server. */
+export async function sendCommand(target: CommandTarget, name: string, args: string[]): Promise<unknown> {
+  const client = new Redis({
+    host: LOOPBACK,
+    port: target.port,
+    ...(target.password === undefined ? {} : { password: target.password }),
+    ...(target.ca === undefined ? {} : { tls: { ca: target.ca } }),
+    lazyConnect: true,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
+    enableOfflineQueue: false,
+    enableReadyCheck: false,
+    enableAutoPipelining: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+    reconnectOnError: null,
+    autoResubscribe: false,
+    autoResendUnfulfilledCommands: false,
+    disableClientInfo: true,
+    protocol: 2,
+  });
+  // The command reports what went wrong; the event would end the process if nobody listened.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return await client.call(name, ...args);
+  } finally {
+    const ended = client.status === 'end' ? undefined : once(client, 'end');
+    client.disconnect();
+    await ended;
+  }
+}

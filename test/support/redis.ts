@@ -1,0 +1,203 @@
+/** Real Redis (or Valkey) servers on free loopback ports, each in a temporary folder of its own. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Certificate } from './certificate.ts';
+import { GuardedFolder } from './guarded-folder.ts';
+import { freePort, LOOPBACK } from './ports.ts';
+import { findServer, type ServerBinary, type ServerName } from './redis-binary.ts';
+import { sendCommand } from './redis-command.ts';
+import { ServerProcess } from './server-process.ts';
+import { until } from './until.ts';
+
+const BIND_DEADLINE_MS = 10_000;
+const READY_DEADLINE_MS = 15_000;
+
+const DEFAULT_CONFIG = {
+  save: '""',
+  appendonly: 'yes',
+  appendfsync: 'everysec',
+  'maxmemory-policy': 'noeviction',
+  'repl-diskless-sync-delay': '0',
+};
+
+export interface RedisOptions {
+  server?: ServerName;
+  /** Lines of redis.conf by directive, beside and instead of the defaults. */
+  config?: Record<string, string>;
+  /** Serve TLS only, with this certificate. */
+  tls?: Certificate;
+}
+
+/** What a group of servers can be given: its nodes talk to each other in the clear and without a password. */
+export type GroupOptions = Omit<RedisOptions, 'tls'>;
+
+/** `server` speaks Redis's data commands; `sentinel` is the same program watching others. */
+export type RedisKind = 'server' | 'sentinel';
+
+/** Starts one server and resolves when it answers. */
+export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
+  const config = { ...DEFAULT_CONFIG, ...options.config };
+  return RedisServer.start('server', { ...options, config });
+}
+
+export class RedisServer {
+  readonly host = LOOPBACK;
+  readonly #kind: RedisKind;
+  readonly #binary: ServerBinary;
+  readonly #options: RedisOptions;
+  readonly #ca: Buffer | undefined;
+  readonly #folder: GuardedFolder;
+  #port = 0;
+  #process: ServerProcess | undefined;
+
+  private constructor(
+    kind: RedisKind,
+    options: RedisOptions,
+    made: { binary: ServerBinary; ca: Buffer | undefined; folder: GuardedFolder },
+  ) {
+    this.#kind = kind;
+    this.#options = options;
+    this.#binary = made.binary;
+    this.#ca = made.ca;
+    this.#folder = made.folder;
+  }
+
+  /** Of the options, `config` is all of the configuration: no defaults are added here. */
+  static async start(kind: RedisKind, options: RedisOptions): Promise<RedisServer> {
+    const name = options.server ?? 'redis';
+    const binary = await findServer(name);
+    if (binary === undefined) throw new Error(`expected ${name}-server, which this machine cannot have`);
+    const ca = options.tls && (await readFile(options.tls.certFile));
+    const folder = await GuardedFolder.make(`test-${name}-`);
+    const server = new RedisServer(kind, options, { binary, ca, folder });
+    try {
+      await server.#startOnFreePort();
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get url(): string {
+    const password = this.#password === undefined ? '' : `:${encodeURIComponent(this.#password)}@`;
+    return `${this.#options.tls ? 'rediss' : 'redis'}://${password}${this.host}:${this.#port}`;
+  }
+
+  get running(): boolean {
+    return this.#process?.running === true;
+  }
+
+  get pid(): number {
+    if (this.#process === undefined) throw new Error('expected a server that was started');
+    return this.#process.pid;
+  }
+
+  /** Fails within seconds if the server is down or frozen. Replies are as in RESP2. */
+  command(name: string, ...args: string[]): Promise<unknown> {
+    return sendCommand({ port: this.#port, password: this.#password, ca: this.#ca }, name, args);
+  }
+
+  /** One section of INFO, by field. */
+  async info(section: string): Promise<Map<string, string>> {
+    const text = String(await this.command('INFO', section));
+    return new Map([...text.matchAll(/^(\w+):(.*?)\r?$/gm)].map(([, field = '', value = '']) => [field, value]));
+  }
+
+  /** SIGKILL. What the server acknowledged with `appendonly yes` is there after `restart`: the system has it. */
+  async kill(): Promise<void> {
+    await this.#process?.kill();
+  }
+
+  /** SIGSTOP: clients stay connected and get no answer. */
+  hang(): void {
+    this.#process?.freeze();
+  }
+
+  /** SIGCONT: what was sent meanwhile is now executed and answered. */
+  resume(): void {
+    this.#process?.thaw();
+  }
+
+  /** Starts it again on the same port and data, after a kill if it still runs. Resolves when it answers. */
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.#startWithRetry(async () => undefined);
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    await this.#folder.remove();
+  }
+
+  get #password(): string | undefined {
+    return this.#options.config?.['requirepass'];
+  }
+
+  async #startOnFreePort(): Promise<void> {
+    await this.#startWithRetry(async () => {
+      this.#port = await freePort();
+      await writeFile(this.#configFile, await this.#configText());
+    });
+  }
+
+  /** Another process can hold the port, taken since it was chosen or while the server was down: it is tried again. */
+  async #startWithRetry(prepare: () => Promise<void>): Promise<void> {
+    const deadline = performance.now() + BIND_DEADLINE_MS;
+    for (;;) {
+      await prepare();
+      const process = await ServerProcess.start({
+        path: this.#binary.path,
+        args: [this.#configFile, ...(this.#kind === 'sentinel' ? ['--sentinel'] : [])],
+        env: this.#binary.env,
+        folder: this.#folder,
+      });
+      this.#process = process;
+      const ready = until(
+        `${this.url} answers`,
+        () => !process.running || this.#answers(process.pid),
+        READY_DEADLINE_MS,
+      );
+      await Promise.race([ready, process.ended]);
+      if (process.running) return;
+      await process.kill();
+      if (performance.now() > deadline || !process.output.includes('Address already in use')) {
+        throw new Error(`expected ${this.#binary.name}-server to start, but it ended:\n${process.output}`);
+      }
+    }
+  }
+
+  /** Whether it is this very process that answers, with its data loaded. */
+  async #answers(pid: number): Promise<boolean> {
+    if ((await this.command('PING')) !== 'PONG') return false;
+    return (await this.info('server')).get('process_id') === String(pid);
+  }
+
+  get #configFile(): string {
+    return join(this.#folder.path, 'redis.conf');
+  }
+
+  async #configText(): Promise<string> {
+    const { config = {}, tls } = this.#options;
+    const lines: Record<string, string> = { bind: this.host, port: String(this.#port), ...config };
+    if (tls) {
+      Object.assign(lines, {
+        port: '0',
+        'tls-port': String(this.#port),
+        'tls-cert-file': tls.certFile,
+        'tls-key-file': tls.keyFile,
+        'tls-ca-cert-file': tls.certFile,
+        'tls-auth-clients': 'no',
+      });
+    }
+    // The bus has a port of its own choice, because the usual one, 10,000 above, may be in use or out of range.
+    if (config['cluster-enabled'] === 'yes') lines['cluster-port'] = String(await freePort());
+    return Object.entries(lines)
+      .map(([directive, value]) => `${directive} ${value}\n`)
+      .join('');
+  }
+}
