@@ -1,0 +1,67 @@
+/**
+ * The one write path: a post becomes a token in the store, or a recorded reason why it is unusable. Never throws and
+ * never takes longer than the deadline, for Carat must be answered whatever happens.
+ */
+import type { Journal } from './journal.ts';
+import { readPost, type TokenPost, type UnusableReason } from './post.ts';
+import type { Sources } from './sources.ts';
+import { type PutAnswer, type TokenStore, tokenId } from './store/store.ts';
+
+/** What came on an authenticity path. */
+export interface ArrivedPost {
+  merchant: string;
+  /** The peer's address, and what proxies said of the sender. */
+  peer: string | undefined;
+  forwardedFor: string | undefined;
+  /** The text of the form, or why there is none. */
+  body: string | { unusable: UnusableReason };
+}
+
+export interface IntakeOptions {
+  store: TokenStore;
+  sources: Sources;
+  journal: Journal;
+  /** How long the store may take before Carat is answered without its acknowledgement. */
+  deadlineMs?: number;
+}
+
+export class Intake {
+  readonly #store: TokenStore;
+  readonly #sources: Sources;
+  readonly #journal: Journal;
+  readonly #deadlineMs: number;
+
+  constructor({ store, sources, journal, deadlineMs = 900 }: IntakeOptions) {
+    this.#store = store;
+    this.#sources = sources;
+    this.#journal = journal;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /** Resolves when the token is kept, or the post was found unusable. */
+  async receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
+    const from = this.#sources.senderOf(peer, forwardedFor);
+    if (!this.#sources.isAllowed(from)) return this.#journal.unusablePost(merchant, 'not_allowed', from);
+    if (typeof body !== 'string') return this.#journal.unusablePost(merchant, body.unusable, from);
+    const reading = readPost(body);
+    if (!reading.usable) return this.#journal.unusablePost(merchant, reading.reason, from);
+    this.#journal.tokenPosted(merchant, reading.post, from, await this.#keep(merchant, reading.post));
+  }
+
+  #keep(merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer | 'late' | 'failed'> {
+    const id = tokenId(merchant, kind, value);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#deadlineMs, 'late');
+      this.#store
+        .put({ id, merchant, kind, value, pooled, ...correlators })
+        .catch((error: unknown) => {
+          this.#journal.bug(error, 'put');
+          return 'failed' as const;
+        })
+        .then((answer) => {
+          clearTimeout(timer);
+          resolve(answer);
+        });
+    });
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * What happened: one function for each business event, which becomes a log line and a count. The only code that masks:
+ * a token's value leaves it as a fingerprint, and keys, secret paths and bodies never come in.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Metrics } from './metrics.ts';
+import type { Correlators, TokenPost, UnusableReason } from './post.ts';
+import type { Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
+
+export interface JournalOptions {
+  log: Logger;
+  metrics: Metrics;
+  /** The key of the fingerprints; without one, they compare only within this process. */
+  fingerprintKey?: Buffer | undefined;
+}
+
+export class Journal {
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #fingerprintKey: Buffer;
+
+  constructor({ log, metrics, fingerprintKey = randomBytes(32) }: JournalOptions) {
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#fingerprintKey = fingerprintKey;
+  }
+
+  /** 8 hexadecimal digits that tell tokens apart and give nothing away. */
+  fingerprint(value: string): string {
+    return createHmac('sha256', this.#fingerprintKey).update(value).digest('hex').slice(0, 8);
+  }
+
+  /** `late`: the store had not acknowledged the token when Carat had to be answered. */
+  tokenPosted(merchant: string, post: TokenPost, from: string, outcome: PutAnswer | 'late' | 'failed'): void {
+    this.#metrics.posts.inc({ merchant, kind: post.kind, outcome });
+    if (post.unusualLength) this.#metrics.unusualLengths.inc({ merchant, kind: post.kind });
+    for (const correlator of post.dropped) this.#metrics.droppedCorrelators.inc({ merchant, correlator });
+    const { kind, correlators, dropped } = post;
+    const facts = {
+      event: 'post',
+      outcome,
+      merchant,
+      kind,
+      ...shown(correlators),
+      fingerprint: this.fingerprint(post.value),
+      from,
+    };
+    const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
+    this.#log[level](dropped.length === 0 ? facts : { ...facts, dropped }, `authenticity post: ${outcome}`);
+  }
+
+  unusablePost(merchant: string, reason: UnusableReason, from: string): void {
+    this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
+    this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
+  }
+
+  handedOver(token: TokenRecord, how: 'read' | 'claim'): void {
+    const afterMs = Math.max(0, Date.now() - token.receivedAt);
+    const { merchant, kind } = token;
+    this.#metrics.handovers.inc({ merchant, kind, how });
+    this.#metrics.handoverSeconds.observe({ kind, how }, afterMs / 1000);
+    const facts = {
+      event: 'handover',
+      how,
+      merchant,
+      kind,
+      ...shown(token),
+      fingerprint: this.fingerprint(token.value),
+      afterMs,
+    };
+    this.#log.info(facts, `token handed over by ${how}`);
+  }
+
+  settled(merchant: string, what: 'used' | 'released', claimId?: string): void {
+    this.#metrics.settled.inc({ merchant, what });
+    this.#log.info({ event: 'settled', what, merchant, claimId }, `token ${what}`);
+  }
+
+  expectation(merchant: string, what: 'opened' | 'cancelled', id: string): void {
+    this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
+  }
+
+  expired(expiry: Expiry): void {
+    this.#metrics.expired.inc({ merchant: expiry.merchant, kind: expiry.kind, what: expiry.what });
+    const message =
+      expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
+    this.#log.warn({ event: expiry.what, ...expiry }, message);
+  }
+
+  trouble({ level, code, message, facts }: Trouble): void {
+    this.#metrics.troubles.inc({ code });
+    this.#log[level]({ event: 'trouble', code, ...facts }, message);
+  }
+
+  /** Something that should not happen: told with its stack, which holds no secret. */
+  bug(error: unknown, where: string): void {
+    this.#metrics.troubles.inc({ code: 'bug' });
+    this.#log.error({ event: 'bug', where, err: error }, 'unexpected error');
+  }
+}
+
+function shown({ merchant_data, sid, merchant_usn, order_id }: Correlators): Correlators {
+  return {
+    ...(merchant_data === undefined ? {} : { merchant_data }),
+    ...(sid === undefined ? {} : { sid }),
+    ...(merchant_usn === undefined ? {} : { merchant_usn }),
+    ...(order_id === undefined ? {} : { order_id }),
+  };
+}

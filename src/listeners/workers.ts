@@ -1,0 +1,72 @@
+/** The worker listener: the internal server by which workers get their tokens, and operators look at the service. */
+import fastify, { type FastifyInstance } from 'fastify';
+import type { Config } from '../config.ts';
+import type { Handoff } from '../handoff.ts';
+import type { Journal } from '../journal.ts';
+import type { Metrics } from '../metrics.ts';
+import type { TokenStore } from '../store/store.ts';
+import type { Waiters } from '../waiters.ts';
+import { Keys } from './keys.ts';
+import { ProblemError, problemOf, sendProblem, validatorCompiler } from './problems.ts';
+import { workerRoutes } from './worker-routes.ts';
+
+/** No request of a worker comes near it. */
+const MAX_BODY_BYTES = 16 * 1024;
+const NO_KEY_NEEDED: ReadonlySet<string> = new Set(['/livez', '/readyz']);
+
+export interface WorkerListenerOptions {
+  config: Pick<Config, 'workerKeys' | 'merchants' | 'maxWaiters'>;
+  store: TokenStore;
+  handoff: Handoff;
+  waiters: Waiters;
+  journal: Journal;
+  metrics: Metrics;
+}
+
+export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
+  const { config, store, handoff, waiters, journal, metrics } = options;
+  const keys = new Keys(config.workerKeys, config.merchants);
+  const app = fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    // While it stops, waits are answered by the handoff and the rest as ever.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
+  app.removeContentTypeParser('text/plain');
+  // Clients that always send a content type send it with empty bodies, too.
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else parseJson(request, body as string, done);
+  });
+
+  app.decorateRequest('onlyMerchant', undefined);
+  app.addHook('onRequest', async (request) => {
+    if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) keys.admit(request);
+  });
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ProblemError('not_found')));
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem === undefined) journal.bug(error, `${request.method} ${request.routeOptions.url}`);
+    return sendProblem(reply, problem ?? new ProblemError('internal_error'));
+  });
+
+  app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'alive' }));
+  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
+    const { fallback, ...health } = store.health();
+    return reply.code(waiters.draining ? 503 : 200).send({
+      status: waiters.draining ? 'stopping' : 'ready',
+      store: health,
+      fallback: fallback ?? null,
+      waiters: { parked: waiters.count, max: config.maxWaiters },
+    });
+  });
+  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
+    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  );
+  await app.register(workerRoutes, { store, handoff, journal, keys });
+  return app;
+}

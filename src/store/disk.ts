@@ -1,0 +1,232 @@
+/**
+ * The ledger's home on disk: a LevelDB in one directory, for one process. Loads what is there, writes what changed, in
+ * synced batches, one at a time. What it cannot read it sets aside under another name; what it cannot write it keeps,
+ * and tries again.
+ */
+import { access, mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
+import type { Change, Ledger } from './ledger.ts';
+import type { Trouble } from './store.ts';
+
+/** Raised with every change of the records' shape; a directory of another format is set aside. */
+const FORMAT = '1';
+const FORMAT_KEY = 'format';
+const RETRY_EVERY_MS = 1000;
+
+export class DirectoryInUse extends Error {
+  constructor(directory: string, cause: unknown) {
+    super(`DATA_DIR is in use by another process: ${directory}`, { cause });
+    this.name = 'DirectoryInUse';
+  }
+}
+
+export class Disk {
+  readonly #directory: string;
+  readonly #ledger: Ledger;
+  #onTrouble: (trouble: Trouble) => void = () => {};
+  #level: ClassicLevel | undefined;
+  /** What is going to disk now, and what will go after it. */
+  #writing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+  #failure: string | undefined;
+  #checker: NodeJS.Timeout | undefined;
+  #retry = false;
+
+  constructor(directory: string, ledger: Ledger) {
+    this.#directory = directory;
+    this.#ledger = ledger;
+  }
+
+  /** Why changes are in memory only, while that is so. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** @throws DirectoryInUse */
+  async open(onTrouble: (trouble: Trouble) => void): Promise<void> {
+    this.#onTrouble = onTrouble;
+    try {
+      this.#level = await this.#load();
+    } catch (error) {
+      if (error instanceof DirectoryInUse) throw error;
+      this.#fail(error);
+    }
+    this.#checker = setInterval(() => void this.#check(), RETRY_EVERY_MS);
+  }
+
+  /** Resolves when all that changed until now is on disk, or is known to be in memory only. */
+  commit(): Promise<void> {
+    if (this.#next === undefined) {
+      const next = this.#writing.then(endOfTick).then(() => {
+        this.#writing = next;
+        this.#next = undefined;
+        return this.#write();
+      });
+      this.#next = next;
+    }
+    return this.#next;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#checker);
+    await this.commit();
+    await this.#level?.close();
+  }
+
+  async #write(): Promise<void> {
+    const changes = this.#ledger.takeChanges();
+    if (this.#level === undefined) {
+      // Nothing is written piecemeal to a disk that has failed: when it is back, everything is written anew.
+      if (this.#retry) await this.#comeBack();
+      return;
+    }
+    if (changes.length === 0) return;
+    try {
+      await this.#level.batch(operations(changes), { sync: true });
+    } catch (error) {
+      await this.#lose(error);
+    }
+  }
+
+  /** Reads the directory into the ledger; a directory that makes no sense is set aside and a new one begun. */
+  async #load(): Promise<ClassicLevel> {
+    let level: ClassicLevel | undefined;
+    try {
+      level = await this.#openLevel();
+      const format = await level.get(FORMAT_KEY);
+      let broken = 0;
+      let records = 0;
+      for await (const [key, value] of level.iterator()) {
+        if (key === FORMAT_KEY) continue;
+        records += 1;
+        if (format !== FORMAT) break;
+        const change = parse(key, value);
+        if (change === undefined) broken += 1;
+        else this.#ledger.restore(change);
+      }
+      if (format !== FORMAT && records > 0) throw new Unreadable(`its format is ${format ?? 'unknown'}, not ${FORMAT}`);
+      if (broken > 0)
+        this.#tell('error', 'records_broken', 'records in DATA_DIR could not be read', { records: broken });
+      await level.put(FORMAT_KEY, FORMAT);
+      return level;
+    } catch (error) {
+      await level?.close();
+      if (!isUnreadable(error)) throw error;
+      const aside = `${this.#directory}.aside-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
+      await rename(this.#directory, aside);
+      this.#tell('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
+        aside,
+      });
+      level = await this.#openLevel();
+      await level.put(FORMAT_KEY, FORMAT);
+      return level;
+    }
+  }
+
+  async #openLevel(): Promise<ClassicLevel> {
+    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const level = new ClassicLevel(this.#directory, { keyEncoding: 'utf8', valueEncoding: 'utf8' });
+    try {
+      await level.open();
+      return level;
+    } catch (error) {
+      const cause = (error as Error).cause as { code?: string } | undefined;
+      if (cause?.code === 'LEVEL_LOCKED') throw new DirectoryInUse(this.#directory, error);
+      throw error;
+    }
+  }
+
+  /** Watches over the directory: notices that it is gone, and comes back when it is there again. */
+  async #check(): Promise<void> {
+    try {
+      if (this.#level !== undefined) await access(join(this.#directory, 'CURRENT'));
+    } catch (error) {
+      await this.#lose(error);
+    }
+    if (this.#level === undefined) {
+      this.#retry = true;
+      await this.commit();
+    }
+  }
+
+  async #comeBack(): Promise<void> {
+    this.#retry = false;
+    try {
+      const level = await this.#openLevel();
+      try {
+        await level.clear();
+        const everything = operations(this.#ledger.everything());
+        await level.batch([{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...everything], { sync: true });
+      } catch (error) {
+        await level.close();
+        throw error;
+      }
+      this.#level = level;
+      this.#failure = undefined;
+      this.#tell('info', 'disk_back', 'DATA_DIR can be written again, and all that is kept has been', {});
+    } catch (error) {
+      this.#failure = reasonOf(error);
+    }
+  }
+
+  async #lose(error: unknown): Promise<void> {
+    const level = this.#level;
+    if (level === undefined) return;
+    this.#level = undefined;
+    this.#fail(error);
+    await level?.close().catch(() => {});
+  }
+
+  #fail(error: unknown): void {
+    this.#failure = reasonOf(error);
+    this.#tell(
+      'error',
+      'disk_failed',
+      `DATA_DIR cannot be written, tokens are kept in memory only: ${this.#failure}`,
+      {},
+    );
+  }
+
+  #tell(level: Trouble['level'], code: string, message: string, facts: Record<string, string | number>): void {
+    this.#onTrouble({ level, code, message, facts: { directory: this.#directory, ...facts } });
+  }
+}
+
+class Unreadable extends Error {}
+
+function isUnreadable(error: unknown): boolean {
+  return error instanceof Unreadable || /corrupt/i.test(reasonOf(error));
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as Error;
+  return cause instanceof Error ? cause.message : message;
+}
+
+const SEPARATOR = '\n';
+
+type Operation = { type: 'put'; key: string; value: string } | { type: 'del'; key: string };
+
+/** One operation for each record that changed, as it is now. */
+function operations(changes: Iterable<Change>): Operation[] {
+  const byKey = new Map<string, Operation>();
+  for (const { of, merchant, id, entry } of changes) {
+    const key = [of, merchant, id].join(SEPARATOR);
+    byKey.set(key, entry === undefined ? { type: 'del', key } : { type: 'put', key, value: JSON.stringify(entry) });
+  }
+  return [...byKey.values()];
+}
+
+function parse(key: string, value: string): Change | undefined {
+  const [of, merchant, id] = key.split(SEPARATOR);
+  try {
+    return { of, merchant, id, entry: JSON.parse(value) } as Change;
+  } catch {
+    return undefined;
+  }
+}
+
+function endOfTick(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

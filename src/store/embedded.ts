@@ -1,0 +1,129 @@
+/**
+ * The embedded store: all decisions in memory (the ledger), every transition on disk (LevelDB) before it is
+ * acknowledged. Changes that come while a batch is being written go together into the next one, with one sync for all.
+ * When the disk fails, the store goes on in memory, says so, and writes everything again once the disk is back.
+ */
+import { Disk } from './disk.ts';
+import { Ledger, type LedgerOptions } from './ledger.ts';
+import type {
+  Claim,
+  ClaimAnswer,
+  ClaimRequest,
+  Expectation,
+  Lead,
+  NewToken,
+  PutAnswer,
+  ReadAnswer,
+  SettleAnswer,
+  StoreEvents,
+  StoreHealth,
+  TokenStore,
+} from './store.ts';
+import { topicsOf } from './store.ts';
+
+export interface EmbeddedOptions extends LedgerOptions {
+  /** The directory that this process, and no other, keeps its tokens in. */
+  directory: string;
+  /** Milliseconds since 1970. */
+  clock?: () => number;
+}
+
+const SWEEP_EVERY_MS = 500;
+
+export class EmbeddedStore implements TokenStore {
+  readonly #ledger: Ledger;
+  readonly #disk: Disk;
+  readonly #clock: () => number;
+  #events: StoreEvents | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor({ directory, clock = Date.now, ...options }: EmbeddedOptions) {
+    this.#ledger = new Ledger(options);
+    this.#disk = new Disk(directory, this.#ledger);
+    this.#clock = clock;
+  }
+
+  /** @throws DirectoryInUse when another process has the directory. */
+  async open(events: StoreEvents): Promise<void> {
+    this.#events = events;
+    await this.#disk.open((trouble) => events.onTrouble(trouble));
+    this.#sweep();
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS);
+  }
+
+  async put(token: NewToken): Promise<PutAnswer> {
+    const answer = this.#ledger.put(token, this.#clock());
+    await this.#disk.commit();
+    if (answer === 'kept') this.#announce(token.merchant, topicsOf(token));
+    return answer;
+  }
+
+  async read(lead: Lead): Promise<ReadAnswer> {
+    // That a token was seen goes to disk with the next batch: nobody's answer depends on it.
+    const answer = this.#ledger.read(lead, this.#clock());
+    if (this.#ledger.hasChanges) void this.#disk.commit();
+    return answer;
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    const answer = this.#ledger.claim(request, this.#clock());
+    if (answer.state === 'held') await this.#disk.commit();
+    return answer;
+  }
+
+  async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
+    const answer = this.#ledger.settle(merchant, claimId, how, this.#clock());
+    await this.#disk.commit();
+    if (answer === 'done' && how === 'release') this.#announce(merchant, this.#ledger.topicsOfClaim(merchant, claimId));
+    return answer;
+  }
+
+  async undo(merchant: string, claim: Claim): Promise<void> {
+    const topics = this.#ledger.undo(merchant, claim);
+    await this.#disk.commit();
+    if (topics.length > 0) this.#announce(merchant, topics);
+  }
+
+  async use(merchant: string, id: string): Promise<SettleAnswer> {
+    const answer = this.#ledger.use(merchant, id, this.#clock());
+    await this.#disk.commit();
+    return answer;
+  }
+
+  async expect(expectation: Expectation): Promise<number> {
+    const expiresAt = this.#ledger.expect(expectation, this.#clock());
+    await this.#disk.commit();
+    return expiresAt;
+  }
+
+  async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
+    const { answer, topic } = this.#ledger.cancel(merchant, id, this.#clock());
+    await this.#disk.commit();
+    if (topic !== undefined) this.#announce(merchant, [topic]);
+    return answer;
+  }
+
+  async sequence(merchant: string): Promise<number> {
+    return this.#ledger.sequence(merchant);
+  }
+
+  health(): StoreHealth {
+    const failure = this.#disk.failure;
+    if (failure === undefined) return { kind: 'embedded', state: 'ok' };
+    return { kind: 'embedded', state: 'degraded', detail: `kept in memory only: ${failure}` };
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    await this.#disk.close();
+  }
+
+  #announce(merchant: string, topics: string[]): void {
+    this.#events?.onHint(this.#ledger.announce(merchant, topics));
+  }
+
+  #sweep(): void {
+    for (const expiry of this.#ledger.sweep(this.#clock())) this.#events?.onExpiry(expiry);
+    if (this.#ledger.hasChanges) void this.#disk.commit();
+  }
+}

@@ -1,0 +1,100 @@
+/** The forms of `STORE_URL`. */
+
+export interface RedisAddress {
+  topology: 'single' | 'sentinel' | 'cluster';
+  /** One for a single server; at least one for Sentinel and Cluster. */
+  nodes: readonly { host: string; port: number }[];
+  tls: boolean;
+  username?: string;
+  password?: string;
+  db: number;
+  /** The name that the sentinels know the master by. */
+  masterName?: string;
+  /** The file of the certificate authority to trust, from the query `?ca=`. */
+  caFile?: string;
+  /** The address without user and password, to be shown. */
+  shown: string;
+}
+
+const SCHEMES: Record<string, { topology: RedisAddress['topology']; tls: boolean; port: number }> = {
+  redis: { topology: 'single', tls: false, port: 6379 },
+  rediss: { topology: 'single', tls: true, port: 6379 },
+  'redis-sentinel': { topology: 'sentinel', tls: false, port: 26_379 },
+  'rediss-sentinel': { topology: 'sentinel', tls: true, port: 26_379 },
+  'redis-cluster': { topology: 'cluster', tls: false, port: 6379 },
+  'rediss-cluster': { topology: 'cluster', tls: true, port: 6379 },
+};
+
+const FORMS = 'redis://, rediss://, redis-sentinel://h1:p,h2:p/NAME or redis-cluster://h1:p,h2:p';
+
+/**
+ * Reads `scheme://[user[:password]@]host[:port][,host[:port]…][/path][?ca=FILE]`. The path is the database's number; for
+ * Sentinel the master's name, and then, if wanted, `/number`.
+ *
+ * @throws Error that says what was expected, and repeats nothing of a user or password
+ */
+export function parseStoreUrl(url: string): RedisAddress {
+  const [, scheme = '', userInfo, hosts = '', path = '', query = ''] =
+    /^([a-z-]+):\/\/(?:([^@/]*)@)?([^/?@]*)\/?([^?]*)(?:\?(.*))?$/s.exec(url) ?? [];
+  const kind = Object.hasOwn(SCHEMES, scheme) ? SCHEMES[scheme] : undefined;
+  if (kind === undefined) throw new Error(`expected an address that begins with ${FORMS}`);
+  const { topology, tls } = kind;
+  const nodes = hosts.split(',').map((host) => readNode(host, kind.port));
+  if (topology === 'single' && nodes.length > 1) throw new Error(`expected one host after ${scheme}://`);
+
+  const [username, password] = readUser(userInfo);
+  const parts = path.split('/').filter((part) => part !== '');
+  const masterName = topology === 'sentinel' ? parts.shift() : undefined;
+  if (topology === 'sentinel' && masterName === undefined) {
+    throw new Error(`expected the name of the master after the hosts (${scheme}://h1:p,h2:p/NAME)`);
+  }
+  const db = readDatabase(parts, topology);
+  const parameters = new URLSearchParams(query);
+  for (const name of parameters.keys()) {
+    if (name !== 'ca') throw new Error('expected no parameter but "ca" in the address');
+  }
+  const ca = parameters.get('ca');
+  if (ca !== null && !tls) throw new Error('expected "ca" only in an address with TLS (rediss)');
+  const where = nodes.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',');
+  return {
+    topology,
+    nodes,
+    tls,
+    db,
+    shown: `${scheme}://${where}${masterName === undefined ? '' : `/${masterName}`}${db === 0 ? '' : `/${db}`}`,
+    ...(username === undefined || username === '' ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(masterName === undefined ? {} : { masterName }),
+    ...(ca === null ? {} : { caFile: ca }),
+  };
+}
+
+function readNode(text: string, defaultPort: number): { host: string; port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  const number = port === undefined ? defaultPort : Number(port);
+  if (host === undefined || number < 1 || number > 65_535) {
+    throw new Error('expected host:port, separated by commas if there are several, in the address');
+  }
+  return { host, port: number };
+}
+
+function readUser(userInfo: string | undefined): [string?, string?] {
+  if (userInfo === undefined || userInfo === '') return [];
+  const [user = '', password] = userInfo.split(/:(.*)/s);
+  try {
+    return password === undefined
+      ? [decodeURIComponent(user)]
+      : [decodeURIComponent(user), decodeURIComponent(password)];
+  } catch {
+    throw new Error('expected user and password of the address to be percent-encoded');
+  }
+}
+
+function readDatabase(parts: string[], topology: RedisAddress['topology']): number {
+  const [number, ...more] = parts;
+  if (number === undefined) return 0;
+  if (!/^\d{1,4}$/.test(number) || more.length > 0) throw new Error('expected the number of a database in the address');
+  if (topology === 'cluster' && Number(number) !== 0) throw new Error('expected no database but 0 with Redis Cluster');
+  return Number(number);
+}

@@ -1,0 +1,137 @@
+/**
+ * Who waits for which topic. Knows nothing of tokens or stores: somebody parks under a topic, and sleeps until a hint
+ * wakes the topic, an earlier look is due, the wait is over, the client goes away, or the process drains. Bounded.
+ *
+ * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
+ */
+
+/** Why a sleep ended. `look`: something may have changed, read again. */
+export type Woken = 'look' | 'over' | 'gone' | 'draining';
+
+export interface WaitersOptions {
+  /** How many may be parked at once. */
+  max: number;
+}
+
+export class Waiters {
+  readonly #max: number;
+  /** By merchant, then by topic; in the order in which they came. */
+  readonly #parked = new Map<string, Map<string, Set<Waiter>>>();
+  #count = 0;
+  #draining = false;
+
+  constructor({ max }: WaitersOptions) {
+    this.#max = max;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** The merchants for whom anybody waits. */
+  merchants(): string[] {
+    return [...this.#parked.keys()];
+  }
+
+  /**
+   * Takes a place under a topic until `leave`. Answers `full` when `max` are parked, and nobody is parked then.
+   *
+   * @param endsAt when the wait is over, in milliseconds of `performance.now()`
+   * @param signal aborted when the client goes away
+   */
+  park(merchant: string, topic: string, endsAt: number, signal: AbortSignal): Waiter | 'full' {
+    if (this.#count >= this.#max) return 'full';
+    const topics = this.#parked.get(merchant) ?? new Map<string, Set<Waiter>>();
+    const waiters = topics.get(topic) ?? new Set<Waiter>();
+    this.#parked.set(merchant, topics.set(topic, waiters));
+    const waiter = new Waiter(endsAt, signal, () => this.#leave(merchant, topic, waiter));
+    waiters.add(waiter);
+    this.#count += 1;
+    if (this.#draining) waiter.wake('draining');
+    return waiter;
+  }
+
+  wake(merchant: string, topic: string): void {
+    for (const waiter of this.#parked.get(merchant)?.get(topic) ?? []) waiter.wake('look');
+  }
+
+  wakeMerchant(merchant: string): void {
+    for (const topic of this.#parked.get(merchant)?.keys() ?? []) this.wake(merchant, topic);
+  }
+
+  wakeAll(): void {
+    for (const merchant of this.#parked.keys()) this.wakeMerchant(merchant);
+  }
+
+  /** Sends everybody away, now and from now on. */
+  drain(): void {
+    this.#draining = true;
+    for (const topics of this.#parked.values()) {
+      for (const waiters of topics.values()) for (const waiter of waiters) waiter.wake('draining');
+    }
+  }
+
+  #leave(merchant: string, topic: string, waiter: Waiter): void {
+    const topics = this.#parked.get(merchant);
+    const waiters = topics?.get(topic);
+    if (topics === undefined || !waiters?.delete(waiter)) return;
+    this.#count -= 1;
+    if (waiters.size === 0) topics.delete(topic);
+    if (topics.size === 0) this.#parked.delete(merchant);
+  }
+}
+
+/** One place under a topic. Whoever parked sleeps on it, as often as needed, and leaves. */
+export class Waiter {
+  readonly #endsAt: number;
+  readonly #signal: AbortSignal;
+  readonly #leave: () => void;
+  readonly #onGone = (): void => this.wake('gone');
+  #pending: Woken | undefined;
+  #sleeper: ((woken: Woken) => void) | undefined;
+
+  constructor(endsAt: number, signal: AbortSignal, leave: () => void) {
+    this.#endsAt = endsAt;
+    this.#signal = signal;
+    this.#leave = leave;
+    signal.addEventListener('abort', this.#onGone);
+    if (signal.aborted) this.#pending = 'gone';
+  }
+
+  /** Ends the sleep, or the next one. That a client is gone or the process drains is not overwritten by a mere look. */
+  wake(why: 'look' | 'gone' | 'draining'): void {
+    if (this.#sleeper !== undefined) this.#sleeper(why);
+    else if (this.#pending === undefined || this.#pending === 'look') this.#pending = why;
+  }
+
+  /** @param lookInMs wake no later than in so many milliseconds, to look again */
+  sleep(lookInMs = Number.POSITIVE_INFINITY): Promise<Woken> {
+    if (this.#pending !== undefined) {
+      const woken = this.#pending;
+      if (woken === 'look') this.#pending = undefined;
+      return Promise.resolve(woken);
+    }
+    const leftMs = this.#endsAt - performance.now();
+    if (leftMs <= 0) return Promise.resolve('over');
+    return new Promise((resolve) => {
+      const end = (woken: Woken): void => {
+        clearTimeout(timer);
+        this.#sleeper = undefined;
+        if (woken === 'gone' || woken === 'draining') this.#pending = woken;
+        resolve(woken);
+      };
+      const timer =
+        lookInMs < leftMs ? setTimeout(end, Math.max(lookInMs, 1), 'look') : setTimeout(end, leftMs, 'over');
+      this.#sleeper = end;
+    });
+  }
+
+  leave(): void {
+    this.#signal.removeEventListener('abort', this.#onGone);
+    this.#leave();
+  }
+}
