@@ -9,7 +9,9 @@ import type { Waiters } from './waiters.ts';
 
 export type Handed =
   | { outcome: 'token'; token: TokenRecord; distinct: number; claim: Claim | null }
-  | { outcome: 'nothing' | 'used' | 'cancelled' | 'store_away' | 'draining' | 'too_many_waiters' | 'gone' }
+  | { outcome: 'nothing' }
+  | { outcome: 'gone' }
+  | { outcome: 'used' | 'cancelled' | 'store_away' | 'draining' | 'too_many_waiters' }
   | { outcome: 'claimed'; claim: Claim }
   | { outcome: 'conflict'; distinct: number };
 

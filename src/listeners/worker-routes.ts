@@ -253,7 +253,7 @@ function timeText(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-type Unserved = Exclude<Handed, { outcome: 'token' }> & { outcome: Exclude<Handed['outcome'], 'nothing' | 'gone'> };
+type Unserved = Exclude<Handed, { outcome: 'token' | 'nothing' | 'gone' }>;
 
 function problemOfHanded(handed: Unserved): ProblemError {
   switch (handed.outcome) {

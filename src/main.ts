@@ -1,0 +1,82 @@
+/** The process: environment, signals, exit code. Exit 0 after a signal, 2 for a wrong configuration, 1 for the rest. */
+import process from 'node:process';
+import { pino } from 'pino';
+import pretty from 'pino-pretty';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { Service } from './service.ts';
+import { DirectoryInUse } from './store/disk.ts';
+
+/** The stop takes less; this is for one that hangs. */
+const STOP_AT_LATEST_MS = 9500;
+
+function refuse(exitCode: number, lines: string[]): never {
+  process.stderr.write(`${lines.map((line) => `carat-authenticity: ${line}`).join('\n')}\n`);
+  process.exit(exitCode);
+}
+
+function configuration(): Config {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return refuse(
+      2,
+      error.problems.map(({ variable, message }) => `${variable}: ${message}`),
+    );
+  }
+}
+
+const config = configuration();
+const onTerminal = process.stdout.isTTY;
+const log = pino(
+  { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+  onTerminal
+    ? pretty({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
+    : pino.destination({ fd: 1, sync: false }),
+);
+
+let service: Service;
+try {
+  service = new Service(config, log);
+  await service.start();
+} catch (error) {
+  refuse(error instanceof DirectoryInUse ? 2 : 1, [(error as Error).message]);
+}
+
+let stopping = false;
+async function stop(why: string, exitCode: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  log.info({ event: 'stopping' }, `stopping: ${why}`);
+  setTimeout(() => process.exit(exitCode), STOP_AT_LATEST_MS).unref();
+  await service.stop();
+  log.info({ event: 'stopped' }, 'stopped');
+  log.flush(() => process.exit(exitCode));
+}
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal, 0));
+process.on('uncaughtException', (error) => {
+  log.fatal({ event: 'bug', err: error }, 'unexpected error');
+  void stop('unexpected error', 1);
+});
+
+const [path] = config.paths.keys();
+const [merchant] = config.paths.values();
+const selector = `merchant_data=14114532781&wait=25${merchant === 'default' ? '' : `&merchant=${merchant}`}`;
+const key = config.workerKeys.length === 0 ? '' : `-H 'Authorization: Bearer KEY' `;
+const shownPath = path === '/authenticity' ? path : '/YOUR-PATH';
+log.info(
+  {
+    event: 'listening',
+    authenticity: service.authenticityUrl,
+    workers: service.workerUrl,
+    try: [
+      `curl -d 'seid=first&merchant_data=14114532781' ${reachable(service.authenticityUrl)}${shownPath}`,
+      `curl ${key}'${reachable(service.workerUrl)}/v1/tokens?${selector}'`,
+    ],
+  },
+  'listening',
+);
+
+function reachable(url: string): string {
+  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+}
