@@ -23,6 +23,7 @@ import { createWorkerListener } from './listeners/workers.ts';
 import { Metrics } from './metrics.ts';
 import { Sources } from './sources.ts';
 import { EmbeddedStore } from './store/embedded.ts';
+import { RedisStore } from './store/redis.ts';
 import type { TokenStore } from './store/store.ts';
 import { Waiters } from './waiters.ts';
 import { Wakeups } from './wakeups.ts';
@@ -90,7 +91,8 @@ export class Service {
   }
 }
 
-function createStore({ dataDir, tokenTtlMs, accept }: Config): TokenStore {
-  const directory = join(dataDir, 'tokens');
-  return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED });
+function createStore({ dataDir, tokenTtlMs, accept, store: address, merchants }: Config): TokenStore {
+  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED };
+  if (address !== undefined) return new RedisStore({ ...options, address, merchants });
+  return new EmbeddedStore({ ...options, directory: join(dataDir, 'tokens') });
 }

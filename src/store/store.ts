@@ -161,8 +161,8 @@ export interface StoreHealth {
 export class StoreAway extends Error {
   /** True when the store surely never saw the request. */
   readonly unseen: boolean;
-  constructor(message: string, unseen: boolean, cause?: unknown) {
-    super(message, { cause });
+  constructor(message: string, unseen: boolean) {
+    super(message);
     this.name = 'StoreAway';
     this.unseen = unseen;
   }
