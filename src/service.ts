@@ -23,6 +23,8 @@ import { createWorkerListener } from './listeners/workers.ts';
 import { Metrics } from './metrics.ts';
 import { Sources } from './sources.ts';
 import { EmbeddedStore } from './store/embedded.ts';
+import { FallbackStore } from './store/fallback.ts';
+import { LocalStore } from './store/local.ts';
 import { RedisStore } from './store/redis.ts';
 import type { TokenStore } from './store/store.ts';
 import { Waiters } from './waiters.ts';
@@ -93,6 +95,9 @@ export class Service {
 
 function createStore({ dataDir, tokenTtlMs, accept, store: address, merchants }: Config): TokenStore {
   const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED };
-  if (address !== undefined) return new RedisStore({ ...options, address, merchants });
-  return new EmbeddedStore({ ...options, directory: join(dataDir, 'tokens') });
+  const directory = join(dataDir, 'tokens');
+  if (address === undefined) return new EmbeddedStore({ ...options, unmatched: 'unexpected', directory });
+  const shared = new RedisStore({ ...options, address, merchants });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+  return new FallbackStore({ shared, local, merchants });
 }

@@ -12,6 +12,7 @@ export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: strin
 /** Waits between attempts to connect: short at first, then steady. */
 const retryMs = (times: number): number => Math.min(50 * times, 500);
 const CONNECT_WITHIN_MS = 1000;
+const SILENT_FOR_MS = 2000;
 
 /** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects before it is told to. */
 export function createRedisClient(
@@ -32,6 +33,8 @@ export function createRedisClient(
     disconnectTimeout: CONNECT_WITHIN_MS,
     enableOfflineQueue: false,
     enableReadyCheck: true,
+    // A connection that answers nothing for so long is dead; the store's own deadlines are shorter.
+    socketTimeout: SILENT_FOR_MS,
     maxLoadingRetryTime: 500,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
@@ -39,7 +42,6 @@ export function createRedisClient(
     retryStrategy: retryMs,
     // A master that has become a replica: connect again, to find the new one.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
-    ...(role === 'writer' ? { commandTimeout: deadlineMs } : {}),
   } satisfies RedisOptions;
   const client = connect();
   for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script);

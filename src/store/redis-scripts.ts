@@ -1,158 +1,8 @@
 /**
- * The transitions of the Redis store, each one atomic script. A merchant's keys share the hash tag `{merchant}` and so
- * one slot; the only key passed is their prefix, `carat:{merchant}:`. Deadlines are by Redis' clock.
- *
- * | key | type | what it holds | until |
- * |---|---|---|---|
- * | `t:ID` | hash | a token | it expires |
- * | `i:TOPIC` | sorted set | tokens under a correlator, by order of arrival | the last of them expires |
- * | `f:KIND`, `l:KIND` | sorted set | the pool's free tokens by arrival, its leased ones by the end of the lease | the same |
- * | `c:CLAIM` | hash | the token that a claim id took last | its token expires |
- * | `e:ID` | hash | an expectation | it ends |
- * | `o:KIND:TOPIC` | sorted set | open expectations, oldest first | the last of them ends |
- * | `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
- * | `d` | sorted set | what is told when its time is over: unseen tokens, open expectations | a minute after the last |
- * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
- * | `s` | number | the counter of announcements | it has rested for a day |
+ * The transitions of the Redis store, each one atomic script. KEYS[1] is the prefix of the merchant's keys; the prelude
+ * says what they hold.
  */
-
-/** The fields of a token's hash, in the order in which scripts answer them; the 11th and 12th are claim and lease end. */
-const TOKEN_FIELDS = ['id', 'k', 'v', 'p', 'md', 'sd', 'mu', 'oi', 'ra', 'ea', 'cl', 'le', 'dl', 'rn'] as const;
-
-const PRELUDE = `
-local P = KEYS[1]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function keep(key, at)
-  at = tonumber(at)
-  if redis.call('PEXPIRETIME', key) < at then redis.call('PEXPIREAT', key, at) end
-end
-local function get(id)
-  local t = {}
-  local flat = redis.call('HGETALL', P .. 't:' .. id)
-  for i = 1, #flat, 2 do t[flat[i]] = flat[i + 1] end
-  if not t.id or tonumber(t.ea) <= now then return nil end
-  return t
-end
-local function topics(t)
-  if t.p == '1' then return { 'pool=' .. t.k } end
-  local names = { { 'merchant_data', t.md }, { 'sid', t.sd }, { 'merchant_usn', t.mu }, { 'order_id', t.oi } }
-  local found = {}
-  for _, name in ipairs(names) do
-    if name[2] and name[2] ~= '' then found[#found + 1] = name[1] .. '=' .. name[2] end
-  end
-  return found
-end
-local function announce(channel, merchant, under)
-  if #under == 0 then return end
-  if redis.call('SET', P .. 's', now, 'NX', 'PX', 86400000) == false then redis.call('PEXPIRE', P .. 's', 86400000) end
-  local sequence = redis.call('INCR', P .. 's')
-  redis.call('PUBLISH', channel, merchant .. '\\n' .. sequence .. '\\n' .. table.concat(under, '\\n'))
-end
-local function answer(state, distinct, id)
-  local fields = redis.call('HMGET', P .. 't:' .. id, ${TOKEN_FIELDS.map((field) => `'${field}'`).join(', ')})
-  if not fields[11] or tonumber(fields[12]) <= now then fields[11] = false end
-  return { state, distinct, fields }
-end
-local function held(t) return t.cl and tonumber(t.le) > now end
-local function seen(t)
-  if t.sn then return end
-  redis.call('HSET', P .. 't:' .. t.id, 'sn', '1')
-  redis.call('ZREM', P .. 'd', 't:' .. t.k .. ':' .. t.id)
-end
-local function find(topic, kind)
-  local live, used, distinct = nil, false, 0
-  for _, id in ipairs(redis.call('ZREVRANGE', P .. 'i:' .. topic, 0, -1)) do
-    local t = get(id)
-    if t and (kind == '' or t.k == kind) then
-      if t.st == 'used' then used = true
-      elseif t.st == 'live' then
-        distinct = distinct + 1
-        live = live or t
-      end
-    end
-  end
-  return live, used, distinct
-end
-local function absent(topic, kind, used)
-  local newest, cancelled = 0, false
-  local flat = redis.call('HGETALL', P .. 'n:' .. topic)
-  for i = 1, #flat, 2 do
-    if kind == '' or flat[i] == kind then
-      local e = redis.call('HMGET', P .. 'e:' .. flat[i + 1], 'op', 'ea', 'x')
-      if e[1] and tonumber(e[2]) > now and tonumber(e[1]) >= newest then newest, cancelled = tonumber(e[1]), e[3] == '1' end
-    end
-  end
-  if cancelled then return { 'cancelled' } end
-  return { used and 'used' or 'none' }
-end
-local function unpool(t)
-  if t.p == '1' then
-    redis.call('ZREM', P .. 'f:' .. t.k, t.id)
-    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
-  end
-end
-local function putBack(t, claim)
-  redis.call('HSET', P .. 'c:' .. claim, 'r', '1')
-  redis.call('HDEL', P .. 't:' .. t.id, 'cl', 'le', 'rn')
-  if t.p == '1' then
-    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
-    redis.call('ZADD', P .. 'f:' .. t.k, t.o, t.id)
-    keep(P .. 'f:' .. t.k, t.ea)
-  end
-end
-local function markUsed(t)
-  if t.st ~= 'used' then
-    redis.call('HSET', P .. 't:' .. t.id, 'st', 'used')
-    seen(t)
-    unpool(t)
-  end
-end
-local function prune(key)
-  for _, id in ipairs(redis.call('ZRANGE', key, 0, 2)) do
-    if redis.call('EXISTS', P .. 't:' .. id) == 0 then redis.call('ZREM', key, id) end
-  end
-end
-local function index(t)
-  if t.p == '1' then
-    local key = held(t) and P .. 'l:' .. t.k or P .. 'f:' .. t.k
-    prune(key)
-    redis.call('ZADD', key, held(t) and t.le or t.o, t.id)
-    keep(key, t.ea)
-    return
-  end
-  for _, topic in ipairs(topics(t)) do
-    prune(P .. 'i:' .. topic)
-    redis.call('ZADD', P .. 'i:' .. topic, t.o, t.id)
-    keep(P .. 'i:' .. topic, t.ea)
-  end
-end
-local function fill(t)
-  local filled = false
-  for _, topic in ipairs(topics(t)) do
-    local open = P .. 'o:' .. t.k .. ':' .. topic
-    while true do
-      local id = redis.call('ZPOPMIN', open)[1]
-      if not id then break end
-      local ends = redis.call('HGET', P .. 'e:' .. id, 'ea')
-      if ends and tonumber(ends) > now then
-        redis.call('HSET', P .. 'e:' .. id, 't', t.id)
-        redis.call('ZREM', P .. 'd', 'e:' .. t.k .. ':' .. id)
-        filled = true
-        break
-      end
-    end
-  end
-  return filled
-end
-local function bound(id, order, ends, most)
-  redis.call('ZADD', P .. 'u', order, id)
-  keep(P .. 'u', ends)
-  while redis.call('ZCARD', P .. 'u') > most do
-    redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
-  end
-end
-`;
+import { PRELUDE } from './redis-prelude.ts';
 
 /** ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token. Answers `put`'s answer for each. */
 const PUT = `
@@ -162,28 +12,16 @@ local order = time[1] * 1000000 + time[2]
 for at = 6, #ARGV, 8 do
   local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = now, ea = now + ttl, dl = 0 }
   t.md, t.sd, t.mu, t.oi = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  local key = P .. 't:' .. t.id
-  if redis.call('EXISTS', key) == 1 then
+  if redis.call('EXISTS', P .. 't:' .. t.id) == 1 then
     answers[#answers + 1] = 'known'
   else
     t.o = string.format('%.0f', order + #answers)
     t.st = (fill(t) or accept == 'any') and 'live' or 'unexpected'
-    local flat = {}
-    for field, value in pairs(t) do
-      if value ~= '' then flat[#flat + 1] = field flat[#flat + 1] = value end
-    end
-    redis.call('HSET', key, unpack(flat))
-    redis.call('PEXPIREAT', key, t.ea)
+    store(t, most)
     if t.st == 'live' then
-      index(t)
-      redis.call('ZADD', P .. 'd', t.ea, 't:' .. t.k .. ':' .. t.id)
-      keep(P .. 'd', t.ea + 60000)
       for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
-      answers[#answers + 1] = 'kept'
-    else
-      bound(t.id, t.o, t.ea, most)
-      answers[#answers + 1] = 'unexpected'
     end
+    answers[#answers + 1] = t.st == 'live' and 'kept' or 'unexpected'
   end
 end
 announce(ARGV[1], ARGV[2], under)
@@ -297,22 +135,10 @@ markUsed(t)
 return 'done'
 `;
 
-/** ARGV: expectation id, kind, topic, ttl. Answers when it ends. */
+/** ARGV: expectation id, kind, topic, ttl, for how long a verdict may be put off. Answers when it ends. */
 const EXPECT = `
-local id, kind, topic, ends = ARGV[1], ARGV[2], ARGV[3], now + tonumber(ARGV[4])
-local opened = string.format('%.0f', time[1] * 1000000 + time[2])
-redis.call('HSET', P .. 'e:' .. id, 'k', kind, 'tp', topic, 'op', opened, 'ea', ends)
-redis.call('PEXPIREAT', P .. 'e:' .. id, ends)
-local open = P .. 'o:' .. kind .. ':' .. topic
-for _, old in ipairs(redis.call('ZRANGE', open, 0, 2)) do
-  if redis.call('EXISTS', P .. 'e:' .. old) == 0 then redis.call('ZREM', open, old) end
-end
-redis.call('ZADD', open, opened, id)
-keep(open, ends)
-redis.call('HSET', P .. 'n:' .. topic, kind, id)
-keep(P .. 'n:' .. topic, ends)
-redis.call('ZADD', P .. 'd', ends, 'e:' .. kind .. ':' .. id)
-keep(P .. 'd', ends + 60000)
+local ends = now + tonumber(ARGV[4])
+open(ARGV[1], ARGV[2], ARGV[3], string.format('%.0f', time[1] * 1000000 + time[2]), ends, tonumber(ARGV[5]))
 return tostring(ends)
 `;
 
@@ -321,10 +147,81 @@ const CANCEL = `
 local e = redis.call('HMGET', P .. 'e:' .. ARGV[3], 'k', 'tp', 'x', 'ea')
 if not e[1] or tonumber(e[4]) <= now then return 'unknown' end
 if e[3] then return 'done' end
-redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', '1')
-redis.call('ZREM', P .. 'o:' .. e[1] .. ':' .. e[2], ARGV[3])
-redis.call('ZREM', P .. 'd', 'e:' .. e[1] .. ':' .. ARGV[3])
+redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', now)
+close(ARGV[3], e[1], e[2])
 announce(ARGV[1], ARGV[2], { e[2] })
+return 'done'
+`;
+
+/**
+ * Brings an expectation in that was announced while Redis was away. ARGV: channel, merchant, id, kind, topic, its age,
+ * how long it has left, for how long a verdict may be put off, the age of its cancelling or '', its token or ''.
+ */
+const MERGE_EXPECTATION = `
+local id, kind, topic = ARGV[3], ARGV[4], ARGV[5]
+if redis.call('EXISTS', P .. 'e:' .. id) == 0 then
+  open(id, kind, topic, string.format('%.0f', (now - ARGV[6]) * 1000), now + tonumber(ARGV[7]), tonumber(ARGV[8]))
+end
+if ARGV[9] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 'x', now - ARGV[9]) == 1 then
+  close(id, kind, topic)
+  announce(ARGV[1], ARGV[2], { topic })
+end
+if ARGV[10] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 't', ARGV[10]) == 1 then close(id, kind, topic) end
+return 'done'
+`;
+
+/**
+ * Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one wins. ARGV: channel,
+ * merchant, most unexpected, then 16 fields a token: the 8 of put, its age, how long it has left, its state ('live',
+ * 'used' or 'deferred'), '1' if anybody saw it, its last claim or '', how long that lease has left, deliveries, and the
+ * claims before the last, separated by commas. Answers the state that each token has now.
+ */
+const MERGE = `
+local most = tonumber(ARGV[3])
+local states, under = {}, {}
+local function remember(claim, t)
+  if redis.call('HSETNX', P .. 'c:' .. claim, 't', t.id) == 1 then redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea) end
+end
+for at = 4, #ARGV, 16 do
+  local id, state, claim, lease = ARGV[at], ARGV[at + 10], ARGV[at + 12], tonumber(ARGV[at + 13])
+  local t = get(id)
+  local fresh = not t
+  if fresh then
+    t = { id = id, k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], md = ARGV[at + 4], sd = ARGV[at + 5] }
+    t.mu, t.oi, t.dl = ARGV[at + 6], ARGV[at + 7], ARGV[at + 14]
+    t.ra, t.ea = now - ARGV[at + 8], now + ARGV[at + 9]
+    t.o = string.format('%.0f', t.ra * 1000 + (at - 4) / 16)
+    if ARGV[at + 11] == '1' then t.sn = '1' end
+    if state == 'deferred' then t.st = judge(t) and 'live' or 'unexpected' else t.st = state end
+    if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), 0 end
+    store(t, most)
+    if t.st == 'live' and not held(t) then
+      for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
+    end
+  elseif t.st == 'live' and not (held(t) and t.cl ~= claim) then
+    if claim ~= '' and (lease > 0 or not t.cl) and not held(t) then
+      t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), 0, math.max(t.dl, ARGV[at + 14])
+      redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', 0, 'dl', t.dl)
+      unpool(t)
+      index(t)
+      seen(t)
+    end
+  end
+  if state == 'used' and t.st == 'live' then
+    markUsed(t)
+    t.st = 'used'
+  end
+  if claim ~= '' and t.cl == claim then remember(claim, t) end
+  for other in string.gmatch(ARGV[at + 15], '[^,]+') do remember(other, t) end
+  states[#states + 1] = t.st
+end
+announce(ARGV[1], ARGV[2], under)
+return states
+`;
+
+/** Shows that Redis takes writes. */
+const PROBE = `
+redis.call('SET', P .. 'probe', '1', 'PX', 1000)
 return 'done'
 `;
 
@@ -344,6 +241,9 @@ const BODIES = {
   caratUse: USE,
   caratExpect: EXPECT,
   caratCancel: CANCEL,
+  caratMerge: MERGE,
+  caratMergeExpectation: MERGE_EXPECTATION,
+  caratProbe: PROBE,
   caratSweep: SWEEP,
 };
 export type ScriptName = keyof typeof BODIES;

@@ -1,11 +1,28 @@
 /** How the Redis store's scripts are given tokens, and what their answers mean. */
 import type { Kind } from '../post.ts';
+import type { MergedToken } from './shared.ts';
 import type { Claim, ClaimAnswer, NewToken, ReadAnswer, TokenRecord } from './store.ts';
 
 /** The 8 arguments of a token, as the script `caratPut` takes them. */
 export function tokenArguments(token: NewToken): string[] {
   const { id, kind, value, pooled, merchant_data = '', sid = '', merchant_usn = '', order_id = '' } = token;
   return [id, kind, value, pooled ? '1' : '0', merchant_data, sid, merchant_usn, order_id];
+}
+
+/** The 16 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
+export function mergeArguments({ entry, formerClaims }: MergedToken, now: number): (string | number)[] {
+  const { token, state, seen, claim, deliveries } = entry;
+  return [
+    ...tokenArguments(token),
+    now - token.receivedAt,
+    token.expiresAt - now,
+    state,
+    seen ? '1' : '',
+    claim?.id ?? '',
+    claim === undefined ? 0 : claim.leaseExpiresAt - now,
+    deliveries,
+    formerClaims.join(','),
+  ];
 }
 
 export function readAnswerOf(reply: unknown, merchant: string): ReadAnswer {

@@ -3,12 +3,14 @@
  * call a merchant. One connection writes, with a deadline and no queue; one listens to hints.
  */
 import type { Redis } from 'ioredis';
+import type { ExpectationEntry } from './records.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { awayError } from './redis-away.ts';
 import { createRedisClient, type RedisClient } from './redis-client.ts';
 import type { ScriptName } from './redis-scripts.ts';
 import { tellOfServer } from './redis-server.ts';
-import { claimAnswerOf, readAnswerOf, tokenArguments } from './redis-wire.ts';
+import { claimAnswerOf, mergeArguments, readAnswerOf, tokenArguments } from './redis-wire.ts';
+import type { MergedState, MergedToken, SharedStore } from './shared.ts';
 import {
   type Claim,
   type ClaimAnswer,
@@ -22,7 +24,6 @@ import {
   StoreAway,
   type StoreEvents,
   type StoreHealth,
-  type TokenStore,
   topicOf,
 } from './store.ts';
 
@@ -37,7 +38,7 @@ export interface RedisStoreOptions {
   deadlineMs?: number;
 }
 
-const DEADLINE_MS = 400;
+const DEADLINE_MS = 200;
 const SWEEP_EVERY_MS = 1000;
 /** How long the start waits for a connection before it goes on without. */
 const START_WITHIN_MS = 1000;
@@ -50,7 +51,7 @@ interface Waiting {
   reject: (error: StoreAway) => void;
 }
 
-export class RedisStore implements TokenStore {
+export class RedisStore implements SharedStore {
   readonly #options: RedisStoreOptions;
   readonly #deadlineMs: number;
   readonly #writer: RedisClient;
@@ -58,6 +59,8 @@ export class RedisStore implements TokenStore {
   readonly #channel: string;
   /** What came in this tick, by merchant. */
   readonly #batches = new Map<string, Waiting[]>();
+  /** For how long a verdict may be put off after an expectation ended. */
+  readonly #retentionMs: number;
   #events: StoreEvents | undefined;
   #sweeper: NodeJS.Timeout | undefined;
   #trouble: string | undefined;
@@ -65,9 +68,10 @@ export class RedisStore implements TokenStore {
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
+    this.#retentionMs = options.accept === 'expected' ? options.ttlMs : 0;
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
-    this.#writer = createRedisClient(options.address, 'writer', this.#deadlineMs);
-    this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
+    this.#writer = createRedisClient(options.address, 'writer');
+    this.#subscriber = createRedisClient(options.address, 'subscriber');
     this.#channel = `carat:${options.address.db}:arrivals`;
   }
 
@@ -123,7 +127,7 @@ export class RedisStore implements TokenStore {
   }
 
   async expect({ id, merchant, kind, topic, ttlMs }: Expectation): Promise<number> {
-    return Number(await this.#run('caratExpect', merchant, id, kind, topic, ttlMs));
+    return Number(await this.#run('caratExpect', merchant, id, kind, topic, ttlMs, this.#retentionMs));
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
@@ -133,6 +137,33 @@ export class RedisStore implements TokenStore {
   async sequence(merchant: string): Promise<number> {
     const counter = this.#within(this.#writer.get(`${prefixOf(merchant)}s`));
     return Number((await counter) ?? 0);
+  }
+
+  /** A cluster's masters fail one by one, anything else as a whole. */
+  domainOf(merchant: string): string {
+    return this.#options.address.topology === 'cluster' ? merchant : '';
+  }
+
+  async probe(merchant: string): Promise<void> {
+    await this.#run('caratProbe', merchant);
+  }
+
+  async merge(merchant: string, tokens: MergedToken[], now: number): Promise<MergedState[]> {
+    const { maxUnexpected } = this.#options;
+    const flat = tokens.flatMap((token) => mergeArguments(token, now));
+    return (await this.#run('caratMerge', merchant, this.#channel, merchant, maxUnexpected, ...flat)) as MergedState[];
+  }
+
+  async mergeExpectation(expectation: ExpectationEntry, now: number): Promise<void> {
+    const { merchant, id, kind, topic, openedAt, expiresAt, cancelledAt, token = '' } = expectation;
+    if (expiresAt + this.#retentionMs <= now) return;
+    const cancelledAge = cancelledAt === undefined ? '' : now - cancelledAt;
+    const times = [now - openedAt, expiresAt - now, this.#retentionMs, cancelledAge];
+    await this.#run('caratMergeExpectation', merchant, this.#channel, merchant, id, kind, topic, ...times, token);
+  }
+
+  onReconnect(listener: () => void): void {
+    for (const event of ['ready', '+node', '-node']) this.#writer.on(event, listener);
   }
 
   health(): StoreHealth {
@@ -226,7 +257,9 @@ export class RedisStore implements TokenStore {
     this.#events?.onTrouble({ level, code, message, facts: { redis: this.#options.address.shown } });
   }
 
+  /** Tells of what is over. It also is the traffic that shows a dead connection. */
   async #sweep(): Promise<void> {
+    if ('ping' in this.#subscriber) this.#subscriber.ping().catch(() => {});
     await Promise.all(
       this.#options.merchants.map(async (merchant) => {
         const over = (await this.#run('caratSweep', merchant)) as string[];
