@@ -15,11 +15,7 @@ const CONNECT_WITHIN_MS = 1000;
 const SILENT_FOR_MS = 2000;
 
 /** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects before it is told to. */
-export function createRedisClient(
-  address: RedisAddress,
-  role: 'writer' | 'subscriber',
-  deadlineMs: number,
-): RedisClient {
+export function createRedisClient(address: RedisAddress, role: 'writer' | 'subscriber'): RedisClient {
   const { nodes, topology, username, password, db, caFile } = address;
   const tls = address.tls ? { tls: caFile === undefined ? {} : { ca: readFileSync(caFile) } } : {};
   const options = {
