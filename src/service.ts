@@ -96,7 +96,7 @@ export class Service {
 function createStore({ dataDir, tokenTtlMs, accept, store: address, merchants }: Config): TokenStore {
   const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED };
   const directory = join(dataDir, 'tokens');
-  if (address === undefined) return new EmbeddedStore({ ...options, unmatched: 'unexpected', directory });
+  if (address === undefined) return new EmbeddedStore({ ...options, directory });
   const shared = new RedisStore({ ...options, address, merchants });
   const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
   return new FallbackStore({ shared, local, merchants });

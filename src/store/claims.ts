@@ -43,7 +43,6 @@ export class Claims {
 
   take(entry: TokenEntry, { merchant, claimId, leaseMs }: ClaimRequest, now: number): Held {
     entry.deliveries += 1;
-    entry.seen = true;
     const claim: ClaimEntry = { merchant, id: claimId, token: entry.token.id, released: false };
     this.#bookOf(merchant).addClaim(claim);
     this.#changed({ of: 'claim', merchant, id: claimId, entry: claim });
@@ -78,7 +77,6 @@ export class Claims {
   markUsed(entry: TokenEntry): SettleAnswer {
     if (entry.state === 'used') return 'done';
     entry.state = 'used';
-    entry.seen = true;
     this.#tokenChanged(entry);
     return 'done';
   }

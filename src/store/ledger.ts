@@ -36,8 +36,8 @@ export interface LedgerOptions {
   ttlMs: number;
   /** `expected`: a token is live only if it fills an open expectation. */
   accept: 'any' | 'expected';
-  /** What becomes of a token that fills none. `deferred`: the verdict is not ours alone. */
-  unmatched: 'unexpected' | 'deferred';
+  /** What becomes of a token that fills none; `unexpected` when not given. `deferred`: the verdict is not ours alone. */
+  unmatched?: 'unexpected' | 'deferred';
   /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
   maxUnexpected: number;
 }
@@ -49,6 +49,7 @@ export class Ledger {
   readonly #byExpiry = new TinyQueue<TokenEntry>([], (a, b) => a.token.expiresAt - b.token.expiresAt);
   readonly claims: Claims;
   #changes: Change[] = [];
+  #untold: Expiry[] = [];
 
   constructor(options: LedgerOptions) {
     this.#options = options;
@@ -93,13 +94,14 @@ export class Ledger {
     const book = this.#book(token.merchant);
     const before = book.tokens.get(token.id);
     if (before !== undefined && before.token.expiresAt > now) return 'known';
-    if (before !== undefined) this.forget(before);
+    if (before !== undefined) this.#expire(before);
 
     const filled = topicsOf(token)
       .map((topic) => this.#expectations.fill(token.merchant, topic, token.kind, token.id, now))
       .filter((entry) => entry !== undefined);
     for (const entry of filled) this.#expectationChanged(entry);
-    const state = this.#options.accept === 'any' || filled.length > 0 ? 'live' : this.#options.unmatched;
+    const state =
+      this.#options.accept === 'any' || filled.length > 0 ? 'live' : (this.#options.unmatched ?? 'unexpected');
 
     book.lastOrder = Math.max(book.lastOrder + 1, now * 1000);
     const entry: TokenEntry = {
@@ -187,15 +189,14 @@ export class Ledger {
 
   /** Forgets what is over. */
   sweep(now: number): Expiry[] {
-    const expiries: Expiry[] = [];
     for (let entry = this.#byExpiry.peek(); entry && entry.token.expiresAt <= now; entry = this.#byExpiry.peek()) {
       this.#byExpiry.pop();
-      const { merchant, kind, id } = entry.token;
+      const { merchant, id } = entry.token;
       if (this.#book(merchant).tokens.get(id) !== entry) continue;
-      const orphan = entry.state === 'live' && !entry.seen && entry.standing !== 'there';
-      if (orphan) expiries.push({ what: 'orphan', merchant, kind, id });
-      this.forget(entry);
+      this.#expire(entry);
     }
+    const expiries = this.#untold;
+    this.#untold = [];
     for (const entry of this.#expectations.sweep(now)) {
       const { merchant, kind, id } = entry;
       const open = entry.cancelledAt === undefined && entry.token === undefined;
@@ -243,9 +244,12 @@ export class Ledger {
     change: Partial<Pick<TokenEntry, 'standing' | 'state' | 'claim' | 'deliveries' | 'seen'>>,
   ): void {
     Object.assign(entry, change);
-    if (entry.state === 'unexpected') return this.forget(entry);
-    this.#book(entry.token.merchant).offer(entry);
-    this.#tokenChanged(entry);
+    if (entry.state === 'unexpected') {
+      this.forget(entry);
+    } else {
+      this.#book(entry.token.merchant).offer(entry);
+      this.#tokenChanged(entry);
+    }
   }
 
   updateExpectation(entry: ExpectationEntry, standing: Standing): void {
@@ -256,7 +260,7 @@ export class Ledger {
   /** Notes a token that a shared store has, and the claim that it gave it to. */
   mirror(token: TokenRecord, claim: Claim): void {
     const book = this.#book(token.merchant);
-    const held = { standing: 'there', state: 'live', claim, deliveries: claim.deliveries, seen: true } as const;
+    const held = { standing: 'there', state: 'live', claim, deliveries: claim.deliveries, seen: false } as const;
     const before = book.tokens.get(token.id);
     if (before === undefined) this.#add({ token, ...held, order: token.receivedAt * 1000 });
     this.update(book.tokens.get(token.id) as TokenEntry, held);
@@ -274,6 +278,13 @@ export class Ledger {
   #add(entry: TokenEntry): void {
     this.#book(entry.token.merchant).add(entry);
     this.#byExpiry.push(entry);
+  }
+
+  #expire(entry: TokenEntry): void {
+    const { merchant, kind, id } = entry.token;
+    const orphan = entry.state === 'live' && !entry.seen && entry.deliveries === 0 && entry.standing !== 'there';
+    if (orphan) this.#untold.push({ what: 'orphan', merchant, kind, id });
+    this.forget(entry);
   }
 
   forget(entry: TokenEntry): void {

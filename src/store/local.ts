@@ -148,14 +148,14 @@ export class LocalStore extends EmbeddedStore {
     const claim = this.ledger.claims.find(merchant, claimId);
     const entry = claim && this.ledger.get(merchant, claim.token);
     if (claim === undefined || entry?.claim?.id !== claimId || entry.standing !== 'there') return;
-    if (how === 'use') this.ledger.update(entry, { state: 'used', seen: true });
+    if (how === 'use') this.ledger.update(entry, { state: 'used' });
     else this.ledger.claims.putBack(entry, claim);
     this.disk.commitLater();
   }
 
   mirrorUsed(merchant: string, id: string): void {
     const entry = this.ledger.get(merchant, id);
-    if (entry?.standing === 'there') this.ledger.update(entry, { state: 'used', seen: true });
+    if (entry?.standing === 'there') this.ledger.update(entry, { state: 'used' });
     this.disk.commitLater();
   }
 

@@ -28,8 +28,12 @@ export class Pool {
     return undefined;
   }
 
-  /** When the first lease ends. */
+  /** When the first lease ends that still holds a token. */
   get nextLeaseEnd(): number | undefined {
-    return this.#leased.peek()?.until;
+    for (let next = this.#leased.peek(); next; next = this.#leased.peek()) {
+      if (next.entry.state === 'live' && next.entry.claim?.leaseExpiresAt === next.until) return next.until;
+      this.#leased.pop();
+    }
+    return undefined;
   }
 }

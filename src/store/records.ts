@@ -18,7 +18,7 @@ export interface TokenEntry {
   /** The last claim that took it, also after its lease; none once it was released. */
   claim?: Claim;
   deliveries: number;
-  /** True once it was given to anyone. */
+  /** True once anybody read it. */
   seen: boolean;
 }
 

@@ -12,9 +12,9 @@
  * | `o:KIND:TOPIC` | sorted set | open expectations, oldest first | the last of them ends |
  * | `a:KIND:TOPIC` | sorted set | all expectations, also those over, while a verdict may still be put off; only where one is demanded | the last is forgotten |
 | `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
- * | `d` | sorted set | what is told when its time is over: unseen tokens, open expectations | a minute after the last |
+ * | `d` | sorted set | what is told when its time is over: tokens that nobody got, open expectations | a minute after the last |
  * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
- * | `s` | number | the counter of announcements | it has rested for a day |
+ * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
  */
 
 /** The fields of a token's hash, in the order in which scripts answer them; the 11th and 12th are claim and lease end. */
@@ -46,7 +46,7 @@ local function topics(t)
 end
 local function announce(channel, merchant, under)
   if #under == 0 then return end
-  if redis.call('SET', P .. 's', now, 'NX', 'PX', 86400000) == false then redis.call('PEXPIRE', P .. 's', 86400000) end
+  if redis.call('SET', P .. 's', now, 'NX', 'PX', 120000) == false then redis.call('PEXPIRE', P .. 's', 120000) end
   local sequence = redis.call('INCR', P .. 's')
   redis.call('PUBLISH', channel, merchant .. '\\n' .. sequence .. '\\n' .. table.concat(under, '\\n'))
 end
@@ -56,11 +56,6 @@ local function answer(state, distinct, id)
   return { state, distinct, fields }
 end
 local function held(t) return t.cl and tonumber(t.le) > now end
-local function seen(t)
-  if t.sn then return end
-  redis.call('HSET', P .. 't:' .. t.id, 'sn', '1')
-  redis.call('ZREM', P .. 'd', 't:' .. t.k .. ':' .. t.id)
-end
 local function find(topic, kind)
   local live, used, distinct = nil, false, 0
   for _, id in ipairs(redis.call('ZREVRANGE', P .. 'i:' .. topic, 0, -1)) do
@@ -93,6 +88,7 @@ local function unpool(t)
     redis.call('ZREM', P .. 'l:' .. t.k, t.id)
   end
 end
+local function told(t) redis.call('ZREM', P .. 'd', 't:' .. t.k .. ':' .. t.id) end
 local function putBack(t, claim)
   redis.call('HSET', P .. 'c:' .. claim, 'r', '1')
   redis.call('HDEL', P .. 't:' .. t.id, 'cl', 'le', 'rn')
@@ -105,7 +101,7 @@ end
 local function markUsed(t)
   if t.st ~= 'used' then
     redis.call('HSET', P .. 't:' .. t.id, 'st', 'used')
-    seen(t)
+    told(t)
     unpool(t)
   end
 end
@@ -197,6 +193,13 @@ local function bound(id, order, ends, most)
     redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
   end
 end
+local function watch(t)
+  local what = 't:' .. t.k .. ':' .. t.id
+  local over = redis.call('ZSCORE', P .. 'd', what)
+  if over and tonumber(over) <= now then redis.call('ZADD', P .. 'd', over, what .. ':' .. over) end
+  redis.call('ZADD', P .. 'd', t.ea, what)
+  keep(P .. 'd', t.ea + 60000)
+end
 local function store(t, most)
   local flat = {}
   for field, value in pairs(t) do
@@ -210,9 +213,6 @@ local function store(t, most)
     return
   end
   index(t)
-  if not t.sn then
-    redis.call('ZADD', P .. 'd', t.ea, 't:' .. t.k .. ':' .. t.id)
-    keep(P .. 'd', t.ea + 60000)
-  end
+  if not t.sn and tonumber(t.dl) == 0 then watch(t) end
 end
 `;

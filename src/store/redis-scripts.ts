@@ -54,7 +54,7 @@ end
 local function take(t, distinct)
   t.dl = t.dl + 1
   hold(t, 0)
-  seen(t)
+  told(t)
   redis.call('DEL', P .. 'c:' .. claim)
   redis.call('HSET', P .. 'c:' .. claim, 't', t.id)
   redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
@@ -120,7 +120,7 @@ local claim = ARGV[3]
 local id = redis.call('HGET', P .. 'c:' .. claim, 't')
 local t = id and get(id)
 if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.rn == '0' then
-  redis.call('HINCRBY', P .. 't:' .. t.id, 'dl', -1)
+  if redis.call('HINCRBY', P .. 't:' .. t.id, 'dl', -1) == 0 and not t.sn then watch(t) end
   putBack(t, claim)
   announce(ARGV[1], ARGV[2], topics(t))
 end
@@ -204,7 +204,7 @@ for at = 4, #ARGV, 16 do
       redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', 0, 'dl', t.dl)
       unpool(t)
       index(t)
-      seen(t)
+      told(t)
     end
   end
   if state == 'used' and t.st == 'live' then
