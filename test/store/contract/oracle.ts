@@ -30,11 +30,17 @@ export class Oracle {
   readonly #settlings: Settling[] = [];
   /** The step at which the use of a token had been acknowledged. */
   readonly #usedBy = new Map<string, number>();
+  /** How many claims of an id were begun, and how many are under way. */
+  readonly #begunOf = new Map<string, number>();
+  readonly #underWayOf = new Map<string, number>();
   #step = 0;
 
   async claim(claimId: string, leaseMs: number, lead: string, run: () => Promise<ClaimAnswer>): Promise<ClaimAnswer> {
     const begun = this.#begin();
+    count(this.#begunOf, claimId, 1);
+    count(this.#underWayOf, claimId, 1);
     const answer = await run();
+    count(this.#underWayOf, claimId, -1);
     const ended = this.#begin();
     if (answer.state !== 'held') return answer;
     const { token, claim } = answer;
@@ -60,14 +66,16 @@ export class Oracle {
 
   async settle(claimId: string, how: 'use' | 'release' | 'undo', run: () => Promise<SettleAnswer>): Promise<void> {
     const begun = this.#begin();
+    const claimsBefore = this.#begunOf.get(claimId);
+    const isAlone = this.#underWayOf.get(claimId) === 0;
     const answer = await run();
     const ended = this.#begin();
     this.#settlings.push({ claimId, how, answer, begun, ended });
     if (how !== 'use' || answer !== 'done') return;
-    // The claim's token is the one it took last; where it took none meanwhile, that is known.
-    const taken = this.holds.filter((hold) => hold.claimId === claimId && hold.ended < begun);
+    // What was used is the token that the claim took last; that is known unless it was taking another one meanwhile.
+    const taken = this.holds.filter((hold) => hold.claimId === claimId).sort((a, b) => a.takenAt - b.takenAt);
     const token = taken.at(-1)?.token;
-    if (token !== undefined && taken.every((hold) => hold.token === token)) this.#usedBy.set(token, ended);
+    if (token !== undefined && isAlone && this.#begunOf.get(claimId) === claimsBefore) this.#usedBy.set(token, ended);
   }
 
   async read(run: () => Promise<ReadAnswer>): Promise<void> {
@@ -87,15 +95,27 @@ export class Oracle {
 
   #apart(first: Hold, second: Hold): void {
     if (first.takenAt > second.takenAt || second.takenAt >= first.leaseEndsAt) return;
-    if (first.takenAt === second.takenAt && first.deliveries > second.deliveries) return;
-    const given = this.#settlings.some(
+    if (first.takenAt === second.takenAt) {
+      if (first.deliveries > second.deliveries) return;
+      // In one millisecond, a claim that was undone leaves its number to the next; nothing tells which was first.
+      if (first.deliveries === second.deliveries && this.#gaveUp(second, first)) return;
+    }
+    if (this.#gaveUp(first, second)) return;
+    this.violations.push(
+      `${first.token} was held by ${first.claimId} from ${first.takenAt} to ${first.leaseEndsAt}, ` +
+        `and taken by ${second.claimId} at ${second.takenAt}`,
+    );
+  }
+
+  /** Whether the first holder may have put the token back, or shortened its lease, before the second one took it. */
+  #gaveUp(first: Hold, second: Hold): boolean {
+    const putBack = this.#settlings.some(
       ({ claimId, how, answer, begun, ended }) =>
         claimId === first.claimId &&
         (how === 'undo' || (how === 'release' && answer === 'done')) &&
         begun <= second.ended &&
         ended >= first.begun,
     );
-    // A shorter lease may have taken the place of the first one.
     const shortened = this.holds.some(
       ({ token, claimId, renewals, takenAt, leaseEndsAt }) =>
         token === first.token &&
@@ -104,11 +124,7 @@ export class Oracle {
         takenAt >= first.takenAt &&
         leaseEndsAt <= second.takenAt,
     );
-    if (given || shortened) return;
-    this.violations.push(
-      `${first.token} was held by ${first.claimId} from ${first.takenAt} to ${first.leaseEndsAt}, ` +
-        `and taken by ${second.claimId} at ${second.takenAt}`,
-    );
+    return putBack || shortened;
   }
 
   #notAfterUse(token: string, begun: number, what: string): void {
@@ -120,4 +136,8 @@ export class Oracle {
     this.#step += 1;
     return this.#step;
   }
+}
+
+function count(counts: Map<string, number>, of: string, by: number): void {
+  counts.set(of, (counts.get(of) ?? 0) + by);
 }
