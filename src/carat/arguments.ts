@@ -79,9 +79,11 @@ export const fields = {
   /** Whole number; two digits [inf]. */
   small_count: count(2, 'a whole number of at most 2 digits'),
   /** `3` with interest, `4` without [ex]. */
-  installment_type: z.union([z.literal('3'), z.literal('4'), z.literal(3), z.literal(4)], {
-    error: `${FORMAT}3 (with interest) or 4 (without)`,
-  }).transform(String),
+  installment_type: z
+    .union([z.literal('3'), z.literal('4'), z.literal(3), z.literal(4)], {
+      error: `${FORMAT}3 (with interest) or 4 (without)`,
+    })
+    .transform(String),
   /** DD/MM/YYYY [ex], and a day that exists. */
   date: z.string({ error: DATE_FORMAT }).refine(isDate, { error: DATE_FORMAT }),
   /** Shown on the card holder's statement [ex]; at most 22 characters [inf]. */

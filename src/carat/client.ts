@@ -24,11 +24,8 @@ export interface CaratClientOptions {
 }
 
 const credentials = z.strictObject({ merchantId: fields.merchant_id, merchantKey: fields.merchant_key });
-const deadline = z.strictObject({
-  timeoutMs: z.int({ error: 'format:1 to 600000 milliseconds' }).min(1, { error: 'format:1 to 600000 milliseconds' }).max(600_000, {
-    error: 'format:1 to 600000 milliseconds',
-  }),
-});
+const error = 'format:1 to 600000 milliseconds';
+const deadline = z.strictObject({ timeoutMs: z.int({ error }).min(1, { error }).max(600_000, { error }) });
 
 export type CaratClient = ReturnType<typeof createCaratClient>;
 
@@ -41,6 +38,8 @@ export function createCaratClient(options: CaratClientOptions) {
   const addresses = addressesFor(options.environment, options.addresses);
   const send = createTransport({ addresses, merchantId, merchantKey, timeoutMs, onCall: options.onCall });
   return {
+    /** The deadline of a call that is given none. */
+    timeoutMs,
     schedules: schedules(send),
     scheduleEdits: scheduleEdits(send),
     recharges: recharges(send, merchantKey),

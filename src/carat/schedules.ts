@@ -51,7 +51,15 @@ export function schedules(send: Send) {
       const { schedule: terms, ...rest } = checked(name, base, args);
       const body = { ...rest, schedule: { ...terms, do_payment_now: 'false' } };
       return send(
-        { name, service: 'portal', method: 'POST', path: '/v1/transactions', body, effectful: true, answer: transaction },
+        {
+          name,
+          service: 'portal',
+          method: 'POST',
+          path: '/v1/transactions',
+          body,
+          effectful: true,
+          answer: transaction,
+        },
         options,
       );
     },
@@ -68,7 +76,15 @@ export function schedules(send: Send) {
         ? { ...rest, additional_data: { ...rest.additional_data, postpone_confirmation: 'true' } }
         : rest;
       return send(
-        { name, service: 'portal', method: 'POST', path: '/v1/transactions', body, effectful: true, answer: transaction },
+        {
+          name,
+          service: 'portal',
+          method: 'POST',
+          path: '/v1/transactions',
+          body,
+          effectful: true,
+          answer: transaction,
+        },
         options,
       );
     },
@@ -81,7 +97,10 @@ export function schedules(send: Send) {
       const name = 'schedules.pay';
       const { nit, ...body } = checked(name, payArguments, args);
       const path = `/v1/payments/${nit}`;
-      return send({ name, service: 'portal', method: 'POST', path, body, effectful: true, answer: transaction }, options);
+      return send(
+        { name, service: 'portal', method: 'POST', path, body, effectful: true, answer: transaction },
+        options,
+      );
     },
 
     /**
@@ -93,7 +112,10 @@ export function schedules(send: Send) {
       const { nit, confirm, amount } = checked(name, confirmArguments, args);
       const path = `/v1/payments/${nit}`;
       const query = { confirm: String(confirm), amount };
-      return send({ name, service: 'portal', method: 'PUT', path, query, effectful: true, answer: transaction }, options);
+      return send(
+        { name, service: 'portal', method: 'PUT', path, query, effectful: true, answer: transaction },
+        options,
+      );
     },
 
     /** Activates a schedule without payment: `POST /v1/schedules/{sid}` with the card, without security code [doc] → `ATV`. */
@@ -101,7 +123,10 @@ export function schedules(send: Send) {
       const name = 'schedules.activate';
       const { sid, ...body } = checked(name, activateArguments, args);
       const path = `/v1/schedules/${sid}`;
-      return send({ name, service: 'portal', method: 'POST', path, body, effectful: true, answer: transaction }, options);
+      return send(
+        { name, service: 'portal', method: 'POST', path, body, effectful: true, answer: transaction },
+        options,
+      );
     },
 
     /** The state of a payment or cancellation by its NIT: `GET /v1/transactions/{nit}` [doc]. A query: it may be repeated. */
