@@ -17,13 +17,19 @@ export function checked<S extends z.ZodType>(call: string, schema: S, value: unk
 }
 
 function formatOf(issue: z.core.$ZodIssue | undefined): string {
-  if (issue === undefined) return 'valid';
+  if (issue === undefined) return OTHER;
   // Formats of fields are written as messages below; zod's own speak of types and values and are put in our words.
   if (issue.message.startsWith(FORMAT)) return issue.message.slice(FORMAT.length);
+  if (issue.code === 'invalid_union') {
+    const formats = issue.errors.flat().map(formatOf);
+    return formats.find((format) => format !== OTHER) ?? OTHER;
+  }
   if (issue.code === 'invalid_type') return issue.expected === 'object' ? 'an object' : `a ${issue.expected}`;
   if (issue.code === 'invalid_value') return `one of ${issue.values.map(String).join(', ')}`;
-  return 'of the documented format';
+  return OTHER;
 }
+
+const OTHER = 'of the documented format';
 
 /** Marks a message as one of ours, which quotes no value. */
 const FORMAT = 'format:';

@@ -10,12 +10,12 @@ const EMPTY = z.literal('');
 export const scheduleChanges = z
   .strictObject({
     status: z.enum(['ATV', 'INA', '']),
-    amount: EMPTY.or(fields.amount),
-    next_date: EMPTY.or(fields.date),
-    installments: EMPTY.or(fields.small_count),
-    installment_type: EMPTY.or(fields.installment_type),
-    soft_descriptor: EMPTY.or(fields.soft_descriptor),
-    show_times_invoice: EMPTY.or(fields.flag),
+    amount: fields.amount.or(EMPTY),
+    next_date: fields.date.or(EMPTY),
+    installments: fields.small_count.or(EMPTY),
+    installment_type: fields.installment_type.or(EMPTY),
+    soft_descriptor: fields.soft_descriptor.or(EMPTY),
+    show_times_invoice: fields.flag.or(EMPTY),
     card: storedCard,
   })
   .partial();
