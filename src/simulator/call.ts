@@ -21,7 +21,7 @@ export interface Store {
 export interface Context {
   world: World;
   plan: FaultPlan;
-  /** Emits `held` with the name of a call that a `hold` fault has stopped. */
+  /** Emits `held` with the name of a call that a `hold` fault has stopped, and `post` with each `PostMade`. */
   events: EventEmitter;
   /** Releases what is held. */
   held: Map<string, (() => void)[]>;
@@ -130,8 +130,9 @@ async function post(
     const charset = faults.has('odd-charset') ? (faults.get('odd-charset') ?? 'ISO-8859-1') : undefined;
     const slowMs = faults.has('slow-body') ? milliseconds(faults, 'slow-body', 200) : undefined;
     const status = await postForm(target, form, { timeoutMs: context.postTimeoutMs, charset, slowMs });
-    world.remember(world.posts, { by: call.name, fields: form, status, ms: performance.now() - started });
-    events.emit('post', call.name, status);
+    const made = { by: call.name, fields: form, status, ms: performance.now() - started };
+    world.remember(world.posts, made);
+    events.emit('post', made);
     return status === 200;
   };
   if (faults.has('no-post')) return true;

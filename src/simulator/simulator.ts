@@ -29,7 +29,7 @@ export interface SimulatorOptions {
 export interface Simulator {
   app: FastifyInstance;
   world: World;
-  /** `held` (name of the call) when a `hold` fault has stopped a call; `post` (name, status) after each post. */
+  /** `held` (name of the call) when a `hold` fault has stopped a call; `post` (a `PostMade`) after each post. */
   events: EventEmitter;
   /** Starts to listen; port 0 takes a free one. Answers the address, without a path. */
   listen(options?: { host?: string; port?: number }): Promise<string>;
