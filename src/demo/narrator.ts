@@ -58,11 +58,17 @@ export function tellPost(tell: Tell, { by, fields, status, ms }: PostMade): void
 export function toldSource(tell: Tell, source: TokenSource): TokenSource {
   const told = async <T>(what: string, work: Promise<T>, value?: (result: T) => string | undefined): Promise<T> => {
     const started = performance.now();
-    const result = await work;
-    const token = value?.(result);
-    const shown = token === undefined ? {} : { token: fingerprint(token) };
-    tell({ step: 'source', what, ...shown, ms: performance.now() - started });
-    return result;
+    let token: string | undefined;
+    let how = value === undefined ? '' : ' in vain';
+    try {
+      const result = await work;
+      token = value?.(result);
+      if (token !== undefined) how = '';
+      return result;
+    } finally {
+      const shown = token === undefined ? {} : { token: fingerprint(token) };
+      tell({ step: 'source', what: what + how, ...shown, ms: performance.now() - started });
+    }
   };
   return {
     announce: (request) => told(`announces a ${request.kind}`, source.announce(request)),

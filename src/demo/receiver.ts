@@ -15,10 +15,13 @@ export interface Receiver {
   stop(): Promise<number | null>;
 }
 
+/** The service as it is built. */
+const MAIN = new URL('../main.js', import.meta.url).pathname;
+
 /** Starts it, and waits until it listens. `ACCEPT=expected`: a post that nobody announced is not handed out. */
-export async function startReceiver(env: Record<string, string> = {}): Promise<Receiver> {
+export async function startReceiver(env: Record<string, string> = {}, main: string = MAIN): Promise<Receiver> {
   const folder = await mkdtemp(join(tmpdir(), 'carat-demo-'));
-  const child = spawn(process.execPath, [new URL('../main.js', import.meta.url).pathname], {
+  const child = spawn(process.execPath, [main], {
     env: {
       PATH: process.env['PATH'],
       HOST: '127.0.0.1',
