@@ -25,7 +25,7 @@ export function understand<A>(
       caratMessage,
     });
   const said = caratCode === undefined ? `HTTP ${status}` : `HTTP ${status}, code ${caratCode}: ${caratMessage ?? ''}`;
-  if (status >= 500) throw fail('unavailable', said, 'unknown');
+  if (status >= 500 || status === 408) throw fail('unavailable', said, 'unknown');
   if (status === 401 || status === 403) throw fail('unauthorized', said, 'none');
   if (status === 404) throw fail('not_found', said, 'none');
   if (status >= 400 || (result !== undefined && !result.success)) throw fail('denied', said, 'none');

@@ -31,6 +31,15 @@ function formatOf(issue: z.core.$ZodIssue | undefined): string {
 
 const OTHER = 'of the documented format';
 
+/** A time that a caller sets, in milliseconds. */
+export function milliseconds(least: number, most: number): z.ZodInt {
+  const error = `${FORMAT}${least} to ${most} milliseconds`;
+  return z.int({ error }).min(least, { error }).max(most, { error });
+}
+
+/** No deadline or wait is longer than this many milliseconds. */
+export const MAX_MS = 600_000;
+
 /** Marks a message as one of ours, which quotes no value. */
 const FORMAT = 'format:';
 

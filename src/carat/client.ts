@@ -1,7 +1,7 @@
 /** The typed client for Carat's calls, put together from one file per service. */
 import { z } from 'zod';
 import { type Addresses, addressesFor, type Environment } from './addresses.ts';
-import { checked, fields } from './arguments.ts';
+import { checked, fields, MAX_MS, milliseconds } from './arguments.ts';
 import { cancellations } from './cancellations.ts';
 import { genericOperations } from './generic-operations.ts';
 import { type CallReport, createTransport } from './http.ts';
@@ -19,13 +19,12 @@ export interface CaratClientOptions {
   addresses?: Partial<Addresses>;
   /** Milliseconds until a call is given up, 1 to 600 000; default 60 000. Carat documents no limit of its own. */
   timeoutMs?: number;
-  /** Told of each call when it ends; what it gets holds no secret and can be logged. */
+  /** Told of each call when it ends; what it gets holds no secret and can be logged. What it throws is dropped. */
   onCall?: (report: CallReport) => void;
 }
 
 const credentials = z.strictObject({ merchantId: fields.merchant_id, merchantKey: fields.merchant_key });
-const error = 'format:1 to 600000 milliseconds';
-const deadline = z.strictObject({ timeoutMs: z.int({ error }).min(1, { error }).max(600_000, { error }) });
+const deadline = z.strictObject({ timeoutMs: milliseconds(1, MAX_MS) });
 
 export type CaratClient = ReturnType<typeof createCaratClient>;
 

@@ -2,9 +2,10 @@
  * One request to Carat: its deadline, its JSON, its result. A call is made once and never repeated here: most of
  * Carat's calls have side effects, `GET /v1/token` among them.
  */
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Addresses, Service } from './addresses.ts';
 import { understand } from './answer.ts';
+import { checked, MAX_MS, milliseconds } from './arguments.ts';
 import { CaratError, type CaratErrorCode } from './errors.ts';
 
 /** An answer longer than this is not Carat's. */
@@ -13,7 +14,7 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 export interface CallOptions {
   /** Ends the call; what it did at Carat by then stays done. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds until the call is given up; default: the client's, 60 000. */
+  /** Milliseconds until the call is given up, 1 to 600 000; default: the client's, 60 000. */
   timeoutMs?: number | undefined;
 }
 
@@ -64,7 +65,11 @@ export function createTransport(options: TransportOptions): Send {
     const report = (outcome: CallReport['outcome'], status?: number, caratCode?: string): void => {
       const ms = performance.now() - started;
       const path = call.path.replace(/[0-9A-Za-z_-]{20,}/g, '…');
-      options.onCall?.({ call: call.name, method: call.method, path, outcome, httpStatus: status, caratCode, ms });
+      try {
+        options.onCall?.({ call: call.name, method: call.method, path, outcome, httpStatus: status, caratCode, ms });
+      } catch {
+        // A logger that fails must not turn a payment that went well into one that is undone.
+      }
     };
     try {
       const { status, text } = await exchange(call, options, callOptions);
@@ -78,11 +83,38 @@ export function createTransport(options: TransportOptions): Send {
   };
 }
 
+const callDeadline = z.strictObject({ timeoutMs: milliseconds(1, MAX_MS) });
+
 async function exchange(call: Call<unknown>, options: TransportOptions, { signal, timeoutMs }: CallOptions) {
-  const deadline = AbortSignal.timeout(timeoutMs ?? options.timeoutMs);
-  const ends = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
-  const lost = call.effectful ? 'unknown' : 'none';
+  const limit = checked(call.name, callDeadline, { timeoutMs: timeoutMs ?? options.timeoutMs }).timeoutMs;
   if (signal?.aborted) throw new CaratError('aborted', 'aborted before the call', { call: call.name, effect: 'none' });
+  const { target, init } = requestOf(call, options);
+  const ends = new AbortController();
+  const end = (): void => ends.abort();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    end();
+  }, limit);
+  signal?.addEventListener('abort', end);
+  try {
+    const response = await fetch(target, { ...init, signal: ends.signal, redirect: 'manual' });
+    return { status: response.status, text: await readText(response) };
+  } catch (error) {
+    const lost = { call: call.name, effect: call.effectful ? 'unknown' : 'none' } as const;
+    if (error instanceof TooLong) throw new CaratError('bad_answer', error.message, lost);
+    if (late) throw new CaratError('timeout', `no answer within ${limit} ms`, lost);
+    if (signal?.aborted) throw new CaratError('aborted', 'aborted by the caller', lost);
+    const cause = networkReason(error);
+    const effect = NEVER_SENT.has(cause) ? 'none' : lost.effect;
+    throw new CaratError('connection', `connection failed (${cause})`, { call: call.name, effect, cause });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
+  }
+}
+
+function requestOf(call: Call<unknown>, options: TransportOptions): { target: string; init: RequestInit } {
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(call.query ?? {})) if (value !== undefined) query.set(name, value);
   const target = `${options.addresses[call.service]}${call.path}${query.size === 0 ? '' : `?${query}`}`;
@@ -94,22 +126,7 @@ async function exchange(call: Call<unknown>, options: TransportOptions, { signal
     headers['merchant_key'] = options.merchantKey;
   }
   const body = call.body === undefined ? null : JSON.stringify(call.body);
-  try {
-    const response = await fetch(target, { method: call.method, headers, body, signal: ends, redirect: 'manual' });
-    return { status: response.status, text: await readText(response) };
-  } catch (error) {
-    if (error instanceof TooLong) {
-      throw new CaratError('bad_answer', error.message, { call: call.name, effect: lost });
-    }
-    if (deadline.aborted) {
-      const message = `no answer within ${timeoutMs ?? options.timeoutMs} ms`;
-      throw new CaratError('timeout', message, { call: call.name, effect: lost });
-    }
-    if (signal?.aborted) throw new CaratError('aborted', 'aborted by the caller', { call: call.name, effect: lost });
-    const reason = networkReason(error);
-    const effect = NEVER_SENT.has(reason) ? 'none' : lost;
-    throw new CaratError('connection', `connection failed (${reason})`, { call: call.name, effect, cause: reason });
-  }
+  return { target, init: { method: call.method, headers, body } };
 }
 
 /** Reasons that exclude that Carat saw anything of the request. */

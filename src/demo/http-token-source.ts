@@ -28,10 +28,7 @@ export class WorkerApiError extends Error {
 }
 
 export function createHttpTokenSource({ url, merchant = 'default', key }: HttpTokenSourceOptions): TokenSource {
-  const headers = {
-    'content-type': 'application/json',
-    ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
-  };
+  const authorization: Record<string, string> = key === undefined ? {} : { authorization: `Bearer ${key}` };
   const ask = async (
     what: string,
     method: string,
@@ -39,11 +36,11 @@ export function createHttpTokenSource({ url, merchant = 'default', key }: HttpTo
     body?: object,
     signal?: AbortSignal,
   ): Promise<unknown> => {
+    // With a body the merchant stands in it, without one in the query.
     const query = body === undefined ? `?${new URLSearchParams({ merchant })}` : '';
+    const headers = body === undefined ? authorization : { ...authorization, 'content-type': 'application/json' };
     const json = body === undefined ? null : JSON.stringify({ ...body, merchant });
-    const plain = key === undefined ? {} : { authorization: headers.authorization ?? '' };
-    const options = { method, headers: json === null ? plain : headers, body: json, signal: signal ?? null };
-    const response = await fetch(`${url}${path}${query}`, options as RequestInit);
+    const response = await fetch(`${url}${path}${query}`, { method, headers, body: json, signal: signal ?? null });
     const text = await response.text();
     const answer: unknown = text === '' ? undefined : JSON.parse(text);
     if (response.ok) return answer;

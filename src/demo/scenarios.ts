@@ -75,10 +75,13 @@ function lost(error: CaratError | undefined): string {
   return error === undefined ? '' : LOST;
 }
 
+const TIMED: ReadonlySet<FaultName> = new Set(['delay', 'delay-answer', 'slow-body', 'post-after-answer']);
+
 /** A flow in which a fault is planned for one call. */
 function faulty(fault: FaultName, call: string, run: Scenario['run'], times = 1): Scenario['run'] {
   return (stage) => {
-    stage.simulator.plan({ fault, call, times });
+    const value = TIMED.has(fault) ? '50' : undefined;
+    stage.simulator.plan({ fault, value, call, times });
     return run(stage);
   };
 }

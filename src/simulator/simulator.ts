@@ -33,6 +33,8 @@ export interface Simulator {
   events: EventEmitter;
   /** Starts to listen; port 0 takes a free one. Answers the address, without a path. */
   listen(options?: { host?: string; port?: number }): Promise<string>;
+  /** Where it listens, without a path; empty until then. */
+  readonly url: string;
   /** The base addresses to give to a client, once it listens. */
   addresses(): { portal: string; recharge: string };
   /** Plans a fault for the next call of that name, or `times` of them. */
@@ -76,6 +78,9 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     events,
     async listen({ host = '127.0.0.1', port = 0 } = {}) {
       address = await app.listen({ host, port });
+      return address;
+    },
+    get url() {
       return address;
     },
     addresses: () => ({ portal: `${address}/e-sitef/api`, recharge: `${address}/e-sitef` }),

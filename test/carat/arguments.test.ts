@@ -195,6 +195,18 @@ const cases: Case[] = [
     /1 to 12/,
   ],
   [
+    'a deadline of 0',
+    () => client.recharges.query({ nit: NIT }, { timeoutMs: 0 }),
+    'timeoutMs',
+    /1 to 600000 milliseconds/,
+  ],
+  [
+    'flow: grace',
+    () => editSchedule({ client, source: untouched }, { sid: SID, changes: {} }, { graceMs: -1 }),
+    'graceMs',
+    /0 to 600000/,
+  ],
+  [
     'flow: attempts',
     () =>
       genericOperation(

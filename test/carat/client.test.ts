@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { ADDRESSES, type CaratError } from '../../src/carat/index.ts';
+import { ADDRESSES, type CaratError, createCaratClient } from '../../src/carat/index.ts';
 import {
   CARD,
   clientOf,
@@ -69,6 +69,19 @@ describe('against the simulator', () => {
     const nit = store.posts.at(-1)?.fields['nit'] ?? '';
     expect((await client.recharges.dealers({ nit })).dealers[0]?.branches).toHaveLength(1);
     expect((await client.recharges.branchesByBody({ nit, body: { anything: 1 } })).status).toBe('NOV');
+  });
+
+  it('is not disturbed by a report that throws', async () => {
+    const client = createCaratClient({
+      environment: 'homologation',
+      merchantId: MERCHANT,
+      merchantKey: SECRETS.merchantKey,
+      addresses: world.simulator.addresses(),
+      onCall: () => {
+        throw new Error('the log is full');
+      },
+    });
+    await client.genericOperations.askToken();
   });
 
   it('reports each call without identifiers', () => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openRechargeNotes } from '../../src/carat/index.ts';
+import { createCaratClient, openRechargeNotes, type Recovered, recoverRecharges } from '../../src/carat/index.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
 
 const WORKER = new URL('../support/recharge-worker.mjs', import.meta.url).pathname;
@@ -57,14 +57,19 @@ async function kill({ child, ended }: Worker): Promise<void> {
   expect(await ended).toEqual([null, 'SIGKILL']);
 }
 
-async function recovered(): Promise<unknown> {
-  const worker = start('recover');
-  const [said, ended] = await Promise.all([worker.next(), worker.ended]);
-  expect(ended).toEqual([0, null]);
+/** What a worker that is started again does first, in this process: the folder is opened anew all the same. */
+async function recovered(): Promise<Recovered[]> {
   const notes = await openRechargeNotes(folder);
+  const options = {
+    environment: 'homologation',
+    merchantId: 'LOJA1',
+    merchantKey: 'CHAVESECRETA0123456789ABCDEF',
+  } as const;
+  const client = createCaratClient({ ...options, addresses: simulator.addresses() });
+  const ended = await recoverRecharges({ client, notes }, { firstDelayMs: 10, maxDelayMs: 50 });
   expect(await notes.all()).toEqual([]);
   await notes.close();
-  return said;
+  return ended;
 }
 
 const status = () => [...simulator.world.recharges.values()][0]?.status;
@@ -76,7 +81,7 @@ describe('killed', () => {
     expect(await worker.next()).toBe('deciding');
     expect(status()).toBe('PPC');
     await kill(worker);
-    expect(await recovered()).toMatchObject({ recovered: [{ end: 'undone', status: 'PPN', decision: 'undo' }] });
+    expect(await recovered()).toMatchObject([{ end: 'undone', status: 'PPN', decision: 'undo' }]);
     expect(status()).toBe('PPN');
   });
 
@@ -90,7 +95,7 @@ describe('killed', () => {
     const worker = await startRecharge('confirm');
     await held;
     await kill(worker);
-    expect(await recovered()).toMatchObject({ recovered: [{ end, status: left }] });
+    expect(await recovered()).toMatchObject([{ end, status: left }]);
     expect(status()).toBe(left);
   });
 
@@ -106,7 +111,7 @@ describe('killed', () => {
     while (!simulator.world.calls.some(({ call }) => call === 'recharges.query'))
       await once(simulator.app.server, 'request');
     await release();
-    expect(await recovering).toMatchObject({ recovered: [{ end: 'undone', status: 'PPN' }] });
+    expect(await recovering).toMatchObject([{ end: 'undone', status: 'PPN' }]);
     expect(status()).toBe('PPN');
   });
 
@@ -119,7 +124,11 @@ describe('killed', () => {
     const recovery = start('recover');
     await held;
     await kill(recovery);
-    expect(await recovered()).toMatchObject({ recovered: [{ end: 'undone' }] });
+    const restarted = start('recover');
+    const [said, ended] = await Promise.all([restarted.next(), restarted.ended]);
+    expect(said).toMatchObject({ recovered: [{ end: 'undone', status: 'PPN' }] });
+    expect(ended).toEqual([0, null]);
+    expect(await recovered()).toEqual([]);
   });
 });
 

@@ -89,7 +89,7 @@ describe('npm run demo', () => {
     expect(text).not.toMatch(/[0-9a-f]{32}|DEMOKEY|5{12}/);
   });
 
-  it.each([['--only', 'nothing of that name'], ['--unknown']])('refuses %s', async (...args) => {
-    expect(await demo(...args)).toEqual({ code: 2, text: '' });
+  it('refuses a filter that leaves nothing', async () => {
+    expect(await demo('--only', 'nothing of that name')).toEqual({ code: 2, text: '' });
   });
 });

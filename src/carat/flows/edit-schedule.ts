@@ -43,9 +43,7 @@ export async function editSchedule(
     options,
   );
   await spend(source, flow, token);
-  const edited = await client.scheduleEdits.edit(
-    { seid: token.value, changes: args.changes },
-    { signal: options.signal },
-  );
+  const call = { signal: options.signal, timeoutMs: options.timeoutMs };
+  const edited = await client.scheduleEdits.edit({ seid: token.value, changes: args.changes }, call);
   return { answer: edited, tokenId: token.id, lostAnswer: answer.seen ? undefined : answer.error };
 }

@@ -3,6 +3,8 @@
  * the call, so the wait is opened before it, and the call and the wait are looked at together when both are over.
  */
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { checked, MAX_MS, milliseconds } from '../arguments.ts';
 import { answerLost, CaratError } from '../errors.ts';
 import type { CallOptions } from '../http.ts';
 import type { Announced, HeldToken, TokenKind, TokenSelector, TokenSource } from '../token-source.ts';
@@ -12,7 +14,7 @@ export interface ObtainOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds to wait for the post once Carat's call is over, 0 to 600 000; default 10 000. Normally it is there by then. */
   graceMs?: number | undefined;
-  /** Milliseconds for the call that triggers the post; default: the client's. */
+  /** Milliseconds until a call of the flow is given up, 1 to 600 000; default: the client's. */
   timeoutMs?: number | undefined;
 }
 
@@ -33,6 +35,7 @@ export interface Wanted {
 }
 
 const DEFAULT_GRACE_MS = 10_000;
+const limits = z.strictObject({ graceMs: milliseconds(0, MAX_MS), timeoutMs: milliseconds(1, MAX_MS) });
 
 /**
  * Tells apart: the call failed and no token is to be had (its error); answer and token came; the token came but the
@@ -43,8 +46,9 @@ export async function obtainToken(source: TokenSource, wanted: Wanted, options: 
   const { flow, kind, selector, trigger } = wanted;
   if (options.signal?.aborted)
     throw new CaratError('aborted', 'aborted before it began', { call: flow, effect: 'none' });
-  const graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
-  const waitMs = (options.timeoutMs ?? wanted.callMs) + graceMs;
+  const times = { graceMs: options.graceMs ?? DEFAULT_GRACE_MS, timeoutMs: options.timeoutMs ?? wanted.callMs };
+  const { graceMs, timeoutMs } = checked(flow, limits, times);
+  const waitMs = timeoutMs + graceMs;
   const ttlSeconds = Math.ceil(waitMs / 1000) + 1;
   const announced = await asked(flow, 'announce', source.announce({ kind, selector, ttlSeconds }));
   const wait = new AbortController();

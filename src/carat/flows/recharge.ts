@@ -88,7 +88,9 @@ export async function recharge(
   if (signal?.aborted) throw new CaratError('aborted', 'aborted by the caller', { call: flow, effect: 'none' });
 
   const note: RechargeNote = { nit, merchant_usn, decision: 'undo', since: new Date().toISOString() };
-  notes.takeInHand(nit);
+  if (!notes.takeInHand(nit)) {
+    throw new CaratError('notes', 'a recharge with this NIT is under way', { call: flow, effect: 'none' });
+  }
   try {
     await noted(notes, note);
     const decision = await effected(client, notes, note, order, options);
