@@ -15,7 +15,8 @@ export function understand<A>(
   const result = resultOf(json);
   const secrets = [merchantKey, ...secretsIn(call.body), ...secretsIn(call.query), ...longWords(call.path)];
   const caratMessage = result?.message === undefined ? undefined : masked(result.message, secrets);
-  const caratCode = result === undefined ? undefined : masked(result.code, secrets).slice(0, 20);
+  // A code is short; what is not short is no code, and might be anything.
+  const caratCode = result === undefined || result.code.length > 10 ? undefined : result.code;
   const fail = (code: CaratErrorCode, message: string, effect: 'none' | 'unknown'): CaratError =>
     new CaratError(code, message, {
       call: call.name,

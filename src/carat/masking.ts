@@ -2,6 +2,8 @@
 
 const MAX_MESSAGE_CHARS = 500;
 const MASK = '***';
+/** What is shorter, an area code for instance, tells nothing, and masking it would make every message unreadable. */
+const MIN_SECRET_CHARS = 3;
 
 /**
  * The text with every given secret replaced, and with every run of 12 or more digits (a card number) and of 32 or more
@@ -19,21 +21,20 @@ export function masked(text: string, secrets: readonly string[]): string {
 
 /** Every text in a request that is worth a mask: keys, tokens and whatever a card holds. */
 export function secretsIn(value: unknown, secret = false): string[] {
-  if (typeof value === 'string') return secret ? [value] : [];
+  if (typeof value === 'string') return secret && value.length >= MIN_SECRET_CHARS ? [value] : [];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, part]) => secretsIn(part, secret || SECRET_NAMES.has(name)));
 }
 
+/** Whatever stands under these names, at any depth. */
 const SECRET_NAMES: ReadonlySet<string> = new Set([
   'card',
-  'number',
-  'expiry_date',
-  'security_code',
   'merchant_key',
   'merchantkey',
   'token',
   'nit',
   'seid',
+  'phone',
   'cpf',
   'cnpj',
 ]);

@@ -229,6 +229,13 @@ describe('on the wire', () => {
     expect((error as CaratError).caratMessage).toBe('cartao *** cvv *** chave *** outro ***');
     for (const secret of [...Object.values(SECRETS), NIT]) expect(everythingOf(error)).not.toContain(secret);
   });
+
+  it('leaves the code and the rest of the message alone', async () => {
+    reply = { status: 400, body: '{"do_recharge_response":{"esitef":{"code":"115","message":"Erro 11 em 1 de 2"}}}' };
+    const payment = { amount: 1500, authorizer_id: '2', installments: 1, card: CARD };
+    const error = await errorOf(wire.client.recharges.effect({ nit: NIT, order: { ...ORDER, payment } }));
+    expect(error).toMatchObject({ caratCode: '115', caratMessage: 'Erro 11 em 1 de 2' });
+  });
 });
 
 describe('when there is no answer', () => {

@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const GRACE = { graceMs: 150 };
+const GRACE = { graceMs: 5000 };
 /** Faults of the call that triggers the post, and how a flow ends: with or without Carat's answer, or with an error. */
 const OUTCOMES: [FaultName, string | undefined, 'done' | 'lost' | string][] = [
   ['delay', '30', 'done'],
@@ -45,8 +45,11 @@ const OUTCOMES: [FaultName, string | undefined, 'done' | 'lost' | string][] = [
   ['error-500', undefined, 'unavailable'],
 ];
 
-/** The call is given 300 ms, so that an answer that is held is lost soon. */
-const optionsFor = (fault: FaultName) => (fault === 'hold-answer' ? { ...GRACE, timeoutMs: 300 } : GRACE);
+/** The call is given 600 ms, so that an answer that is held is lost soon; a post that never comes is not waited for long. */
+const optionsFor = (fault: FaultName, outcome: string) => {
+  const graceMs = outcome === 'done' || outcome === 'lost' ? 5000 : 100;
+  return fault === 'hold-answer' ? { graceMs, timeoutMs: 600 } : { graceMs };
+};
 
 describe('editSchedule', () => {
   const edit = (options = {}) =>
@@ -64,7 +67,7 @@ describe('editSchedule', () => {
 
   it.each(OUTCOMES)('%s=%s: %s', async (fault, value, outcome) => {
     world.simulator.plan({ fault, value, call: 'scheduleEdits.begin' });
-    const flow = edit(optionsFor(fault));
+    const flow = edit(optionsFor(fault, outcome));
     if (outcome === 'done' || outcome === 'lost') {
       const { answer, lostAnswer } = await flow;
       expect(answer.schedule?.status).toBe('INA');
@@ -137,7 +140,7 @@ describe('genericOperation', () => {
 
   it.each(OUTCOMES)('%s=%s: %s', async (fault, value, outcome) => {
     world.simulator.plan({ fault, value, call: 'genericOperations.askToken' });
-    const flow = run(optionsFor(fault));
+    const flow = run(optionsFor(fault, outcome));
     if (outcome === 'done' || outcome === 'lost') {
       expect((await flow).lostAnswer instanceof CaratError).toBe(outcome === 'lost');
       expect(world.calls('genericOperations.run')).toBe(1);

@@ -31,7 +31,7 @@ afterEach(async () => {
   await world.close();
 });
 
-const FAST = { graceMs: 150, firstDelayMs: 1, maxDelayMs: 5 };
+const FAST = { graceMs: 5000, firstDelayMs: 1, maxDelayMs: 5 };
 let usn = 0;
 function run(options: RechargeOptions = {}, order: object = {}): Promise<RechargeOutcome> {
   usn += 1;
@@ -102,7 +102,7 @@ describe('recharge', () => {
     ['delay', 'confirmed', 'CON'],
   ])('effect: %s ends %s', async (fault, outcome, status) => {
     world.simulator.plan({ fault, value: fault === 'denied' ? undefined : '20', call: 'recharges.effect' });
-    const result = await run({ timeoutMs: 400 });
+    const result = await run({ timeoutMs: 800 });
     expect(result).toMatchObject({ outcome, status });
     if (outcome !== 'confirmed') expect(result).toMatchObject({ because: 'effect', error: expect.any(CaratError) });
     expect(world.calls('recharges.effect')).toBe(1);
@@ -113,7 +113,7 @@ describe('recharge', () => {
   it('undoes a recharge that was effected only after the request was given up', async () => {
     world.simulator.plan({ fault: 'hold', call: 'recharges.effect' });
     const held = once(world.simulator.events, 'held');
-    const flow = run({ timeoutMs: 200, settleMs: 20_000 });
+    const flow = run({ timeoutMs: 800, settleMs: 20_000 });
     await held;
     // The undoing is refused as long as the status is NOV; then the request that was given up is carried out.
     while (world.calls('recharges.confirm') < 2) await once(world.simulator.app.server, 'request');
@@ -160,7 +160,7 @@ describe('recharge', () => {
     ['closed-early', 'connection'],
   ])('begin: %s throws, and nothing is to be undone', async (fault, code) => {
     world.simulator.plan({ fault, call: 'recharges.begin' });
-    expect(await errorOf(run())).toMatchObject({ code });
+    expect(await errorOf(run({ graceMs: 100 }))).toMatchObject({ code });
     expect(world.calls('recharges.confirm') + world.calls('recharges.effect')).toBe(0);
     expect(await notes.all()).toEqual([]);
   });
