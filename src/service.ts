@@ -23,6 +23,9 @@ import { createWorkerListener } from './listeners/workers.ts';
 import { Metrics } from './metrics.ts';
 import { Sources } from './sources.ts';
 import { EmbeddedStore } from './store/embedded.ts';
+import { FallbackStore } from './store/fallback.ts';
+import { LocalStore } from './store/local.ts';
+import { RedisStore } from './store/redis.ts';
 import type { TokenStore } from './store/store.ts';
 import { Waiters } from './waiters.ts';
 import { Wakeups } from './wakeups.ts';
@@ -90,7 +93,11 @@ export class Service {
   }
 }
 
-function createStore({ dataDir, tokenTtlMs, accept }: Config): TokenStore {
+function createStore({ dataDir, tokenTtlMs, accept, store: address, merchants }: Config): TokenStore {
+  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED };
   const directory = join(dataDir, 'tokens');
-  return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED });
+  if (address === undefined) return new EmbeddedStore({ ...options, directory });
+  const shared = new RedisStore({ ...options, address, merchants });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+  return new FallbackStore({ shared, local, merchants });
 }

@@ -29,8 +29,9 @@ export class Wakeups {
 
   onHint({ merchant, topics, sequence }: Hint): void {
     const last = this.#sequences.get(merchant);
-    this.#sequences.set(merchant, sequence);
-    if (last !== undefined && sequence !== last + 1) this.#waiters.wakeMerchant(merchant);
+    if (sequence !== undefined) this.#sequences.set(merchant, sequence);
+    const gap = sequence !== undefined && last !== undefined && sequence !== last + 1;
+    if (gap) this.#waiters.wakeMerchant(merchant);
     else for (const topic of topics) this.#waiters.wake(merchant, topic);
   }
 

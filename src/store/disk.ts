@@ -6,7 +6,8 @@
 import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import type { Change, Ledger } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
+import type { Change } from './records.ts';
 import type { Trouble } from './store.ts';
 
 /** Raised with every change of the records' shape; a directory of another format is set aside. */
@@ -66,6 +67,11 @@ export class Disk {
       this.#next = next;
     }
     return this.#next;
+  }
+
+  /** For changes that nobody's answer depends on. */
+  commitLater(): void {
+    if (this.#ledger.hasChanges) void this.commit();
   }
 
   async close(): Promise<void> {

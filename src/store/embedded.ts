@@ -31,99 +31,99 @@ export interface EmbeddedOptions extends LedgerOptions {
 const SWEEP_EVERY_MS = 500;
 
 export class EmbeddedStore implements TokenStore {
-  readonly #ledger: Ledger;
-  readonly #disk: Disk;
-  readonly #clock: () => number;
+  protected readonly ledger: Ledger;
+  protected readonly disk: Disk;
+  protected readonly clock: () => number;
   #events: StoreEvents | undefined;
   #sweeper: NodeJS.Timeout | undefined;
 
   constructor({ directory, clock = Date.now, ...options }: EmbeddedOptions) {
-    this.#ledger = new Ledger(options);
-    this.#disk = new Disk(directory, this.#ledger);
-    this.#clock = clock;
+    this.ledger = new Ledger(options);
+    this.disk = new Disk(directory, this.ledger);
+    this.clock = clock;
   }
 
   /** @throws DirectoryInUse when another process has the directory. */
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
-    await this.#disk.open((trouble) => events.onTrouble(trouble));
+    await this.disk.open((trouble) => events.onTrouble(trouble));
     this.#sweep();
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS);
   }
 
   async put(token: NewToken): Promise<PutAnswer> {
-    const answer = this.#ledger.put(token, this.#clock());
-    await this.#disk.commit();
-    if (answer === 'kept') this.#announce(token.merchant, topicsOf(token));
+    const answer = this.ledger.put(token, this.clock());
+    await this.disk.commit();
+    if (answer === 'kept') this.announce(token.merchant, topicsOf(token));
     return answer;
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
     // That a token was seen goes to disk with the next batch: nobody's answer depends on it.
-    const answer = this.#ledger.read(lead, this.#clock());
-    if (this.#ledger.hasChanges) void this.#disk.commit();
+    const answer = this.ledger.read(lead, this.clock());
+    this.disk.commitLater();
     return answer;
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
-    const answer = this.#ledger.claim(request, this.#clock());
-    if (answer.state === 'held') await this.#disk.commit();
+    const answer = this.ledger.claim(request, this.clock());
+    if (answer.state === 'held') await this.disk.commit();
     return answer;
   }
 
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
-    const answer = this.#ledger.settle(merchant, claimId, how, this.#clock());
-    await this.#disk.commit();
-    if (answer === 'done' && how === 'release') this.#announce(merchant, this.#ledger.topicsOfClaim(merchant, claimId));
+    const answer = this.ledger.claims.settle(merchant, claimId, how, this.clock());
+    await this.disk.commit();
+    if (answer === 'done' && how === 'release') this.announce(merchant, this.ledger.topicsOfClaim(merchant, claimId));
     return answer;
   }
 
   async undo(merchant: string, claim: Claim): Promise<void> {
-    const topics = this.#ledger.undo(merchant, claim);
-    await this.#disk.commit();
-    if (topics.length > 0) this.#announce(merchant, topics);
+    const topics = this.ledger.claims.undo(merchant, claim, this.clock());
+    await this.disk.commit();
+    if (topics.length > 0) this.announce(merchant, topics);
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {
-    const answer = this.#ledger.use(merchant, id, this.#clock());
-    await this.#disk.commit();
+    const answer = this.ledger.use(merchant, id, this.clock());
+    await this.disk.commit();
     return answer;
   }
 
   async expect(expectation: Expectation): Promise<number> {
-    const expiresAt = this.#ledger.expect(expectation, this.#clock());
-    await this.#disk.commit();
+    const expiresAt = this.ledger.expect(expectation, this.clock());
+    await this.disk.commit();
     return expiresAt;
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
-    const { answer, topic } = this.#ledger.cancel(merchant, id, this.#clock());
-    await this.#disk.commit();
-    if (topic !== undefined) this.#announce(merchant, [topic]);
+    const { answer, topic } = this.ledger.cancel(merchant, id, this.clock());
+    await this.disk.commit();
+    if (topic !== undefined) this.announce(merchant, [topic]);
     return answer;
   }
 
   async sequence(merchant: string): Promise<number> {
-    return this.#ledger.sequence(merchant);
+    return this.ledger.sequence(merchant);
   }
 
   health(): StoreHealth {
-    const failure = this.#disk.failure;
+    const failure = this.disk.failure;
     if (failure === undefined) return { kind: 'embedded', state: 'ok' };
     return { kind: 'embedded', state: 'degraded', detail: `kept in memory only: ${failure}` };
   }
 
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
-    await this.#disk.close();
+    await this.disk.close();
   }
 
-  #announce(merchant: string, topics: string[]): void {
-    this.#events?.onHint(this.#ledger.announce(merchant, topics));
+  protected announce(merchant: string, topics: string[]): void {
+    this.#events?.onHint(this.ledger.announce(merchant, topics));
   }
 
   #sweep(): void {
-    for (const expiry of this.#ledger.sweep(this.#clock())) this.#events?.onExpiry(expiry);
-    if (this.#ledger.hasChanges) void this.#disk.commit();
+    for (const expiry of this.ledger.sweep(this.clock())) this.#events?.onExpiry(expiry);
+    this.disk.commitLater();
   }
 }

@@ -4,15 +4,7 @@
  */
 import TinyQueue from 'tinyqueue';
 import type { Kind } from '../post.ts';
-import type { Expectation } from './store.ts';
-
-export interface ExpectationEntry extends Omit<Expectation, 'ttlMs'> {
-  openedAt: number;
-  expiresAt: number;
-  cancelled: boolean;
-  /** The id of the one token it admitted. */
-  token?: string;
-}
+import type { ExpectationEntry } from './records.ts';
 
 export class ExpectationBook {
   readonly #byId = new Map<string, ExpectationEntry>();
@@ -26,7 +18,7 @@ export class ExpectationBook {
     this.#byId.set(idOf(entry.merchant, entry.id), entry);
     const newest = this.#newest.get(place);
     if (newest === undefined || newest.openedAt <= entry.openedAt) this.#newest.set(place, entry);
-    if (!entry.cancelled && entry.token === undefined) {
+    if (entry.cancelledAt === undefined && entry.token === undefined) {
       const open = this.#open.get(place);
       if (open === undefined) this.#open.set(place, [entry]);
       else open.push(entry);
@@ -52,8 +44,8 @@ export class ExpectationBook {
     return entry;
   }
 
-  cancel(entry: ExpectationEntry): void {
-    entry.cancelled = true;
+  cancel(entry: ExpectationEntry, now: number): void {
+    entry.cancelledAt = now;
     this.#close(placeOf(entry.merchant, entry.topic, entry.kind), entry);
   }
 
@@ -66,7 +58,7 @@ export class ExpectationBook {
         newest = entry;
       }
     }
-    return newest?.cancelled === true;
+    return newest?.cancelledAt !== undefined;
   }
 
   /** Removes what is over, and answers it. */

@@ -3,9 +3,18 @@
  * is passed in; whatever a transition changed is collected in `changes`, for the embedded store to put on disk.
  */
 import TinyQueue from 'tinyqueue';
-import { KINDS, type Kind } from '../post.ts';
-import { ExpectationBook, type ExpectationEntry } from './expectation-book.ts';
+import { KINDS } from '../post.ts';
+import { Claims } from './claims.ts';
+import { ExpectationBook } from './expectation-book.ts';
 import { MerchantBook } from './merchant-book.ts';
+import {
+  type Change,
+  type ClaimEntry,
+  type ExpectationEntry,
+  holderOf,
+  type Standing,
+  type TokenEntry,
+} from './records.ts';
 import {
   type Claim,
   type ClaimAnswer,
@@ -23,36 +32,12 @@ import {
   topicsOf,
 } from './store.ts';
 
-/** What is kept of a token. */
-export interface TokenEntry {
-  token: TokenRecord;
-  state: 'live' | 'used' | 'unexpected';
-  /** Position among the merchant's tokens: later ones have a higher one. */
-  order: number;
-  /** The last claim that took it, also after its lease; none once it was released. */
-  claim?: Claim;
-  deliveries: number;
-  /** True once it was given to anyone. */
-  seen: boolean;
-}
-
-/** What is kept of a claim id: the token it took last. */
-export interface ClaimEntry {
-  merchant: string;
-  id: string;
-  token: string;
-  released: boolean;
-}
-
-export type Change =
-  | { of: 'token'; merchant: string; id: string; entry?: TokenEntry }
-  | { of: 'claim'; merchant: string; id: string; entry?: ClaimEntry }
-  | { of: 'expectation'; merchant: string; id: string; entry?: ExpectationEntry };
-
 export interface LedgerOptions {
   ttlMs: number;
   /** `expected`: a token is live only if it fills an open expectation. */
   accept: 'any' | 'expected';
+  /** What becomes of a token that fills none; `unexpected` when not given. `deferred`: the verdict is not ours alone. */
+  unmatched?: 'unexpected' | 'deferred';
   /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
   maxUnexpected: number;
 }
@@ -62,10 +47,16 @@ export class Ledger {
   readonly #merchants = new Map<string, MerchantBook>();
   readonly #expectations = new ExpectationBook();
   readonly #byExpiry = new TinyQueue<TokenEntry>([], (a, b) => a.token.expiresAt - b.token.expiresAt);
+  readonly claims: Claims;
   #changes: Change[] = [];
+  #untold: Expiry[] = [];
 
   constructor(options: LedgerOptions) {
     this.#options = options;
+    this.claims = new Claims(
+      (merchant) => this.#book(merchant),
+      (change) => this.#changes.push(change),
+    );
   }
 
   get hasChanges(): boolean {
@@ -98,35 +89,37 @@ export class Ledger {
     else this.#expectations.add(change.entry);
   }
 
-  put(token: NewToken, now: number): PutAnswer {
+  /** @param standing `unsure` puts the verdict off when one is demanded */
+  put(token: NewToken, now: number, standing: Standing = 'here'): PutAnswer {
     const book = this.#book(token.merchant);
     const before = book.tokens.get(token.id);
     if (before !== undefined && before.token.expiresAt > now) return 'known';
-    if (before !== undefined) this.#forget(before);
+    if (before !== undefined) this.#expire(before);
 
     const filled = topicsOf(token)
       .map((topic) => this.#expectations.fill(token.merchant, topic, token.kind, token.id, now))
       .filter((entry) => entry !== undefined);
     for (const entry of filled) this.#expectationChanged(entry);
-    const state = this.#options.accept === 'any' || filled.length > 0 ? 'live' : 'unexpected';
+    const state =
+      this.#options.accept === 'any' || filled.length > 0 ? 'live' : (this.#options.unmatched ?? 'unexpected');
 
     book.lastOrder = Math.max(book.lastOrder + 1, now * 1000);
     const entry: TokenEntry = {
       token: { ...token, receivedAt: now, expiresAt: now + this.#options.ttlMs },
       state,
+      standing,
       order: book.lastOrder,
       deliveries: 0,
       seen: false,
     };
     this.#add(entry);
     this.#tokenChanged(entry);
-    if (state === 'live') return 'kept';
-    this.#boundUnexpected(book);
-    return 'unexpected';
+    if (state === 'unexpected') this.#boundUnexpected(book);
+    return state === 'live' ? 'kept' : state;
   }
 
   read(lead: Lead, now: number): ReadAnswer {
-    const { live, used, distinct } = this.#find(lead, now);
+    const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
     if (live === undefined) return this.#absent(lead, used, now);
     if (!live.seen) {
       live.seen = true;
@@ -135,56 +128,32 @@ export class Ledger {
     return { state: 'live', token: live.token, distinct, claim: holderOf(live, now) };
   }
 
-  claim({ merchant, claimId, leaseMs, lead, refuseConflict }: ClaimRequest, now: number): ClaimAnswer {
-    const mine = this.#held(merchant, claimId, now);
-    if (mine !== undefined) return this.#lease(mine, claimId, leaseMs, (mine.claim?.renewals ?? 0) + 1, now);
+  claim(request: ClaimRequest, now: number): ClaimAnswer {
+    const held = this.claims.renew(request, now);
+    if (held !== undefined) return held;
+    const { lead } = request;
+    if (this.claims.isElsewhere(request, now)) return { state: 'none' };
     if (lead === undefined) return { state: 'none' };
-    if (lead.by === 'pool') return this.#claimFromPool(lead.kind, { merchant, claimId, leaseMs }, now);
+    if (lead.by === 'pool') return this.claims.takeFromPool(lead.kind, request, now);
 
-    const { live, used, distinct } = this.#find(lead, now);
+    const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
     if (live === undefined) return this.#absent(lead, used, now);
-    if (distinct > 1 && refuseConflict) return { state: 'conflict', distinct };
+    if (live.standing !== 'here') return { state: 'none' };
+    if (distinct > 1 && request.refuseConflict) return { state: 'conflict', distinct };
     const holder = holderOf(live, now);
     if (holder !== null) return { state: 'claimed', claim: holder, retryInMs: holder.leaseExpiresAt - now };
-    return { ...this.#take(live, claimId, leaseMs, now), distinct };
-  }
-
-  settle(merchant: string, claimId: string, how: 'use' | 'release', now: number): SettleAnswer {
-    const claim = this.#book(merchant).claims.get(claimId);
-    const entry = claim && this.#token(merchant, claim.token, now);
-    if (claim === undefined || entry === undefined) return 'unknown';
-    if (how === 'release') {
-      if (claim.released) return 'done';
-      if (entry.state === 'used') return 'used';
-      if (entry.claim?.id !== claimId) return 'lease_lost';
-      this.#putBack(entry, claim);
-      return 'done';
-    }
-    if (claim.released || entry.claim?.id !== claimId) return 'lease_lost';
-    return this.#markUsed(entry);
-  }
-
-  /** The topics under which the token is free again, if it is. */
-  undo(merchant: string, claim: Claim): string[] {
-    const taken = this.#book(merchant).claims.get(claim.id);
-    const entry = taken && this.#book(merchant).tokens.get(taken.token);
-    const last = entry?.claim;
-    if (entry?.state !== 'live' || last?.id !== claim.id || last.deliveries !== claim.deliveries || last.renewals > 0) {
-      return [];
-    }
-    entry.deliveries -= 1;
-    this.#putBack(entry, taken as ClaimEntry);
-    return topicsOf(entry.token);
+    return { ...this.claims.take(live, request, now), distinct };
   }
 
   use(merchant: string, id: string, now: number): SettleAnswer {
-    const entry = this.#token(merchant, id, now);
-    return entry === undefined || entry.state === 'unexpected' ? 'unknown' : this.#markUsed(entry);
+    const entry = this.#book(merchant).tokens.get(id);
+    if (entry === undefined || entry.token.expiresAt <= now || entry.state === 'unexpected') return 'unknown';
+    return entry.standing === 'here' ? this.claims.markUsed(entry) : 'away';
   }
 
   expect(expectation: Expectation, now: number): number {
     const { ttlMs, ...what } = expectation;
-    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, cancelled: false };
+    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, standing: 'here' };
     this.#expectations.add(entry);
     this.#expectationChanged(entry);
     return entry.expiresAt;
@@ -194,8 +163,8 @@ export class Ledger {
   cancel(merchant: string, id: string, now: number): { answer: 'done' | 'unknown'; topic?: string } {
     const entry = this.#expectations.get(merchant, id);
     if (entry === undefined || entry.expiresAt <= now) return { answer: 'unknown' };
-    if (entry.cancelled) return { answer: 'done' };
-    this.#expectations.cancel(entry);
+    if (entry.cancelledAt !== undefined) return { answer: 'done' };
+    this.#expectations.cancel(entry, now);
     this.#expectationChanged(entry);
     return { answer: 'done', topic: entry.topic };
   }
@@ -220,102 +189,84 @@ export class Ledger {
 
   /** Forgets what is over. */
   sweep(now: number): Expiry[] {
-    const expiries: Expiry[] = [];
     for (let entry = this.#byExpiry.peek(); entry && entry.token.expiresAt <= now; entry = this.#byExpiry.peek()) {
       this.#byExpiry.pop();
-      const { merchant, kind, id } = entry.token;
+      const { merchant, id } = entry.token;
       if (this.#book(merchant).tokens.get(id) !== entry) continue;
-      if (entry.state === 'live' && !entry.seen) expiries.push({ what: 'orphan', merchant, kind, id });
-      this.#forget(entry);
+      this.#expire(entry);
     }
+    const expiries = this.#untold;
+    this.#untold = [];
     for (const entry of this.#expectations.sweep(now)) {
       const { merchant, kind, id } = entry;
-      if (!entry.cancelled && entry.token === undefined)
-        expiries.push({ what: 'no_show', merchant, kind, expectation: id });
+      const open = entry.cancelledAt === undefined && entry.token === undefined;
+      if (open && entry.standing === 'here') expiries.push({ what: 'no_show', merchant, kind, expectation: id });
       this.#changes.push({ of: 'expectation', merchant, id });
     }
     return expiries;
   }
 
-  #claimFromPool(
-    kind: Kind,
-    request: { merchant: string; claimId: string; leaseMs: number },
-    now: number,
-  ): ClaimAnswer {
-    const pool = this.#book(request.merchant).pool(kind);
-    for (let next = pool.leased.peek(); next && next.until <= now; next = pool.leased.peek()) {
-      pool.leased.pop();
-      if (next.entry.claim?.leaseExpiresAt === next.until) pool.free.push(next.entry);
-    }
-    for (let entry = pool.free.pop(); entry; entry = pool.free.pop()) {
-      const free = entry.state === 'live' && entry.token.expiresAt > now && holderOf(entry, now) === null;
-      if (free) return this.#take(entry, request.claimId, request.leaseMs, now);
-    }
-    const next = pool.leased.peek();
-    return next === undefined ? { state: 'none' } : { state: 'none', retryInMs: next.until - now };
+  /** How many tokens are remembered. */
+  get count(): number {
+    let count = 0;
+    for (const book of this.#merchants.values()) count += book.tokens.size;
+    return count;
   }
 
-  #take(entry: TokenEntry, claimId: string, leaseMs: number, now: number): ClaimAnswer & { state: 'held' } {
-    const { merchant, id } = entry.token;
-    entry.deliveries += 1;
-    entry.seen = true;
-    const claim: ClaimEntry = { merchant, id: claimId, token: id, released: false };
-    this.#book(merchant).addClaim(claim);
-    this.#claimChanged(claim);
-    return this.#lease(entry, claimId, leaseMs, 0, now);
+  get(merchant: string, id: string): TokenEntry | undefined {
+    return this.#book(merchant).tokens.get(id);
   }
 
-  #lease(
+  *tokens(): Iterable<TokenEntry> {
+    for (const book of this.#merchants.values()) yield* book.tokens.values();
+  }
+
+  tokensOf(merchant: string, standing: Standing): TokenEntry[] {
+    return [...this.#book(merchant).tokens.values()].filter((entry) => entry.standing === standing);
+  }
+
+  /** The claims that took a token, the last one among them. */
+  claimsOf(entry: TokenEntry): ClaimEntry[] {
+    return this.#book(entry.token.merchant).claimsOf(entry.token.id);
+  }
+
+  expectations(): Iterable<ExpectationEntry> {
+    return this.#expectations.entries();
+  }
+
+  expectation(merchant: string, id: string): ExpectationEntry | undefined {
+    return this.#expectations.get(merchant, id);
+  }
+
+  /** Notes what a shared store said of a token. */
+  update(
     entry: TokenEntry,
-    claimId: string,
-    leaseMs: number,
-    renewals: number,
-    now: number,
-  ): ClaimAnswer & { state: 'held' } {
-    const leaseExpiresAt = Math.min(now + leaseMs, entry.token.expiresAt);
-    entry.claim = { id: claimId, leaseExpiresAt, deliveries: entry.deliveries, renewals };
-    if (entry.token.pooled) {
-      this.#book(entry.token.merchant).pool(entry.token.kind).leased.push({ entry, until: leaseExpiresAt });
+    change: Partial<Pick<TokenEntry, 'standing' | 'state' | 'claim' | 'deliveries' | 'seen'>>,
+  ): void {
+    Object.assign(entry, change);
+    if (entry.state === 'unexpected') {
+      this.forget(entry);
+    } else {
+      this.#book(entry.token.merchant).offer(entry);
+      this.#tokenChanged(entry);
     }
-    this.#tokenChanged(entry);
-    return { state: 'held', token: entry.token, distinct: 1, claim: entry.claim };
   }
 
-  #putBack(entry: TokenEntry, claim: ClaimEntry): void {
-    claim.released = true;
-    delete entry.claim;
-    this.#offer(entry);
-    this.#claimChanged(claim);
-    this.#tokenChanged(entry);
+  updateExpectation(entry: ExpectationEntry, standing: Standing): void {
+    entry.standing = standing;
+    this.#expectationChanged(entry);
   }
 
-  #markUsed(entry: TokenEntry): SettleAnswer {
-    if (entry.state === 'used') return 'done';
-    entry.state = 'used';
-    this.#tokenChanged(entry);
-    return 'done';
-  }
-
-  /** The live token that a claim id holds now. */
-  #held(merchant: string, claimId: string, now: number): TokenEntry | undefined {
-    const claim = this.#book(merchant).claims.get(claimId);
-    const entry = claim && this.#token(merchant, claim.token, now);
-    return entry?.state === 'live' && holderOf(entry, now)?.id === claimId ? entry : undefined;
-  }
-
-  #find(lead: Lead, now: number): { live: TokenEntry | undefined; used: boolean; distinct: number } {
-    let live: TokenEntry | undefined;
-    let used = false;
-    let distinct = 0;
-    for (const entry of this.#book(lead.merchant).byTopic.get(topicOf(lead)) ?? []) {
-      if (entry.token.expiresAt <= now || (lead.kind !== undefined && entry.token.kind !== lead.kind)) continue;
-      if (entry.state === 'used') used = true;
-      else {
-        distinct += 1;
-        if (live === undefined || entry.order > live.order) live = entry;
-      }
-    }
-    return { live, used, distinct };
+  /** Notes a token that a shared store has, and the claim that it gave it to. */
+  mirror(token: TokenRecord, claim: Claim): void {
+    const book = this.#book(token.merchant);
+    const held = { standing: 'there', state: 'live', claim, deliveries: claim.deliveries, seen: false } as const;
+    const before = book.tokens.get(token.id);
+    if (before === undefined) this.#add({ token, ...held, order: token.receivedAt * 1000 });
+    this.update(book.tokens.get(token.id) as TokenEntry, held);
+    const entry = { merchant: token.merchant, id: claim.id, token: token.id, released: false };
+    book.addClaim(entry);
+    this.#changes.push({ of: 'claim', merchant: token.merchant, id: claim.id, entry });
   }
 
   #absent(lead: Lead, used: boolean, now: number): { state: 'used' | 'cancelled' | 'none' } {
@@ -324,27 +275,19 @@ export class Ledger {
     return { state: used ? 'used' : 'none' };
   }
 
-  #token(merchant: string, id: string, now: number): TokenEntry | undefined {
-    const entry = this.#book(merchant).tokens.get(id);
-    return entry !== undefined && entry.token.expiresAt > now ? entry : undefined;
-  }
-
   #add(entry: TokenEntry): void {
-    const book = this.#book(entry.token.merchant);
-    book.add(entry);
+    this.#book(entry.token.merchant).add(entry);
     this.#byExpiry.push(entry);
-    this.#offer(entry);
   }
 
-  /** Makes a pooled token claimable, now or when its lease ends. */
-  #offer(entry: TokenEntry): void {
-    if (!entry.token.pooled || entry.state !== 'live') return;
-    const pool = this.#book(entry.token.merchant).pool(entry.token.kind);
-    if (entry.claim === undefined) pool.free.push(entry);
-    else pool.leased.push({ entry, until: entry.claim.leaseExpiresAt });
+  #expire(entry: TokenEntry): void {
+    const { merchant, kind, id } = entry.token;
+    const orphan = entry.state === 'live' && !entry.seen && entry.deliveries === 0 && entry.standing !== 'there';
+    if (orphan) this.#untold.push({ what: 'orphan', merchant, kind, id });
+    this.forget(entry);
   }
 
-  #forget(entry: TokenEntry): void {
+  forget(entry: TokenEntry): void {
     const { merchant, id } = entry.token;
     const claims = this.#book(merchant).remove(entry);
     this.#changes.push({ of: 'token', merchant, id });
@@ -355,16 +298,12 @@ export class Ledger {
     while (book.unexpected.size > this.#options.maxUnexpected) {
       const [oldest] = book.unexpected;
       if (oldest === undefined) return;
-      this.#forget(oldest);
+      this.forget(oldest);
     }
   }
 
   #tokenChanged(entry: TokenEntry): void {
     this.#changes.push({ of: 'token', merchant: entry.token.merchant, id: entry.token.id, entry });
-  }
-
-  #claimChanged(entry: ClaimEntry): void {
-    this.#changes.push({ of: 'claim', merchant: entry.merchant, id: entry.id, entry });
   }
 
   #expectationChanged(entry: ExpectationEntry): void {
@@ -379,9 +318,4 @@ export class Ledger {
     }
     return book;
   }
-}
-
-/** The claim that holds a token now. */
-function holderOf(entry: TokenEntry, now: number): Claim | null {
-  return entry.claim !== undefined && entry.claim.leaseExpiresAt > now ? entry.claim : null;
 }

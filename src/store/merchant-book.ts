@@ -1,19 +1,8 @@
 /** The indexes of one merchant's tokens, for the ledger: by id, by topic, by claim, and the pools. It decides nothing. */
-import TinyQueue from 'tinyqueue';
 import type { Kind } from '../post.ts';
-import type { ClaimEntry, TokenEntry } from './ledger.ts';
-import { topicsOf } from './store.ts';
-
-/**
- * The tokens of a kind that came without a correlator. Entries are taken out lazily: whoever pops one checks that it is
- * still free, or still leased until then.
- */
-export interface Pool {
-  /** Oldest first. */
-  free: TinyQueue<TokenEntry>;
-  /** First to end first. */
-  leased: TinyQueue<{ entry: TokenEntry; until: number }>;
-}
+import { Pool } from './pool.ts';
+import type { ClaimEntry, TokenEntry } from './records.ts';
+import { type Lead, topicOf, topicsOf } from './store.ts';
 
 export class MerchantBook {
   readonly tokens = new Map<string, TokenEntry>();
@@ -33,12 +22,42 @@ export class MerchantBook {
       this.unexpected.add(entry);
       return;
     }
-    if (entry.token.pooled) return;
+    if (entry.token.pooled) {
+      this.offer(entry);
+      return;
+    }
     for (const topic of topicsOf(entry.token)) {
       const entries = this.byTopic.get(topic);
       if (entries === undefined) this.byTopic.set(topic, new Set([entry]));
       else entries.add(entry);
     }
+  }
+
+  /** Makes a pooled token claimable, now or when its lease ends. */
+  offer(entry: TokenEntry): void {
+    if (entry.token.pooled && entry.state === 'live') this.pool(entry.token.kind).offer(entry);
+  }
+
+  /** The newest live token under a lead, how many there are, and whether there is a used one. */
+  find(lead: Lead, now: number): { live: TokenEntry | undefined; used: boolean; distinct: number } {
+    let live: TokenEntry | undefined;
+    let used = false;
+    let distinct = 0;
+    for (const entry of this.byTopic.get(topicOf(lead)) ?? []) {
+      if (entry.token.expiresAt <= now || (lead.kind !== undefined && entry.token.kind !== lead.kind)) continue;
+      if (entry.state === 'used') used = true;
+      else if (entry.state === 'live' && entry.standing !== 'there') {
+        distinct += 1;
+        if (live === undefined || entry.order > live.order) live = entry;
+      }
+    }
+    return { live, used, distinct };
+  }
+
+  /** The claims that took a token, and have taken no other since. */
+  claimsOf(token: string): ClaimEntry[] {
+    const claims = [...(this.#claimsOf.get(token) ?? [])].map((id) => this.claims.get(id));
+    return claims.filter((claim) => claim?.token === token) as ClaimEntry[];
   }
 
   addClaim(claim: ClaimEntry): void {
@@ -58,7 +77,7 @@ export class MerchantBook {
       entries?.delete(entry);
       if (entries?.size === 0) this.byTopic.delete(topic);
     }
-    const claims = [...(this.#claimsOf.get(id) ?? [])].filter((claim) => this.claims.get(claim)?.token === id);
+    const claims = this.claimsOf(id).map((claim) => claim.id);
     this.#claimsOf.delete(id);
     for (const claim of claims) this.claims.delete(claim);
     return claims;
@@ -67,10 +86,7 @@ export class MerchantBook {
   pool(kind: Kind): Pool {
     let pool = this.#pools.get(kind);
     if (pool === undefined) {
-      pool = {
-        free: new TinyQueue<TokenEntry>([], (a, b) => a.order - b.order),
-        leased: new TinyQueue<{ entry: TokenEntry; until: number }>([], (a, b) => a.until - b.until),
-      };
+      pool = new Pool();
       this.#pools.set(kind, pool);
     }
     return pool;

@@ -126,8 +126,8 @@ export type Expiry =
 export interface Hint {
   merchant: string;
   topics: string[];
-  /** The merchant's arrival counter after this change: a gap means that a hint was lost. */
-  sequence: number;
+  /** The merchant's arrival counter after this change: a gap means that a hint was lost. None for local news. */
+  sequence?: number;
 }
 
 /** What a store tells without being asked. */
@@ -154,15 +154,23 @@ export interface StoreHealth {
   /** `degraded`: it keeps its promise to Carat only in part. */
   state: 'ok' | 'degraded' | 'away';
   detail?: string;
-  fallback?: { state: 'idle' | 'serving' | 'merging'; pending: number; journaled: number };
+  fallback?: {
+    /** `serving`: the shared store is away, and tokens are kept here. `merging`: what was kept here is brought there. */
+    state: 'idle' | 'serving' | 'merging';
+    disk: 'ok' | 'degraded' | 'away';
+    /** Tokens and expectations that the shared store is yet to be told of. */
+    pending: number;
+    /** Tokens on local disk, copies of what the shared store has among them. */
+    journaled: number;
+  };
 }
 
 /** A store is away: it could not be reached, or did not answer in time. */
 export class StoreAway extends Error {
   /** True when the store surely never saw the request. */
   readonly unseen: boolean;
-  constructor(message: string, unseen: boolean, cause?: unknown) {
-    super(message, { cause });
+  constructor(message: string, unseen: boolean) {
+    super(message);
     this.name = 'StoreAway';
     this.unseen = unseen;
   }

@@ -1,0 +1,123 @@
+/**
+ * The first half of every flow: *announce → open the wait → call Carat → take the token*. Carat posts the token during
+ * the call, so the wait is opened before it, and the call and the wait are looked at together when both are over.
+ */
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { checked, MAX_MS, milliseconds } from '../arguments.ts';
+import { answerLost, CaratError } from '../errors.ts';
+import type { CallOptions } from '../http.ts';
+import type { Announced, HeldToken, TokenKind, TokenSelector, TokenSource } from '../token-source.ts';
+
+export interface ObtainOptions {
+  /** Ends the flow; a token that was taken by then is given back. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds to wait for the post once Carat's call is over, 0 to 600 000; default 10 000. Normally it is there by then. */
+  graceMs?: number | undefined;
+  /** Milliseconds until a call of the flow is given up, 1 to 600 000; default: the client's. */
+  timeoutMs?: number | undefined;
+}
+
+export interface Obtained {
+  token: HeldToken;
+  /** `lost`: the token came, but Carat's answer to the call did not; `error` says how. The operation lives. */
+  answer: { seen: true } | { seen: false; error: CaratError };
+}
+
+export interface Wanted {
+  flow: string;
+  kind: TokenKind;
+  selector?: TokenSelector | undefined;
+  /** Milliseconds until the call is given up, when the options do not say. */
+  callMs: number;
+  /** The call that makes Carat post. It is made once. */
+  trigger: (announced: Announced, options: CallOptions) => Promise<void>;
+}
+
+const DEFAULT_GRACE_MS = 10_000;
+const limits = z.strictObject({ graceMs: milliseconds(0, MAX_MS), timeoutMs: milliseconds(1, MAX_MS) });
+
+/**
+ * Tells apart: the call failed and no token is to be had (its error); answer and token came; the token came but the
+ * answer was lost (`answer.seen` is false); success without a token (`no_post`). When the call failed the expectation is
+ * cancelled; after `no_post` it is left to run out, so that the receiver can tell of the silence.
+ */
+export async function obtainToken(source: TokenSource, wanted: Wanted, options: ObtainOptions): Promise<Obtained> {
+  const { flow, kind, selector, trigger } = wanted;
+  if (options.signal?.aborted)
+    throw new CaratError('aborted', 'aborted before it began', { call: flow, effect: 'none' });
+  const times = { graceMs: options.graceMs ?? DEFAULT_GRACE_MS, timeoutMs: options.timeoutMs ?? wanted.callMs };
+  const { graceMs, timeoutMs } = checked(flow, limits, times);
+  const waitMs = timeoutMs + graceMs;
+  const ttlSeconds = Math.ceil(waitMs / 1000) + 1;
+  const announced = await asked(flow, 'announce', source.announce({ kind, selector, ttlSeconds }));
+  const wait = new AbortController();
+  const signal = options.signal === undefined ? wait.signal : AbortSignal.any([wait.signal, options.signal]);
+  const taking = settled(source.take(announced, { claimId: randomUUID(), timeoutMs: waitMs, signal }));
+  const call = await settled(trigger(announced, { signal: options.signal, timeoutMs: options.timeoutMs }));
+
+  // A plain denial excludes a token; after anything else it may still be on its way.
+  const hopeless = !call.ok && !answerLost(call.error);
+  const taken = await within(taking, hopeless ? 0 : graceMs, wait);
+  if (taken.ok && taken.value !== undefined && !hopeless && !options.signal?.aborted) {
+    const token = taken.value;
+    if (call.ok) return { token, answer: { seen: true } };
+    if (answerLost(call.error)) return { token, answer: { seen: false, error: call.error } };
+  }
+  // In the pool the token may be another worker's, whose call went well; one with a correlator is nobody else's.
+  if (taken.ok && taken.value !== undefined) {
+    await settled(announced.kind === 'token' ? source.release(taken.value) : source.used(taken.value));
+  }
+  if (!call.ok || options.signal?.aborted) await settled(source.cancel(announced));
+  if (!call.ok) throw call.error;
+  if (options.signal?.aborted) throw new CaratError('aborted', 'aborted by the caller', { call: flow, effect: 'none' });
+  if (!taken.ok) throw sourceError(flow, 'take', taken.error);
+  throw new CaratError('no_post', 'Carat answered success, but no authenticity post came', {
+    call: flow,
+    effect: 'none',
+  });
+}
+
+/**
+ * Tells the source that the token is about to be spent. Before, not after: a process that dies in between loses a
+ * token, which can be asked for anew, instead of leaving a burnt one to be handed out.
+ */
+export async function spend(source: TokenSource, flow: string, token: HeldToken): Promise<void> {
+  await asked(flow, 'used', source.used(token));
+}
+
+type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
+
+function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
+  return promise.then(
+    (value) => ({ ok: true, value }),
+    (error: unknown) => ({ ok: false, error }),
+  );
+}
+
+/** The result of the wait, which is ended after `ms`. What arrived before is taken even when `ms` is 0. */
+async function within<T>(
+  taking: Promise<Settled<T>>,
+  ms: number,
+  wait: AbortController,
+): Promise<Settled<T | undefined>> {
+  const timer = setTimeout(() => wait.abort(), ms);
+  try {
+    const taken = await taking;
+    return !taken.ok && wait.signal.aborted ? { ok: true, value: undefined } : taken;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function asked<T>(flow: string, what: string, promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    throw sourceError(flow, what, error);
+  }
+}
+
+function sourceError(flow: string, what: string, cause: unknown): CaratError {
+  return new CaratError('token_source', `the token source failed at ${what}`, { call: flow, effect: 'none', cause });
+}

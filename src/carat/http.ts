@@ -1,0 +1,155 @@
+/**
+ * One request to Carat: its deadline, its JSON, its result. A call is made once and never repeated here: most of
+ * Carat's calls have side effects, `GET /v1/token` among them.
+ */
+import { z } from 'zod';
+import type { Addresses, Service } from './addresses.ts';
+import { understand } from './answer.ts';
+import { checked, MAX_MS, milliseconds } from './arguments.ts';
+import { CaratError, type CaratErrorCode } from './errors.ts';
+
+/** An answer longer than this is not Carat's. */
+const MAX_ANSWER_BYTES = 1024 * 1024;
+
+export interface CallOptions {
+  /** Ends the call; what it did at Carat by then stays done. */
+  signal?: AbortSignal | undefined;
+  /** Milliseconds until the call is given up, 1 to 600 000; default: the client's, 60 000. */
+  timeoutMs?: number | undefined;
+}
+
+export interface Call<A> {
+  /** The method's name in this client: `schedules.beginEdit`. */
+  name: string;
+  service: Service;
+  method: 'GET' | 'POST' | 'PUT';
+  /** Below the base address; its parts are encoded by the caller. */
+  path: string;
+  query?: Record<string, string | undefined>;
+  body?: unknown;
+  /** The HTTP status of success; default 200. */
+  success?: number;
+  /** False for queries only: then a lost answer means that nothing happened. */
+  effectful: boolean;
+  /** `optional` where Carat does not document that the answer states a result code. */
+  resultCode?: 'required' | 'optional';
+  answer: z.ZodType<A>;
+}
+
+export interface TransportOptions {
+  addresses: Addresses;
+  merchantId: string;
+  merchantKey: string;
+  timeoutMs: number;
+  /** Called after each call: its name, how it ended, how long it took. Nothing in it is secret. */
+  onCall?: ((report: CallReport) => void) | undefined;
+}
+
+export interface CallReport {
+  call: string;
+  method: string;
+  /** The path with identifiers left out. */
+  path: string;
+  outcome: 'success' | CaratErrorCode;
+  httpStatus?: number | undefined;
+  caratCode?: string | undefined;
+  ms: number;
+}
+
+export type Send = <A>(call: Call<A>, options?: CallOptions) => Promise<A>;
+
+/** Makes the function through which all calls go. */
+export function createTransport(options: TransportOptions): Send {
+  return async (call, callOptions = {}) => {
+    const started = performance.now();
+    const report = (outcome: CallReport['outcome'], status?: number, caratCode?: string): void => {
+      const ms = performance.now() - started;
+      const path = call.path.replace(/[0-9A-Za-z_-]{20,}/g, '…');
+      try {
+        options.onCall?.({ call: call.name, method: call.method, path, outcome, httpStatus: status, caratCode, ms });
+      } catch {
+        // A logger that fails must not turn a payment that went well into one that is undone.
+      }
+    };
+    try {
+      const { status, text } = await exchange(call, options, callOptions);
+      const { answer, result } = understand(call, options.merchantKey, status, text);
+      report('success', status, result?.code);
+      return answer;
+    } catch (error) {
+      if (error instanceof CaratError) report(error.code, error.httpStatus, error.caratCode);
+      throw error;
+    }
+  };
+}
+
+const callDeadline = z.strictObject({ timeoutMs: milliseconds(1, MAX_MS) });
+
+async function exchange(call: Call<unknown>, options: TransportOptions, { signal, timeoutMs }: CallOptions) {
+  const limit = checked(call.name, callDeadline, { timeoutMs: timeoutMs ?? options.timeoutMs }).timeoutMs;
+  if (signal?.aborted) throw new CaratError('aborted', 'aborted before the call', { call: call.name, effect: 'none' });
+  const { target, init } = requestOf(call, options);
+  const ends = new AbortController();
+  const end = (): void => ends.abort();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    end();
+  }, limit);
+  signal?.addEventListener('abort', end);
+  try {
+    const response = await fetch(target, { ...init, signal: ends.signal, redirect: 'manual' });
+    return { status: response.status, text: await readText(response) };
+  } catch (error) {
+    const lost = { call: call.name, effect: call.effectful ? 'unknown' : 'none' } as const;
+    if (error instanceof TooLong) throw new CaratError('bad_answer', error.message, lost);
+    if (late) throw new CaratError('timeout', `no answer within ${limit} ms`, lost);
+    if (signal?.aborted) throw new CaratError('aborted', 'aborted by the caller', lost);
+    const cause = networkReason(error);
+    const effect = NEVER_SENT.has(cause) ? 'none' : lost.effect;
+    throw new CaratError('connection', `connection failed (${cause})`, { call: call.name, effect, cause });
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', end);
+  }
+}
+
+function requestOf(call: Call<unknown>, options: TransportOptions): { target: string; init: RequestInit } {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(call.query ?? {})) if (value !== undefined) query.set(name, value);
+  const target = `${options.addresses[call.service]}${call.path}${query.size === 0 ? '' : `?${query}`}`;
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (call.body !== undefined) headers['content-type'] = 'application/json';
+  // Recharge names its merchant in the body or query instead [doc].
+  if (call.service === 'portal') {
+    headers['merchant_id'] = options.merchantId;
+    headers['merchant_key'] = options.merchantKey;
+  }
+  const body = call.body === undefined ? null : JSON.stringify(call.body);
+  return { target, init: { method: call.method, headers, body } };
+}
+
+/** Reasons that exclude that Carat saw anything of the request. */
+const NEVER_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+
+/** The network's error code alone: the messages of `fetch` may quote the address or a header. */
+function networkReason(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code: unknown = (at as NodeJS.ErrnoException).code;
+    if (typeof code === 'string' && /^[A-Z][A-Z0-9_]+$/.test(code)) return code;
+  }
+  return 'UNKNOWN';
+}
+
+class TooLong extends Error {}
+
+async function readText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > MAX_ANSWER_BYTES) throw new TooLong(`the answer is longer than ${MAX_ANSWER_BYTES} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

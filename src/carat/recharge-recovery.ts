@@ -1,0 +1,57 @@
+/** Finishes the recharges that were interrupted: by a crash, a kill, or an outage that outlasted their flow. */
+import type { CaratClient } from './client.ts';
+import { CaratError } from './errors.ts';
+import type { RechargeNote, RechargeNotes } from './recharge-notes.ts';
+import { type Pace, pause, pauseBefore, type Settled, Settlement } from './recharge-settlement.ts';
+
+export interface RecoveryOptions extends Pace {
+  /** Ends the recovery; what is not finished by then keeps its note. */
+  signal?: AbortSignal | undefined;
+  /** Told of each recharge that could not be finished yet; it is tried again. */
+  onTrouble?: (trouble: { merchant_usn: string; since: string; attempt: number; error: unknown }) => void;
+}
+
+export type Recovered = Settled & Pick<RechargeNote, 'merchant_usn' | 'decision' | 'since'>;
+
+/**
+ * Goes through the notes until none is left: asks Carat for the state of each recharge (`GET /v3/recharge/{nit}`) and
+ * confirms or undoes it as its note says, round after round with longer pauses, up to 30 s. Call it at start, before or
+ * beside new recharges (those that are under way are left alone), and again after a flow that ended `unsettled`. It
+ * ends when every recharge is finished, or at the signal; it answers those that it finished.
+ */
+export async function recoverRecharges(
+  { client, notes }: { client: CaratClient; notes: RechargeNotes },
+  options: RecoveryOptions = {},
+): Promise<Recovered[]> {
+  const recovered: Recovered[] = [];
+  const settlements = new Map<string, Settlement>();
+  for (let round = 1; !options.signal?.aborted; round += 1) {
+    let left = 0;
+    for (const found of await notes.all()) {
+      if (options.signal?.aborted || !notes.takeInHand(found.nit)) continue;
+      try {
+        const settlement = settlements.get(found.nit) ?? new Settlement(client, found);
+        settlements.set(found.nit, settlement);
+        const settled = await settlement.attempt();
+        if (settled !== undefined) {
+          await notes.forget(found.nit);
+          const { merchant_usn, decision, since } = found;
+          recovered.push({ ...settled, merchant_usn, decision, since });
+        } else {
+          left += 1;
+        }
+      } catch (error) {
+        left += 1;
+        const { merchant_usn, since } = found;
+        options.onTrouble?.({ merchant_usn, since, attempt: round, error });
+        // What is no failure of a call is a failure of the notes' folder, or of this program: repeating does not help.
+        if (!(error instanceof CaratError)) throw error;
+      } finally {
+        notes.letGo(found.nit);
+      }
+    }
+    if (left === 0) break;
+    await pause(pauseBefore(round + 1, options), options.signal);
+  }
+  return recovered;
+}

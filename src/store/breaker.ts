@@ -1,0 +1,56 @@
+/**
+ * Knows whether a shared store is away. The first failure opens it, and until a probe gets through nobody waits for
+ * another deadline.
+ */
+
+const PROBE_EVERY_MS = 150;
+
+export interface BreakerOptions {
+  /** Resolves when the store takes writes. */
+  probe(): Promise<void>;
+  onOpen(reason: string): void;
+  onClose(): void;
+}
+
+export class Breaker {
+  readonly #options: BreakerOptions;
+  #open = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: BreakerOptions) {
+    this.#options = options;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  trip(reason: string): void {
+    if (this.#open) return;
+    this.#open = true;
+    this.#options.onOpen(reason);
+    this.#later();
+  }
+
+  stop(): void {
+    this.#open = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #later(): void {
+    this.#timer = setTimeout(() => void this.#probe(), PROBE_EVERY_MS);
+  }
+
+  async #probe(): Promise<void> {
+    const timer = this.#timer;
+    const through = await this.#options.probe().then(
+      () => true,
+      () => false,
+    );
+    if (this.#timer !== timer) return;
+    if (!through) return this.#later();
+    this.#open = false;
+    this.#options.onClose();
+  }
+}

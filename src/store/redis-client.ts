@@ -1,0 +1,82 @@
+/**
+ * Connections to Redis. Every option is stated, because ioredis' defaults queue what is sent while there is no
+ * connection and try again for over a minute: the opposite of a deadline.
+ */
+import { readFileSync } from 'node:fs';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import type { RedisAddress } from './redis-address.ts';
+import { SCRIPTS, type ScriptName } from './redis-scripts.ts';
+
+export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: string[]) => Promise<unknown>>;
+
+/** Waits between attempts to connect: short at first, then steady. */
+const retryMs = (times: number): number => Math.min(50 * times, 500);
+const CONNECT_WITHIN_MS = 1000;
+const SILENT_FOR_MS = 2000;
+
+/** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects before it is told to. */
+export function createRedisClient(address: RedisAddress, role: 'writer' | 'subscriber'): RedisClient {
+  const { nodes, topology, username, password, db, caFile } = address;
+  const tls = address.tls ? { tls: caFile === undefined ? {} : { ca: readFileSync(caFile) } } : {};
+  const options = {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...tls,
+    db,
+    connectionName: `carat-authenticity-${role}`,
+    lazyConnect: true,
+    connectTimeout: CONNECT_WITHIN_MS,
+    disconnectTimeout: CONNECT_WITHIN_MS,
+    enableOfflineQueue: false,
+    enableReadyCheck: true,
+    // A connection that answers nothing for so long is dead; the store's own deadlines are shorter.
+    socketTimeout: SILENT_FOR_MS,
+    maxLoadingRetryTime: 500,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: true,
+    retryStrategy: retryMs,
+    // A master that has become a replica: connect again, to find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  } satisfies RedisOptions;
+  const client = connect();
+  for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script);
+  return client as RedisClient;
+
+  function connect(): Redis | Cluster {
+    switch (topology) {
+      case 'single':
+        return new Redis({ ...options, ...(nodes[0] as { host: string; port: number }) });
+      case 'sentinel':
+        return new Redis({
+          ...options,
+          sentinels: [...nodes],
+          name: address.masterName as string,
+          role: 'master',
+          sentinelRetryStrategy: retryMs,
+          sentinelReconnectStrategy: retryMs,
+          sentinelCommandTimeout: CONNECT_WITHIN_MS,
+          failoverDetector: role === 'writer',
+          ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
+        });
+      case 'cluster': {
+        // What a node cannot take at once is tried again by the cluster's own rules; our deadline holds all the same.
+        const { db: _db, retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
+        return new Cluster([...nodes], {
+          redisOptions: nodeOptions,
+          lazyConnect: true,
+          enableOfflineQueue: false,
+          enableReadyCheck: true,
+          clusterRetryStrategy: retryMs,
+          slotsRefreshTimeout: CONNECT_WITHIN_MS,
+          slotsRefreshInterval: 5000,
+          retryDelayOnFailover: 100,
+          retryDelayOnClusterDown: 100,
+          retryDelayOnTryAgain: 100,
+          maxRedirections: 16,
+          scaleReads: 'master',
+        });
+      }
+    }
+  }
+}

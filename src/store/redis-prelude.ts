@@ -1,0 +1,218 @@
+/**
+ * How the Redis store keeps a merchant's tokens, and the Lua functions that its scripts share. A merchant's keys share the hash tag `{merchant}` and so
+ * one slot; the only key passed is their prefix, `carat:{merchant}:`. Deadlines are by Redis' clock.
+ *
+ * | key | type | what it holds | until |
+ * |---|---|---|---|
+ * | `t:ID` | hash | a token | it expires |
+ * | `i:TOPIC` | sorted set | tokens under a correlator, by order of arrival | the last of them expires |
+ * | `f:KIND`, `l:KIND` | sorted set | the pool's free tokens by arrival, its leased ones by the end of the lease | the same |
+ * | `c:CLAIM` | hash | the token that a claim id took last | its token expires |
+ * | `e:ID` | hash | an expectation | it ends, or is of no use to a verdict that was put off |
+ * | `o:KIND:TOPIC` | sorted set | open expectations, oldest first | the last of them ends |
+ * | `a:KIND:TOPIC` | sorted set | all expectations, also those over, while a verdict may still be put off; only where one is demanded | the last is forgotten |
+| `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
+ * | `d` | sorted set | what is told when its time is over: tokens that nobody got, open expectations | a minute after the last |
+ * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
+ * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
+ */
+
+/** The fields of a token's hash, in the order in which scripts answer them; the 11th and 12th are claim and lease end. */
+const TOKEN_FIELDS = ['id', 'k', 'v', 'p', 'md', 'sd', 'mu', 'oi', 'ra', 'ea', 'cl', 'le', 'dl', 'rn'] as const;
+
+export const PRELUDE = `
+local P = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function keep(key, at)
+  at = tonumber(at)
+  if redis.call('PEXPIRETIME', key) < at then redis.call('PEXPIREAT', key, at) end
+end
+local function get(id)
+  local t = {}
+  local flat = redis.call('HGETALL', P .. 't:' .. id)
+  for i = 1, #flat, 2 do t[flat[i]] = flat[i + 1] end
+  if not t.id or tonumber(t.ea) <= now then return nil end
+  return t
+end
+local function topics(t)
+  if t.p == '1' then return { 'pool=' .. t.k } end
+  local names = { { 'merchant_data', t.md }, { 'sid', t.sd }, { 'merchant_usn', t.mu }, { 'order_id', t.oi } }
+  local found = {}
+  for _, name in ipairs(names) do
+    if name[2] and name[2] ~= '' then found[#found + 1] = name[1] .. '=' .. name[2] end
+  end
+  return found
+end
+local function announce(channel, merchant, under)
+  if #under == 0 then return end
+  if redis.call('SET', P .. 's', now, 'NX', 'PX', 120000) == false then redis.call('PEXPIRE', P .. 's', 120000) end
+  local sequence = redis.call('INCR', P .. 's')
+  redis.call('PUBLISH', channel, merchant .. '\\n' .. sequence .. '\\n' .. table.concat(under, '\\n'))
+end
+local function answer(state, distinct, id)
+  local fields = redis.call('HMGET', P .. 't:' .. id, ${TOKEN_FIELDS.map((field) => `'${field}'`).join(', ')})
+  if not fields[11] or tonumber(fields[12]) <= now then fields[11] = false end
+  return { state, distinct, fields }
+end
+local function held(t) return t.cl and tonumber(t.le) > now end
+local function find(topic, kind)
+  local live, used, distinct = nil, false, 0
+  for _, id in ipairs(redis.call('ZREVRANGE', P .. 'i:' .. topic, 0, -1)) do
+    local t = get(id)
+    if t and (kind == '' or t.k == kind) then
+      if t.st == 'used' then used = true
+      elseif t.st == 'live' then
+        distinct = distinct + 1
+        live = live or t
+      end
+    end
+  end
+  return live, used, distinct
+end
+local function absent(topic, kind, used)
+  local newest, cancelled = 0, false
+  local flat = redis.call('HGETALL', P .. 'n:' .. topic)
+  for i = 1, #flat, 2 do
+    if kind == '' or flat[i] == kind then
+      local e = redis.call('HMGET', P .. 'e:' .. flat[i + 1], 'op', 'ea', 'x')
+      if e[1] and tonumber(e[2]) > now and tonumber(e[1]) >= newest then newest, cancelled = tonumber(e[1]), e[3] ~= false end
+    end
+  end
+  if cancelled then return { 'cancelled' } end
+  return { used and 'used' or 'none' }
+end
+local function unpool(t)
+  if t.p == '1' then
+    redis.call('ZREM', P .. 'f:' .. t.k, t.id)
+    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
+  end
+end
+local function told(t) redis.call('ZREM', P .. 'd', 't:' .. t.k .. ':' .. t.id) end
+local function putBack(t, claim)
+  redis.call('HSET', P .. 'c:' .. claim, 'r', '1')
+  redis.call('HDEL', P .. 't:' .. t.id, 'cl', 'le', 'rn')
+  if t.p == '1' then
+    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
+    redis.call('ZADD', P .. 'f:' .. t.k, t.o, t.id)
+    keep(P .. 'f:' .. t.k, t.ea)
+  end
+end
+local function markUsed(t)
+  if t.st ~= 'used' then
+    redis.call('HSET', P .. 't:' .. t.id, 'st', 'used')
+    told(t)
+    unpool(t)
+  end
+end
+local function prune(key)
+  for _, id in ipairs(redis.call('ZRANGE', key, 0, 2)) do
+    if redis.call('EXISTS', P .. 't:' .. id) == 0 then redis.call('ZREM', key, id) end
+  end
+end
+local function index(t)
+  if t.p == '1' then
+    local key = held(t) and P .. 'l:' .. t.k or P .. 'f:' .. t.k
+    prune(key)
+    redis.call('ZADD', key, held(t) and t.le or t.o, t.id)
+    keep(key, t.ea)
+    return
+  end
+  for _, topic in ipairs(topics(t)) do
+    prune(P .. 'i:' .. topic)
+    redis.call('ZADD', P .. 'i:' .. topic, t.o, t.id)
+    keep(P .. 'i:' .. topic, t.ea)
+  end
+end
+local function fill(t)
+  local filled = false
+  for _, topic in ipairs(topics(t)) do
+    local open = P .. 'o:' .. t.k .. ':' .. topic
+    while true do
+      local id = redis.call('ZPOPMIN', open)[1]
+      if not id then break end
+      local ends = redis.call('HGET', P .. 'e:' .. id, 'ea')
+      if ends and tonumber(ends) > now then
+        redis.call('HSET', P .. 'e:' .. id, 't', t.id)
+        redis.call('ZREM', P .. 'd', 'e:' .. t.k .. ':' .. id)
+        filled = true
+        break
+      end
+    end
+  end
+  return filled
+end
+local function judge(t)
+  for _, topic in ipairs(topics(t)) do
+    for _, id in ipairs(redis.call('ZRANGE', P .. 'a:' .. t.k .. ':' .. topic, 0, -1)) do
+      local e = redis.call('HMGET', P .. 'e:' .. id, 'op', 'ea', 'x', 't')
+      local open = e[1] and e[1] / 1000 <= t.ra and t.ra < tonumber(e[2]) and (not e[3] or tonumber(e[3]) > t.ra)
+      if open and (not e[4] or e[4] == t.id) then
+        redis.call('HSET', P .. 'e:' .. id, 't', t.id)
+        redis.call('ZREM', P .. 'o:' .. t.k .. ':' .. topic, id)
+        redis.call('ZREM', P .. 'd', 'e:' .. t.k .. ':' .. id)
+        return true
+      end
+    end
+  end
+  return false
+end
+local function openNow(id, kind, topic, opened, ends)
+  redis.call('HSET', P .. 'n:' .. topic, kind, id)
+  keep(P .. 'n:' .. topic, ends)
+  local places = P .. 'o:' .. kind .. ':' .. topic
+  for _, old in ipairs(redis.call('ZRANGE', places, 0, 2)) do
+    if tonumber(redis.call('HGET', P .. 'e:' .. old, 'ea') or 0) <= now then redis.call('ZREM', places, old) end
+  end
+  redis.call('ZADD', places, opened, id)
+  keep(places, ends)
+  redis.call('ZADD', P .. 'd', ends, 'e:' .. kind .. ':' .. id)
+  keep(P .. 'd', ends + 60000)
+end
+local function open(id, kind, topic, opened, ends, retention)
+  redis.call('HSET', P .. 'e:' .. id, 'k', kind, 'tp', topic, 'op', opened, 'ea', ends)
+  redis.call('PEXPIREAT', P .. 'e:' .. id, ends + retention)
+  if ends > now then openNow(id, kind, topic, opened, ends) end
+  if retention > 0 then
+    local all = P .. 'a:' .. kind .. ':' .. topic
+    for _, old in ipairs(redis.call('ZRANGE', all, 0, 2)) do
+      if redis.call('EXISTS', P .. 'e:' .. old) == 0 then redis.call('ZREM', all, old) end
+    end
+    redis.call('ZADD', all, opened, id)
+    keep(all, ends + retention)
+  end
+end
+local function close(id, kind, topic)
+  redis.call('ZREM', P .. 'o:' .. kind .. ':' .. topic, id)
+  redis.call('ZREM', P .. 'd', 'e:' .. kind .. ':' .. id)
+end
+local function bound(id, order, ends, most)
+  redis.call('ZADD', P .. 'u', order, id)
+  keep(P .. 'u', ends)
+  while redis.call('ZCARD', P .. 'u') > most do
+    redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
+  end
+end
+local function watch(t)
+  local what = 't:' .. t.k .. ':' .. t.id
+  local over = redis.call('ZSCORE', P .. 'd', what)
+  if over and tonumber(over) <= now then redis.call('ZADD', P .. 'd', over, what .. ':' .. over) end
+  redis.call('ZADD', P .. 'd', t.ea, what)
+  keep(P .. 'd', t.ea + 60000)
+end
+local function store(t, most)
+  local flat = {}
+  for field, value in pairs(t) do
+    if value ~= '' then flat[#flat + 1] = field flat[#flat + 1] = value end
+  end
+  redis.call('HSET', P .. 't:' .. t.id, unpack(flat))
+  redis.call('PEXPIREAT', P .. 't:' .. t.id, t.ea)
+  if t.st == 'unexpected' then return bound(t.id, t.o, t.ea, most) end
+  if t.st ~= 'live' then
+    if t.p ~= '1' then index(t) end
+    return
+  end
+  index(t)
+  if not t.sn and tonumber(t.dl) == 0 then watch(t) end
+end
+`;

@@ -1,0 +1,254 @@
+/**
+ * The transitions of the Redis store, each one atomic script. KEYS[1] is the prefix of the merchant's keys; the prelude
+ * says what they hold.
+ */
+import { PRELUDE } from './redis-prelude.ts';
+
+/** ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token. Answers `put`'s answer for each. */
+const PUT = `
+local ttl, accept, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local answers, under = {}, {}
+local order = time[1] * 1000000 + time[2]
+for at = 6, #ARGV, 8 do
+  local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = now, ea = now + ttl, dl = 0 }
+  t.md, t.sd, t.mu, t.oi = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
+  if redis.call('EXISTS', P .. 't:' .. t.id) == 1 then
+    answers[#answers + 1] = 'known'
+  else
+    t.o = string.format('%.0f', order + #answers)
+    t.st = (fill(t) or accept == 'any') and 'live' or 'unexpected'
+    store(t, most)
+    if t.st == 'live' then
+      for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
+    end
+    answers[#answers + 1] = t.st == 'live' and 'kept' or 'unexpected'
+  end
+end
+announce(ARGV[1], ARGV[2], under)
+return answers
+`;
+
+/** ARGV: topic, kind or ''. */
+const READ = `
+local live, used, distinct = find(ARGV[1], ARGV[2])
+if not live then return absent(ARGV[1], ARGV[2], used) end
+if not live.sn then
+  redis.pcall('HSET', P .. 't:' .. live.id, 'sn', '1')
+  redis.pcall('ZREM', P .. 'd', 't:' .. live.k .. ':' .. live.id)
+end
+return answer('live', distinct, live.id)
+`;
+
+/** ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts. */
+const CLAIM = `
+local claim, lease, what, topic, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local function hold(t, renewals)
+  local ends = math.min(now + lease, tonumber(t.ea))
+  redis.call('HSET', P .. 't:' .. t.id, 'cl', claim, 'le', ends, 'dl', t.dl, 'rn', renewals)
+  if t.p == '1' then
+    redis.call('ZREM', P .. 'f:' .. t.k, t.id)
+    redis.call('ZADD', P .. 'l:' .. t.k, ends, t.id)
+    keep(P .. 'l:' .. t.k, t.ea)
+  end
+end
+local function take(t, distinct)
+  t.dl = t.dl + 1
+  hold(t, 0)
+  told(t)
+  redis.call('DEL', P .. 'c:' .. claim)
+  redis.call('HSET', P .. 'c:' .. claim, 't', t.id)
+  redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
+  return answer('held', distinct, t.id)
+end
+local mine = redis.call('HGET', P .. 'c:' .. claim, 't')
+local t = mine and get(mine)
+if t and t.st == 'live' and held(t) and t.cl == claim then
+  hold(t, (t.rn or 0) + 1)
+  return answer('held', 1, t.id)
+end
+if what == 'held' then return { 'none' } end
+if what == 'pool' then
+  local free, leased = P .. 'f:' .. kind, P .. 'l:' .. kind
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, '-inf', now)) do
+    redis.call('ZREM', leased, id)
+    local back = get(id)
+    if back and back.st == 'live' then
+      redis.call('ZADD', free, back.o, id)
+      keep(free, back.ea)
+    end
+  end
+  while true do
+    local id = redis.call('ZRANGE', free, 0, 0)[1]
+    if not id then break end
+    local first = get(id)
+    if first and first.st == 'live' then return take(first, 1) end
+    redis.call('ZREM', free, id)
+  end
+  local next = redis.call('ZRANGE', leased, 0, 0, 'WITHSCORES')
+  if next[2] then return { 'none', next[2] - now } end
+  return { 'none' }
+end
+local live, used, distinct = find(topic, kind)
+if not live then return absent(topic, kind, used) end
+if distinct > 1 and ARGV[6] == '1' then return { 'conflict', distinct } end
+if held(live) then return answer('claimed', live.le - now, live.id) end
+return take(live, distinct)
+`;
+
+/** ARGV: channel, merchant, claim id, 'use' or 'release'. */
+const SETTLE = `
+local claim = ARGV[3]
+local c = redis.call('HMGET', P .. 'c:' .. claim, 't', 'r')
+local t = c[1] and get(c[1])
+if not t then return 'unknown' end
+if ARGV[4] == 'release' then
+  if c[2] then return 'done' end
+  if t.st == 'used' then return 'used' end
+  if t.cl ~= claim then return 'lease_lost' end
+  putBack(t, claim)
+  announce(ARGV[1], ARGV[2], topics(t))
+  return 'done'
+end
+if c[2] or t.cl ~= claim then return 'lease_lost' end
+markUsed(t)
+return 'done'
+`;
+
+/** ARGV: channel, merchant, claim id, deliveries. */
+const UNDO = `
+local claim = ARGV[3]
+local id = redis.call('HGET', P .. 'c:' .. claim, 't')
+local t = id and get(id)
+if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.rn == '0' then
+  if redis.call('HINCRBY', P .. 't:' .. t.id, 'dl', -1) == 0 and not t.sn then watch(t) end
+  putBack(t, claim)
+  announce(ARGV[1], ARGV[2], topics(t))
+end
+return 'done'
+`;
+
+/** ARGV: token id. */
+const USE = `
+local t = get(ARGV[1])
+if not t or t.st == 'unexpected' then return 'unknown' end
+markUsed(t)
+return 'done'
+`;
+
+/** ARGV: expectation id, kind, topic, ttl, for how long a verdict may be put off. Answers when it ends. */
+const EXPECT = `
+local ends = now + tonumber(ARGV[4])
+open(ARGV[1], ARGV[2], ARGV[3], string.format('%.0f', time[1] * 1000000 + time[2]), ends, tonumber(ARGV[5]))
+return tostring(ends)
+`;
+
+/** ARGV: channel, merchant, expectation id. */
+const CANCEL = `
+local e = redis.call('HMGET', P .. 'e:' .. ARGV[3], 'k', 'tp', 'x', 'ea')
+if not e[1] or tonumber(e[4]) <= now then return 'unknown' end
+if e[3] then return 'done' end
+redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', now)
+close(ARGV[3], e[1], e[2])
+announce(ARGV[1], ARGV[2], { e[2] })
+return 'done'
+`;
+
+/**
+ * Brings an expectation in that was announced while Redis was away. ARGV: channel, merchant, id, kind, topic, its age,
+ * how long it has left, for how long a verdict may be put off, the age of its cancelling or '', its token or ''.
+ */
+const MERGE_EXPECTATION = `
+local id, kind, topic = ARGV[3], ARGV[4], ARGV[5]
+if redis.call('EXISTS', P .. 'e:' .. id) == 0 then
+  open(id, kind, topic, string.format('%.0f', (now - ARGV[6]) * 1000), now + tonumber(ARGV[7]), tonumber(ARGV[8]))
+end
+if ARGV[9] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 'x', now - ARGV[9]) == 1 then
+  close(id, kind, topic)
+  announce(ARGV[1], ARGV[2], { topic })
+end
+if ARGV[10] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 't', ARGV[10]) == 1 then close(id, kind, topic) end
+return 'done'
+`;
+
+/**
+ * Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one wins. ARGV: channel,
+ * merchant, most unexpected, then 16 fields a token: the 8 of put, its age, how long it has left, its state ('live',
+ * 'used' or 'deferred'), '1' if anybody saw it, its last claim or '', how long that lease has left, deliveries, and the
+ * claims before the last, separated by commas. Answers the state that each token has now.
+ */
+const MERGE = `
+local most = tonumber(ARGV[3])
+local states, under = {}, {}
+local function remember(claim, t)
+  if redis.call('HSETNX', P .. 'c:' .. claim, 't', t.id) == 1 then redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea) end
+end
+for at = 4, #ARGV, 16 do
+  local id, state, claim, lease = ARGV[at], ARGV[at + 10], ARGV[at + 12], tonumber(ARGV[at + 13])
+  local t = get(id)
+  local fresh = not t
+  if fresh then
+    t = { id = id, k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], md = ARGV[at + 4], sd = ARGV[at + 5] }
+    t.mu, t.oi, t.dl = ARGV[at + 6], ARGV[at + 7], ARGV[at + 14]
+    t.ra, t.ea = now - ARGV[at + 8], now + ARGV[at + 9]
+    t.o = string.format('%.0f', t.ra * 1000 + (at - 4) / 16)
+    if ARGV[at + 11] == '1' then t.sn = '1' end
+    if state == 'deferred' then t.st = judge(t) and 'live' or 'unexpected' else t.st = state end
+    if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), 0 end
+    store(t, most)
+    if t.st == 'live' and not held(t) then
+      for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
+    end
+  elseif t.st == 'live' and not (held(t) and t.cl ~= claim) then
+    if claim ~= '' and (lease > 0 or not t.cl) and not held(t) then
+      t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), 0, math.max(t.dl, ARGV[at + 14])
+      redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', 0, 'dl', t.dl)
+      unpool(t)
+      index(t)
+      told(t)
+    end
+  end
+  if state == 'used' and t.st == 'live' then
+    markUsed(t)
+    t.st = 'used'
+  end
+  if claim ~= '' and t.cl == claim then remember(claim, t) end
+  for other in string.gmatch(ARGV[at + 15], '[^,]+') do remember(other, t) end
+  states[#states + 1] = t.st
+end
+announce(ARGV[1], ARGV[2], under)
+return states
+`;
+
+/** Shows that Redis takes writes. */
+const PROBE = `
+redis.call('SET', P .. 'probe', '1', 'PX', 1000)
+return 'done'
+`;
+
+/** Answers what is over, once: 't:KIND:ID' for an unseen token, 'e:KIND:ID' for an expectation without its post. */
+const SWEEP = `
+local over = redis.call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, 1000)
+for _, what in ipairs(over) do redis.call('ZREM', P .. 'd', what) end
+return over
+`;
+
+const BODIES = {
+  caratPut: PUT,
+  caratRead: READ,
+  caratClaim: CLAIM,
+  caratSettle: SETTLE,
+  caratUndo: UNDO,
+  caratUse: USE,
+  caratExpect: EXPECT,
+  caratCancel: CANCEL,
+  caratMerge: MERGE,
+  caratMergeExpectation: MERGE_EXPECTATION,
+  caratProbe: PROBE,
+  caratSweep: SWEEP,
+};
+export type ScriptName = keyof typeof BODIES;
+
+/** The scripts, for ioredis' `defineCommand`. */
+export const SCRIPTS = Object.fromEntries(
+  Object.entries(BODIES).map(([name, body]) => [name, { lua: PRELUDE + body, numberOfKeys: 1 }]),
+) as Record<ScriptName, { lua: string; numberOfKeys: number }>;

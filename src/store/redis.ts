@@ -1,0 +1,281 @@
+/**
+ * The Redis store: any number of processes share it. Every transition is one script; posts of one tick go together, one
+ * call a merchant. One connection writes, with a deadline and no queue; one listens to hints.
+ */
+import type { Redis } from 'ioredis';
+import type { ExpectationEntry } from './records.ts';
+import type { RedisAddress } from './redis-address.ts';
+import { awayError } from './redis-away.ts';
+import { createRedisClient, type RedisClient } from './redis-client.ts';
+import type { ScriptName } from './redis-scripts.ts';
+import { tellOfServer } from './redis-server.ts';
+import { claimAnswerOf, mergeArguments, readAnswerOf, tokenArguments } from './redis-wire.ts';
+import type { MergedState, MergedToken, SharedStore } from './shared.ts';
+import {
+  type Claim,
+  type ClaimAnswer,
+  type ClaimRequest,
+  type Expectation,
+  type Lead,
+  type NewToken,
+  type PutAnswer,
+  type ReadAnswer,
+  type SettleAnswer,
+  StoreAway,
+  type StoreEvents,
+  type StoreHealth,
+  topicOf,
+} from './store.ts';
+
+export interface RedisStoreOptions {
+  address: RedisAddress;
+  merchants: readonly string[];
+  ttlMs: number;
+  accept: 'any' | 'expected';
+  /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
+  maxUnexpected: number;
+  /** How long Redis may take to answer. */
+  deadlineMs?: number;
+}
+
+const DEADLINE_MS = 200;
+const SWEEP_EVERY_MS = 1000;
+/** How long the start waits for a connection before it goes on without. */
+const START_WITHIN_MS = 1000;
+/** A script call stays short, so that Redis is never kept from others. */
+const MOST_TOKENS_A_CALL = 200;
+
+interface Waiting {
+  token: NewToken;
+  resolve: (answer: PutAnswer) => void;
+  reject: (error: StoreAway) => void;
+}
+
+export class RedisStore implements SharedStore {
+  readonly #options: RedisStoreOptions;
+  readonly #deadlineMs: number;
+  readonly #writer: RedisClient;
+  readonly #subscriber: RedisClient;
+  readonly #channel: string;
+  /** What came in this tick, by merchant. */
+  readonly #batches = new Map<string, Waiting[]>();
+  /** For how long a verdict may be put off after an expectation ended. */
+  readonly #retentionMs: number;
+  #events: StoreEvents | undefined;
+  #sweeper: NodeJS.Timeout | undefined;
+  #trouble: string | undefined;
+  #told = false;
+
+  constructor(options: RedisStoreOptions) {
+    this.#options = options;
+    this.#retentionMs = options.accept === 'expected' ? options.ttlMs : 0;
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+    this.#writer = createRedisClient(options.address, 'writer');
+    this.#subscriber = createRedisClient(options.address, 'subscriber');
+    this.#channel = `carat:${options.address.db}:arrivals`;
+  }
+
+  async open(events: StoreEvents): Promise<void> {
+    this.#events = events;
+    for (const client of [this.#writer, this.#subscriber]) client.on('error', (error: Error) => this.#onError(error));
+    this.#writer.on('ready', () => this.#onReady());
+    this.#subscriber.on('message', (_channel: string, message: string) => this.#onMessage(message));
+    // Hints that were sent while nobody listened are lost: everybody looks again.
+    for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
+    this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
+    const connected = Promise.all([this.#writer.connect(), this.#listen()]).catch((error: Error) =>
+      this.#onError(error),
+    );
+    await Promise.race([connected, new Promise((resolve) => setTimeout(resolve, START_WITHIN_MS).unref())]);
+  }
+
+  put(token: NewToken): Promise<PutAnswer> {
+    return new Promise((resolve, reject) => {
+      const waiting = { token, resolve, reject };
+      const batch = this.#batches.get(token.merchant);
+      if (batch !== undefined) {
+        batch.push(waiting);
+        return;
+      }
+      if (this.#batches.size === 0) setImmediate(() => this.#flush());
+      this.#batches.set(token.merchant, [waiting]);
+    });
+  }
+
+  async read(lead: Lead): Promise<ReadAnswer> {
+    return readAnswerOf(await this.#run('caratRead', lead.merchant, topicOf(lead), lead.kind ?? ''), lead.merchant);
+  }
+
+  async claim({ merchant, claimId, leaseMs, lead, refuseConflict }: ClaimRequest): Promise<ClaimAnswer> {
+    const what = lead === undefined ? 'held' : lead.by === 'pool' ? 'pool' : 'topic';
+    const topic = lead === undefined ? '' : topicOf(lead);
+    const refuse = refuseConflict ? '1' : '';
+    const reply = await this.#run('caratClaim', merchant, claimId, leaseMs, what, topic, lead?.kind ?? '', refuse);
+    return claimAnswerOf(reply, merchant);
+  }
+
+  async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
+    return (await this.#run('caratSettle', merchant, this.#channel, merchant, claimId, how)) as SettleAnswer;
+  }
+
+  async undo(merchant: string, claim: Claim): Promise<void> {
+    await this.#run('caratUndo', merchant, this.#channel, merchant, claim.id, claim.deliveries);
+  }
+
+  async use(merchant: string, id: string): Promise<SettleAnswer> {
+    return (await this.#run('caratUse', merchant, id)) as SettleAnswer;
+  }
+
+  async expect({ id, merchant, kind, topic, ttlMs }: Expectation): Promise<number> {
+    return Number(await this.#run('caratExpect', merchant, id, kind, topic, ttlMs, this.#retentionMs));
+  }
+
+  async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
+    return (await this.#run('caratCancel', merchant, this.#channel, merchant, id)) as 'done' | 'unknown';
+  }
+
+  async sequence(merchant: string): Promise<number> {
+    const counter = this.#within(this.#writer.get(`${prefixOf(merchant)}s`));
+    return Number((await counter) ?? 0);
+  }
+
+  /** A cluster's masters fail one by one, anything else as a whole. */
+  domainOf(merchant: string): string {
+    return this.#options.address.topology === 'cluster' ? merchant : '';
+  }
+
+  async probe(merchant: string): Promise<void> {
+    await this.#run('caratProbe', merchant);
+  }
+
+  async merge(merchant: string, tokens: MergedToken[], now: number): Promise<MergedState[]> {
+    const { maxUnexpected } = this.#options;
+    const flat = tokens.flatMap((token) => mergeArguments(token, now));
+    return (await this.#run('caratMerge', merchant, this.#channel, merchant, maxUnexpected, ...flat)) as MergedState[];
+  }
+
+  async mergeExpectation(expectation: ExpectationEntry, now: number): Promise<void> {
+    const { merchant, id, kind, topic, openedAt, expiresAt, cancelledAt, token = '' } = expectation;
+    if (expiresAt + this.#retentionMs <= now) return;
+    const cancelledAge = cancelledAt === undefined ? '' : now - cancelledAt;
+    const times = [now - openedAt, expiresAt - now, this.#retentionMs, cancelledAge];
+    await this.#run('caratMergeExpectation', merchant, this.#channel, merchant, id, kind, topic, ...times, token);
+  }
+
+  onReconnect(listener: () => void): void {
+    for (const event of ['ready', '+node', '-node']) this.#writer.on(event, listener);
+  }
+
+  health(): StoreHealth {
+    if (this.#writer.status === 'ready' && this.#trouble === undefined) return { kind: 'redis', state: 'ok' };
+    return { kind: 'redis', state: 'away', detail: this.#trouble ?? 'not connected' };
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#events = undefined;
+    this.#writer.disconnect();
+    this.#subscriber.disconnect();
+  }
+
+  #flush(): void {
+    const { ttlMs, accept, maxUnexpected } = this.#options;
+    for (const [merchant, batch] of this.#batches) {
+      for (let at = 0; at < batch.length; at += MOST_TOKENS_A_CALL) {
+        const part = batch.slice(at, at + MOST_TOKENS_A_CALL);
+        const tokens = part.flatMap(({ token }) => tokenArguments(token));
+        this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens).then(
+          (answers) => {
+            for (const [i, { resolve }] of part.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
+          },
+          (error: StoreAway) => {
+            for (const { reject } of part) reject(error);
+          },
+        );
+      }
+    }
+    this.#batches.clear();
+  }
+
+  async #run(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
+    return this.#within(this.#writer[script](prefixOf(merchant), ...args.map(String)));
+  }
+
+  /** @throws StoreAway when Redis refuses, cannot be reached, or takes longer than the deadline */
+  async #within<T>(reply: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new StoreAway(`no answer within ${this.#deadlineMs} ms`, false)),
+        this.#deadlineMs,
+      );
+    });
+    try {
+      return await Promise.race([reply, late]);
+    } catch (error) {
+      throw awayError(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #listen(): Promise<void> {
+    await this.#subscriber.connect();
+    await this.#subscriber.subscribe(this.#channel);
+  }
+
+  #onMessage(message: string): void {
+    const [merchant = '', sequence, ...topics] = message.split('\n');
+    this.#events?.onHint({ merchant, topics, sequence: Number(sequence) });
+  }
+
+  #onReady(): void {
+    if (this.#trouble !== undefined) this.#tell('info', 'redis_back', 'Redis answers again');
+    this.#trouble = undefined;
+    this.#events?.onGap();
+    if (this.#told || this.#events === undefined) return;
+    this.#told = true;
+    const { address } = this.#options;
+    const servers = 'nodes' in this.#writer ? this.#writer.nodes('master') : [this.#writer as Redis];
+    for (const server of servers) {
+      tellOfServer(server, address.shown, (trouble) => this.#events?.onTrouble(trouble)).catch(() => {
+        // It went away meanwhile, or does not let us ask. It will be asked after the next start.
+      });
+    }
+  }
+
+  #onError(error: Error): void {
+    const { cause } = error as { cause?: { message?: string } };
+    const { lastNodeError } = error as { lastNodeError?: Error };
+    const reason = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
+    if (reason === this.#trouble) return;
+    this.#trouble = reason;
+    this.#tell('error', 'redis_unreachable', `cannot use Redis at ${this.#options.address.shown}: ${reason}`);
+  }
+
+  #tell(level: 'info' | 'error', code: string, message: string): void {
+    this.#events?.onTrouble({ level, code, message, facts: { redis: this.#options.address.shown } });
+  }
+
+  /** Tells of what is over. It also is the traffic that shows a dead connection. */
+  async #sweep(): Promise<void> {
+    if ('ping' in this.#subscriber) this.#subscriber.ping().catch(() => {});
+    await Promise.all(
+      this.#options.merchants.map(async (merchant) => {
+        const over = (await this.#run('caratSweep', merchant)) as string[];
+        for (const what of over) {
+          const [type, kind, id] = what.split(':') as ['t' | 'e', NewToken['kind'], string];
+          if (type === 't') this.#events?.onExpiry({ what: 'orphan', merchant, kind, id });
+          else this.#events?.onExpiry({ what: 'no_show', merchant, kind, expectation: id });
+        }
+      }),
+    ).catch(() => {
+      // Redis is away; what is over stays noted there until somebody comes to tell of it.
+    });
+  }
+}
+
+/** All keys of a merchant begin so, and live in one slot. */
+function prefixOf(merchant: string): string {
+  return `carat:{${merchant}}:`;
+}

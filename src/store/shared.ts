@@ -1,0 +1,25 @@
+/** What a store of many processes must be able to do, so that the fallback store can stand around it. */
+import type { ExpectationEntry, TokenEntry } from './records.ts';
+import type { TokenStore } from './store.ts';
+
+/** A token as it goes to a shared store, with what happened to it meanwhile. */
+export interface MergedToken {
+  entry: TokenEntry;
+  /** The claims before the last one. */
+  formerClaims: string[];
+}
+
+export type MergedState = 'live' | 'used' | 'unexpected';
+
+export interface SharedStore extends TokenStore {
+  /** What fails together: merchants of one domain are away together. */
+  domainOf(merchant: string): string;
+  /** Resolves when the store takes writes for this merchant. @throws StoreAway */
+  probe(merchant: string): Promise<void>;
+  /** Puts what is absent; of two states the further one wins. Answers the state each token has now. @throws StoreAway */
+  merge(merchant: string, tokens: MergedToken[], now: number): Promise<MergedState[]>;
+  /** @throws StoreAway */
+  mergeExpectation(expectation: ExpectationEntry, now: number): Promise<void>;
+  /** Calls back after each new connection or change of master: acknowledged writes may be lost. */
+  onReconnect(listener: () => void): void;
+}

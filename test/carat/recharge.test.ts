@@ -1,0 +1,321 @@
+/** The recharge: once it is effected it ends confirmed or undone, whatever happens. */
+
+import { once } from 'node:events';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  CaratError,
+  openRechargeNotes,
+  type RechargeNotes,
+  type RechargeOptions,
+  type RechargeOutcome,
+  recharge,
+  recoverRecharges,
+} from '../../src/carat/index.ts';
+import type { FaultName } from '../../src/simulator/faults.ts';
+import { CARD, errorOf, everythingOf, ORDER, SECRETS, startWorld, type World } from '../support/carat.ts';
+
+let world: World;
+let folder: string;
+let notes: RechargeNotes;
+beforeEach(async () => {
+  world = await startWorld();
+  folder = await mkdtemp(join(tmpdir(), 'notes-'));
+  notes = await openRechargeNotes(folder);
+});
+afterEach(async () => {
+  await notes.close();
+  await rm(folder, { recursive: true });
+  await world.close();
+});
+
+const FAST = { graceMs: 5000, firstDelayMs: 1, maxDelayMs: 5 };
+let usn = 0;
+function run(options: RechargeOptions = {}, order: object = {}): Promise<RechargeOutcome> {
+  usn += 1;
+  const deps = { client: world.client, source: world.store.source, notes };
+  return recharge(deps, { merchant_usn: String(usn), order: { ...ORDER, ...order } }, { ...FAST, ...options });
+}
+const statuses = () => [...world.simulator.world.recharges.values()].map(({ status }) => status);
+const release = () => fetch(new URL('/simulator/release', world.simulator.addresses().portal), { method: 'POST' });
+
+describe('recharge', () => {
+  it('confirms, without and with payment', async () => {
+    expect(await run()).toMatchObject({ outcome: 'confirmed', status: 'CON', lostAnswer: undefined });
+    const payment = { amount: 1500, authorizer_id: '2', card: CARD };
+    expect(await run({}, { payment })).toMatchObject({ outcome: 'confirmed', effect: { payment: { status: 'PPC' } } });
+    expect(statuses()).toEqual(['CON', 'CON']);
+    expect(await notes.all()).toEqual([]);
+    expect(world.store.log.slice(0, 5)).toEqual(['announce', 'take', 'post', 'taken', 'used']);
+  });
+
+  it('has written the note before it is effected, and the decision before it is confirmed', async () => {
+    const seen: unknown[] = [];
+    world.simulator.plan({ fault: 'hold', call: 'recharges.effect' });
+    world.simulator.plan({ fault: 'hold', call: 'recharges.confirm' });
+    world.simulator.events.on('held', async (call) => {
+      seen.push([call, ...(await notes.all()).map(({ decision }) => decision)]);
+      await release();
+    });
+    await run();
+    expect(seen).toEqual([
+      ['recharges.effect', 'undo'],
+      ['recharges.confirm', 'confirm'],
+    ]);
+  });
+
+  it('lets the caller choose from the offer and decide after the effect', async () => {
+    const outcome = await run({
+      choose: ({ dealers, branches }, order) => {
+        expect([dealers.dealers.length, branches?.status]).toEqual([4, 'NOV']);
+        return { ...order, dealer: { code: '004' }, amount: 2000 };
+      },
+      decide: (effect) => (effect.status === 'PPC' ? 'undo' : 'confirm'),
+    });
+    expect(outcome).toMatchObject({ outcome: 'undone', because: 'decided', status: 'PPN' });
+    expect([...world.simulator.world.recharges.values()][0]).toMatchObject({ amount: '2000', status: 'PPN' });
+  });
+
+  it.each([
+    ['decide throws', { decide: () => Promise.reject(new Error('changed my mind')) }, 'decision_failed'],
+    [
+      'decide throws at once',
+      {
+        decide: () => {
+          throw new Error('no');
+        },
+      },
+      'decision_failed',
+    ],
+  ])('undoes it when %s', async (_name, options, because) => {
+    expect(await run(options)).toMatchObject({ outcome: 'undone', because, error: expect.any(Error) });
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it.each<[FaultName, string, string]>([
+    ['denied', 'not_effected', 'NEG'],
+    ['closed-connection', 'undone', 'PPN'],
+    ['hold-answer', 'undone', 'PPN'],
+    ['unknown-fields', 'confirmed', 'CON'],
+    ['delay', 'confirmed', 'CON'],
+  ])('effect: %s ends %s', async (fault, outcome, status) => {
+    world.simulator.plan({ fault, value: fault === 'denied' ? undefined : '20', call: 'recharges.effect' });
+    const result = await run({ timeoutMs: 800 });
+    expect(result).toMatchObject({ outcome, status });
+    if (outcome !== 'confirmed') expect(result).toMatchObject({ because: 'effect', error: expect.any(CaratError) });
+    expect(world.calls('recharges.effect')).toBe(1);
+    expect(world.calls('recharges.confirm')).toBeGreaterThanOrEqual(1);
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it('undoes a recharge that was effected only after the request was given up', async () => {
+    world.simulator.plan({ fault: 'hold', call: 'recharges.effect' });
+    const held = once(world.simulator.events, 'held');
+    const flow = run({ timeoutMs: 800, settleMs: 20_000 });
+    await held;
+    // The undoing is refused as long as the status is NOV; then the request that was given up is carried out.
+    while (world.calls('recharges.confirm') < 2) await once(world.simulator.app.server, 'request');
+    await release();
+    expect(await flow).toMatchObject({ outcome: 'undone', status: 'PPN' });
+  });
+
+  it.each<FaultName>(['error-500', 'closed-early', 'closed-connection', 'denied'])(
+    'confirmation: %s is got over',
+    async (fault) => {
+      world.simulator.plan({ fault, call: 'recharges.confirm', times: 2 });
+      expect(await run()).toMatchObject({ outcome: 'confirmed', status: 'CON' });
+      expect(statuses()).toEqual(['CON']);
+      expect(await notes.all()).toEqual([]);
+    },
+  );
+
+  it('keeps the note when no answer is seen in time; the recovery does what was decided', async () => {
+    world.simulator.plan({ fault: 'error-500', call: 'recharges.confirm', times: 1000 });
+    const outcome = await run({ settleMs: 40 });
+    expect(outcome).toMatchObject({ outcome: 'unsettled', decision: 'confirm', error: { code: 'unavailable' } });
+    expect(await notes.all()).toMatchObject([{ decision: 'confirm' }]);
+    const troubles: number[] = [];
+    const recovering = recoverRecharges(
+      { client: world.client, notes },
+      {
+        ...FAST,
+        onTrouble: ({ attempt }) => {
+          troubles.push(attempt);
+          if (attempt === 3)
+            void fetch(new URL('/simulator/faults', world.simulator.addresses().portal), { method: 'DELETE' });
+        },
+      },
+    );
+    expect(await recovering).toMatchObject([{ end: 'confirmed', status: 'CON', decision: 'confirm' }]);
+    expect(troubles.length).toBeGreaterThanOrEqual(3);
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it.each<[FaultName, string]>([
+    ['no-post', 'no_post'],
+    ['denied', 'denied'],
+    ['error-500', 'unavailable'],
+    ['closed-early', 'connection'],
+  ])('begin: %s throws, and nothing is to be undone', async (fault, code) => {
+    world.simulator.plan({ fault, call: 'recharges.begin' });
+    expect(await errorOf(run({ graceMs: 100 }))).toMatchObject({ code });
+    expect(world.calls('recharges.confirm') + world.calls('recharges.effect')).toBe(0);
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it.each<FaultName>([
+    'closed-connection',
+    'post-after-answer',
+    'double-post',
+    'slow-body',
+    'odd-charset',
+    'unknown-fields',
+  ])('begin: %s does no harm', async (fault) => {
+    world.simulator.plan({ fault, value: fault === 'odd-charset' ? undefined : '20', call: 'recharges.begin' });
+    const { outcome, lostAnswer } = await run();
+    expect([outcome, lostAnswer instanceof CaratError]).toEqual(['confirmed', fault === 'closed-connection']);
+    expect(world.calls('recharges.begin')).toBe(1);
+  });
+
+  it.each(['recharges.dealers', 'recharges.branches'])('%s fails: nothing is to be undone', async (call) => {
+    world.simulator.plan({ fault: 'expiry', call });
+    expect(await errorOf(run())).toMatchObject({ code: 'denied', call });
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it('an order that `choose` spoils fails before the effect', async () => {
+    const error = await errorOf(run({ choose: (_offer, order) => ({ ...order, amount: 0.5 }) }));
+    expect(error).toMatchObject({ code: 'bad_argument', field: 'amount' });
+    expect(world.calls('recharges.effect')).toBe(0);
+  });
+
+  it('is not effected when the note cannot be written', async () => {
+    const broken = Object.assign(Object.create(notes) as RechargeNotes, {
+      keep: () => Promise.reject(new Error('disk full')),
+    });
+    Object.assign(broken, { takeInHand: () => true, letGo: () => undefined });
+    const deps = { client: world.client, source: world.store.source, notes: broken };
+    expect(await errorOf(recharge(deps, { merchant_usn: '900', order: ORDER }, FAST))).toMatchObject({
+      code: 'notes',
+      effect: 'none',
+    });
+    expect(world.calls('recharges.effect')).toBe(0);
+  });
+
+  it.each([
+    ['while it is effected', 'recharges.effect', 'aborted'],
+    ['while the caller decides', 'decide', 'aborted'],
+  ])('the signal fires %s: it is undone', async (_name, where, because) => {
+    const caller = new AbortController();
+    if (where === 'decide') {
+      const decide = (): Promise<'confirm'> => {
+        caller.abort();
+        return new Promise(() => undefined);
+      };
+      expect(await run({ signal: caller.signal, decide })).toMatchObject({ outcome: 'undone', because });
+    } else {
+      world.simulator.plan({ fault: 'hold-answer', call: where });
+      const held = once(world.simulator.events, 'held');
+      const flow = run({ signal: caller.signal });
+      await held;
+      caller.abort();
+      expect(await flow).toMatchObject({ outcome: 'undone', because });
+    }
+    expect(statuses()).toEqual(['PPN']);
+  });
+
+  it('leaves a recharge under way alone while it recovers others', async () => {
+    await run({
+      decide: async () => {
+        expect(await recoverRecharges({ client: world.client, notes }, FAST)).toEqual([]);
+        return 'confirm' as const;
+      },
+    });
+    expect(statuses()).toEqual(['CON']);
+  });
+
+  it('holds no key, card or NIT in its errors', async () => {
+    const payment = { amount: 1500, authorizer_id: '2', card: CARD };
+    for (const fault of ['denied', 'closed-connection', 'error-500'] as const) {
+      world.simulator.plan({ fault, call: 'recharges.effect' });
+      const outcome = await run({ settleMs: 0 }, { payment });
+      const nits = [...world.simulator.world.recharges.keys()];
+      const error = 'error' in outcome ? outcome.error : undefined;
+      expect(error).toBeInstanceOf(CaratError);
+      for (const secret of [...Object.values(SECRETS), ...nits]) expect(everythingOf(error)).not.toContain(secret);
+    }
+  });
+});
+
+describe('notes', () => {
+  it('are of one process at a time, and readable by their owner only', async () => {
+    expect(await errorOf(openRechargeNotes(folder))).toMatchObject({
+      code: 'notes',
+      message: expect.stringContaining('in use'),
+    });
+    expect((await stat(folder)).mode & 0o777).toBe(0o700);
+    expect(await errorOf(openRechargeNotes('/dev/null/notes'))).toMatchObject({ code: 'notes' });
+  });
+
+  it('outlive their process', async () => {
+    await notes.keep({ nit: 'n', merchant_usn: '1', decision: 'undo', since: '2026-01-01T00:00:00.000Z' });
+    await notes.close();
+    notes = await openRechargeNotes(folder);
+    expect(await notes.all()).toHaveLength(1);
+  });
+});
+
+describe('recovery', () => {
+  const note = (nit: string, decision: 'undo' | 'confirm') => ({
+    nit,
+    merchant_usn: '1',
+    decision,
+    since: '2026-01-01T00:00:00.000Z',
+  });
+  /** A recharge at the simulator in the given status. */
+  async function at(status: string): Promise<string> {
+    await world.client.recharges.begin({ merchant_usn: '5' });
+    const nit = world.store.posts.at(-1)?.fields['nit'] ?? '';
+    const found = world.simulator.world.recharges.get(nit);
+    if (found !== undefined) found.status = status;
+    return nit;
+  }
+
+  it.each([
+    ['PPC', 'undo', 'undone', 'PPN', 1],
+    ['PPC', 'confirm', 'confirmed', 'CON', 1],
+    ['CON', 'confirm', 'confirmed', 'CON', 0],
+    ['CON', 'undo', 'confirmed', 'CON', 0],
+    ['PPN', 'undo', 'undone', 'PPN', 0],
+    ['PPN', 'confirm', 'undone', 'PPN', 0],
+    ['NEG', 'undo', 'not_effected', 'NEG', 1],
+    ['EXP', 'undo', 'not_effected', 'EXP', 1],
+  ] as const)('%s with the note "%s" ends %s', async (status, decision, end, left, sent) => {
+    await notes.keep(note(await at(status), decision));
+    expect(await recoverRecharges({ client: world.client, notes }, FAST)).toMatchObject([{ end, status: left }]);
+    expect(world.calls('recharges.confirm')).toBe(sent);
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it('keeps asking about one that is still NOV until it has expired, and finishes the others meanwhile', async () => {
+    await notes.keep(note(await at('NOV'), 'undo'));
+    await notes.keep(note(await at('PPC'), 'confirm'));
+    const rounds = { count: 0 };
+    world.simulator.app.server.on('request', () => {
+      rounds.count += 1;
+      if (rounds.count === 12) world.simulator.world.expireAll();
+    });
+    const recovered = await recoverRecharges({ client: world.client, notes }, FAST);
+    expect(recovered.map(({ end }) => end).sort()).toEqual(['confirmed', 'not_effected']);
+  });
+
+  it('ends at the signal and keeps the notes', async () => {
+    await notes.keep(note(await at('NOV'), 'undo'));
+    const caller = new AbortController();
+    world.simulator.app.server.on('request', () => caller.abort());
+    expect(await recoverRecharges({ client: world.client, notes }, { signal: caller.signal })).toEqual([]);
+    expect(await notes.all()).toHaveLength(1);
+  });
+});

@@ -1,0 +1,3 @@
+import { testWholeRound } from '../support/whole-round.ts';
+
+testWholeRound('the embedded store', async () => ({}));

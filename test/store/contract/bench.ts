@@ -1,0 +1,198 @@
+/**
+ * What every case of the store contract works on: one or several stores over the same data, a merchant of its own, and
+ * short ways to say what is put, read and claimed. Nothing here knows which implementation is under test.
+ */
+import { randomBytes } from 'node:crypto';
+import { it } from 'vitest';
+import type { Correlator, Correlators, Kind } from '../../../src/post.ts';
+import {
+  type ClaimAnswer,
+  type Expiry,
+  type Hint,
+  type Lead,
+  type NewToken,
+  type ReadAnswer,
+  type StoreEvents,
+  type TokenStore,
+  tokenId,
+} from '../../../src/store/store.ts';
+
+export interface BedOptions {
+  ttlMs: number;
+  accept: 'any' | 'expected';
+  maxUnexpected: number;
+  /** Every merchant that the case will use; nobody else uses them. */
+  merchants: readonly string[];
+}
+
+/** Data that no other case sees. */
+export interface Bed {
+  /** Opens one more store over the data; resolves when it can be used. Each one is closed by the case. */
+  open(events: StoreEvents): Promise<TokenStore>;
+  /** Removes the data; every store is closed by then. */
+  remove(): Promise<void>;
+}
+
+export interface Implementation {
+  setup(options: BedOptions): Promise<Bed>;
+  /** How many stores may be open over the same data at once. */
+  instances: number;
+}
+
+/** What no case waits for: how long a token lives, and a long lease. */
+export const TTL_MS = 600_000;
+export const LONG_MS = 60_000;
+
+export interface ClaimOptions {
+  leaseMs?: number;
+  refuseConflict?: boolean;
+  merchant?: string;
+}
+
+export type Held = ClaimAnswer & { state: 'held' };
+
+export class Bench {
+  readonly merchant = `m-${randomBytes(6).toString('hex')}`;
+  /** Another merchant. */
+  readonly stranger = `s-${randomBytes(6).toString('hex')}`;
+  /** All stores that are open; each has heard of the hints at its own place in `hints`. */
+  stores: TokenStore[] = [];
+  hints: Hint[][] = [];
+  /** All that any store of the implementation told, for the one that notices may be another case's. */
+  readonly #told: Expiry[];
+  readonly #instances: number;
+  #bed: Bed | undefined;
+  #count = 0;
+
+  constructor(instances: number, told: Expiry[]) {
+    this.#instances = instances;
+    this.#told = told;
+  }
+
+  async open(setup: Implementation['setup'], options: Partial<BedOptions>): Promise<void> {
+    const merchants = [this.merchant, this.stranger];
+    this.#bed = await setup({ ttlMs: TTL_MS, accept: 'any', maxUnexpected: 1000, merchants, ...options });
+    await this.#openStores();
+  }
+
+  async close(): Promise<void> {
+    await this.#closeStores();
+    await this.#bed?.remove();
+  }
+
+  /** Closes every store and opens them again over the same data. */
+  async reopen(): Promise<void> {
+    await this.#closeStores();
+    await this.#openStores();
+  }
+
+  /** One store. */
+  get a(): TokenStore {
+    return this.#store(0);
+  }
+
+  /** Another one over the same data, where the implementation can do that. */
+  get b(): TokenStore {
+    return this.#store(this.stores.length - 1);
+  }
+
+  /** A new token, of a value of its own unless one is given; without correlators it belongs to the pool. */
+  token(fields: Correlators & { kind?: Kind; value?: string; merchant?: string } = {}): NewToken {
+    const { kind = 'token', value = this.value(), merchant = this.merchant, ...correlators } = fields;
+    const id = tokenId(merchant, kind, value);
+    return { id, merchant, kind, value, pooled: Object.keys(correlators).length === 0, ...correlators };
+  }
+
+  value(): string {
+    this.#count += 1;
+    return `${this.#count}-${randomBytes(28).toString('hex')}`;
+  }
+
+  /** Puts tokens one after the other, the oldest first. */
+  async put(...tokens: NewToken[]): Promise<void> {
+    for (const token of tokens) {
+      const answer = await this.a.put(token);
+      if (answer !== 'kept') throw new Error(`expected the token to be kept, it was ${answer}`);
+    }
+  }
+
+  by(by: Correlator, is: string, kind?: Kind): Lead {
+    return { merchant: this.merchant, by, is, ...(kind === undefined ? {} : { kind }) };
+  }
+
+  pool(kind: Kind = 'token'): Lead {
+    return { merchant: this.merchant, by: 'pool', kind };
+  }
+
+  claim(
+    store: TokenStore,
+    claimId: string,
+    lead: Lead | undefined = this.pool(),
+    { leaseMs = LONG_MS, refuseConflict = false, merchant = this.merchant }: ClaimOptions = {},
+  ): Promise<ClaimAnswer> {
+    return store.claim({ merchant, claimId, leaseMs, lead, refuseConflict });
+  }
+
+  /** Claims, and fails unless a token is held afterwards. */
+  async hold(store: TokenStore, claimId: string, lead?: Lead, options?: ClaimOptions): Promise<Held> {
+    const answer = await this.claim(store, claimId, lead, options);
+    if (answer.state !== 'held') throw new Error(`expected ${claimId} to hold a token, got ${answer.state}`);
+    return answer;
+  }
+
+  /** What this case's stores told of what was over. */
+  expiries(): Expiry[] {
+    return this.#told.filter(({ merchant }) => merchant === this.merchant);
+  }
+
+  #store(at: number): TokenStore {
+    const store = this.stores[at];
+    if (store === undefined) throw new Error('no store is open');
+    return store;
+  }
+
+  async #openStores(): Promise<void> {
+    for (let at = 0; at < this.#instances; at++) {
+      const hints: Hint[] = [];
+      const store = await this.#bed?.open({
+        onHint: (hint) => hints.push(hint),
+        onGap: () => {},
+        onExpiry: (expiry) => this.#told.push(expiry),
+        onTrouble: () => {},
+      });
+      if (store === undefined) throw new Error('the case has no bed');
+      this.stores.push(store);
+      this.hints.push(hints);
+    }
+  }
+
+  async #closeStores(): Promise<void> {
+    const stores = this.stores;
+    this.stores = [];
+    this.hints = [];
+    for (const store of stores) await store.close();
+  }
+}
+
+/** One case of the contract. */
+export type Case = (name: string, run: (bench: Bench) => Promise<void>, options?: Partial<BedOptions>) => void;
+
+/** Cases run several at a time, for many of them wait for time to pass. */
+export function casesOf({ setup, instances }: Implementation): Case {
+  const told: Expiry[] = [];
+  return (name, run, options = {}) =>
+    it.concurrent(name, async () => {
+      const bench = new Bench(instances, told);
+      try {
+        await bench.open(setup, options);
+        await run(bench);
+      } finally {
+        await bench.close();
+      }
+    });
+}
+
+/** The value of the token that an answer carries, or its state. */
+export function valueIn(answer: ReadAnswer | ClaimAnswer): string {
+  return answer.state === 'live' || answer.state === 'held' ? answer.token.value : answer.state;
+}

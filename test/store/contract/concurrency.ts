@@ -1,0 +1,122 @@
+/** Many at once, at several stores over the same data: never two holders, and after used never again. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect } from 'vitest';
+import type { NewToken, TokenStore } from '../../../src/store/store.ts';
+import { Random } from '../../support/random.ts';
+import { until } from '../../support/until.ts';
+import { type Bench, type Case, valueIn } from './bench.ts';
+import { Oracle } from './oracle.ts';
+
+const SEEDS = [1, 2, 3, 4, 5, 6];
+const ACTORS = 8;
+const STEPS = 60;
+
+export function describeConcurrency(test: Case): void {
+  const storeFor = ({ stores }: Bench, at: number): TokenStore => stores[at % stores.length] as TokenStore;
+
+  test('60 claimers take 60 pool tokens, none twice', async (bench) => {
+    const tokens = Array.from({ length: 60 }, () => bench.token());
+    await Promise.all(tokens.map((token, at) => storeFor(bench, at).put(token)));
+    const answers = await Promise.all(tokens.map((_, at) => bench.claim(storeFor(bench, at + 1), `c${at}`)));
+    expect(new Set(answers.map(valueIn))).toEqual(new Set(tokens.map(({ value }) => value)));
+    expect(valueIn(await bench.claim(bench.b, 'late'))).toBe('none');
+  });
+
+  test('60 claimers take 60 pool tokens while these arrive, none twice', async (bench) => {
+    const tokens = Array.from({ length: 60 }, () => bench.token());
+    const claimer = (_: NewToken, at: number) =>
+      until(`c${at} gets a token`, async () => {
+        const value = valueIn(await bench.claim(storeFor(bench, at), `c${at}`));
+        return value !== 'none' && value;
+      });
+    const [values] = await Promise.all([
+      Promise.all(tokens.map(claimer)),
+      Promise.all(tokens.map((token, at) => storeFor(bench, at + 1).put(token))),
+    ]);
+    expect(new Set(values)).toEqual(new Set(tokens.map(({ value }) => value)));
+  });
+
+  test('of 60 claims on one token one holds it, and the others hear who', async (bench) => {
+    const token = bench.token({ sid: 'x' });
+    await bench.put(token);
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, at) => bench.claim(storeFor(bench, at), `c${at}`, bench.by('sid', 'x'))),
+    );
+    const holders = answers.flatMap((answer) => (answer.state === 'held' ? [answer.claim.id] : []));
+    expect(holders).toHaveLength(1);
+    for (const answer of answers) {
+      if (answer.state !== 'held') expect(answer).toMatchObject({ state: 'claimed', claim: { id: holders[0] } });
+    }
+  });
+
+  test('the same claim id many times at once takes one token', async (bench) => {
+    await bench.put(bench.token(), bench.token(), bench.token());
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, at) => bench.claim(storeFor(bench, at), 'c1')));
+    expect(new Set(answers.map(valueIn)).size).toBe(1);
+    expect(answers.every((answer) => answer.state === 'held' && answer.claim.deliveries === 1)).toBe(true);
+  });
+
+  test('of a use and a release at once one wins, and the token knows which', async (bench) => {
+    for (let round = 0; round < 20; round++) {
+      const [claimId, sid] = [`c${round}`, `x${round}`];
+      await bench.put(bench.token({ sid }));
+      await bench.hold(bench.a, claimId, bench.by('sid', sid));
+      const answers = await Promise.all([
+        bench.a.settle(bench.merchant, claimId, 'use'),
+        bench.b.settle(bench.merchant, claimId, 'release'),
+      ]);
+      const { state } = await bench.a.read(bench.by('sid', sid));
+      expect([...answers, state]).toEqual(state === 'used' ? ['done', 'used', 'used'] : ['lease_lost', 'done', 'live']);
+    }
+  });
+
+  for (const seed of SEEDS) {
+    test(`under random interleavings no token has two holders, seed ${seed}`, async (bench) => {
+      const oracle = new Oracle();
+      const tokens: NewToken[] = [];
+      await Promise.all(
+        Array.from({ length: ACTORS }, (_, at) => act(bench, oracle, tokens, at, new Random(seed * 1000 + at))),
+      );
+      oracle.check();
+      expect(oracle.violations).toEqual([]);
+      // A history in which little happened would prove little.
+      expect(oracle.holds.length).toBeGreaterThan(ACTORS);
+    });
+  }
+}
+
+/** One of several who put, take, settle and wait as chance wants it, on few tokens. */
+async function act(bench: Bench, oracle: Oracle, tokens: NewToken[], at: number, random: Random): Promise<void> {
+  const merchant = bench.merchant;
+  for (let step = 0; step < STEPS; step++) {
+    const store = random.pick(bench.stores);
+    // Now and then two actors use one claim id.
+    const claimId = `c${random.below(10) === 0 ? random.below(ACTORS) : at}`;
+    const lead = random.pick(['pool', 'pool', 'x', 'y']);
+    const what = random.below(100);
+    if (what < 15) {
+      const token = bench.token(lead === 'pool' ? {} : { sid: lead });
+      tokens.push(token);
+      await store.put(token);
+    } else if (what < 20 && tokens.length > 0) {
+      await store.put(random.pick(tokens));
+    } else if (what < 60) {
+      const leaseMs = random.pick([3, 10, 30, 60_000]);
+      const given = lead === 'pool' ? bench.pool() : bench.by('sid', lead);
+      const answer = await oracle.claim(claimId, leaseMs, lead, () => bench.claim(store, claimId, given, { leaseMs }));
+      if (answer.state === 'held' && random.below(5) === 0) {
+        await oracle.settle(claimId, 'undo', async () => {
+          await random.pick(bench.stores).undo(merchant, answer.claim);
+          return 'done';
+        });
+      }
+    } else if (what < 80) {
+      const how = random.pick(['use', 'release'] as const);
+      await oracle.settle(claimId, how, () => store.settle(merchant, claimId, how));
+    } else if (what < 90) {
+      await oracle.read(() => store.read(bench.by('sid', random.pick(['x', 'y']))));
+    } else {
+      await delay(random.below(8));
+    }
+  }
+}

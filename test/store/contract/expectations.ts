@@ -1,0 +1,233 @@
+/** Expectations: what workers announced, what that lets in, and what became of it. */
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import type { Kind } from '../../../src/post.ts';
+import type { Lead } from '../../../src/store/store.ts';
+import { topicOf } from '../../../src/store/store.ts';
+import { until } from '../../support/until.ts';
+import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
+
+const EXPECTED = { accept: 'expected' } as const;
+
+/** Opens an expectation, and answers its id. */
+async function open(bench: Bench, lead: Lead, kind: Kind, ttlMs = LONG_MS): Promise<string> {
+  const id = randomUUID();
+  await bench.a.expect({ id, merchant: bench.merchant, kind, topic: topicOf(lead), ttlMs });
+  return id;
+}
+
+export function describeExpectations(test: Case): void {
+  describeAdmission(test);
+  describeCancelling(test);
+}
+
+function describeAdmission(test: Case): void {
+  test('an expectation ends after its time, by the clock of the store', async (bench) => {
+    const before = Date.now();
+    const expectation = { id: randomUUID(), merchant: bench.merchant, kind: 'seid', topic: 'sid=x' } as const;
+    const endsAt = await bench.a.expect({ ...expectation, ttlMs: 5000 });
+    expect(endsAt).toBeGreaterThanOrEqual(before + 5000 - 50);
+    expect(endsAt).toBeLessThanOrEqual(Date.now() + 5000 + 50);
+  });
+
+  test('where any token is accepted, expectations are optional', async (bench) => {
+    await open(bench, bench.by('sid', 'x'), 'seid');
+    expect(await bench.b.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('kept');
+    expect(await bench.b.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('kept');
+    expect(await bench.b.put(bench.token({ kind: 'seid', sid: 'y' }))).toBe('kept');
+  });
+
+  test(
+    'an unexpected token is never handed out, whatever is announced later',
+    async (bench) => {
+      const [token, pooled] = [bench.token({ kind: 'seid', sid: 'x' }), bench.token()];
+      expect(await bench.a.put(token)).toBe('unexpected');
+      expect(await bench.a.put(pooled)).toBe('unexpected');
+      await open(bench, bench.by('sid', 'x'), 'seid');
+      await open(bench, bench.pool(), 'token');
+      expect(await bench.b.put(token)).toBe('known');
+      expect(await bench.b.put(pooled)).toBe('known');
+      expect(await bench.b.read(bench.by('sid', 'x'))).toEqual({ state: 'none' });
+      expect(valueIn(await bench.claim(bench.b, 'c1', bench.by('sid', 'x')))).toBe('none');
+      expect(valueIn(await bench.claim(bench.b, 'c1'))).toBe('none');
+      expect(await bench.b.use(bench.merchant, token.id)).toBe('unknown');
+      await bench.reopen();
+      expect(await bench.a.put(token)).toBe('known');
+      expect(await bench.a.read(bench.by('sid', 'x'))).toEqual({ state: 'none' });
+    },
+    EXPECTED,
+  );
+
+  test(
+    'an expectation admits one value, and that is handed out',
+    async (bench) => {
+      await open(bench, bench.by('sid', 'x'), 'seid');
+      const [genuine, planted] = [bench.token({ kind: 'seid', sid: 'x' }), bench.token({ kind: 'seid', sid: 'x' })];
+      expect(await bench.b.put(genuine)).toBe('kept');
+      expect(await bench.b.put(planted)).toBe('unexpected');
+      expect(await bench.a.put(genuine)).toBe('known');
+      expect(await bench.a.read(bench.by('sid', 'x'))).toMatchObject({ token: genuine, distinct: 1 });
+      expect(valueIn(await bench.claim(bench.a, 'c1', bench.by('sid', 'x')))).toBe(genuine.value);
+    },
+    EXPECTED,
+  );
+
+  test(
+    'of many values at once an expectation admits one',
+    async (bench) => {
+      await open(bench, bench.by('sid', 'x'), 'seid');
+      const tokens = Array.from({ length: 20 }, () => bench.token({ kind: 'seid', sid: 'x' }));
+      const answers = await Promise.all(tokens.map((token, at) => (at % 2 ? bench.a : bench.b).put(token)));
+      expect(answers.filter((answer) => answer === 'kept')).toHaveLength(1);
+      expect(await bench.a.read(bench.by('sid', 'x'))).toMatchObject({ distinct: 1 });
+    },
+    EXPECTED,
+  );
+
+  test(
+    'two expectations under one topic admit two values, also after a restart',
+    async (bench) => {
+      await open(bench, bench.by('sid', 'x'), 'seid');
+      await open(bench, bench.by('sid', 'x'), 'seid');
+      expect(await bench.a.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('kept');
+      await bench.reopen();
+      expect(await bench.b.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('kept');
+      expect(await bench.b.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('unexpected');
+    },
+    EXPECTED,
+  );
+
+  test(
+    'only the expected kind, merchant and correlator are admitted',
+    async (bench) => {
+      await open(bench, bench.by('sid', 'x'), 'seid');
+      expect(await bench.a.put(bench.token({ kind: 'nit', sid: 'x' }))).toBe('unexpected');
+      expect(await bench.a.put(bench.token({ kind: 'seid', merchant_data: 'x' }))).toBe('unexpected');
+      expect(await bench.a.put(bench.token({ kind: 'seid', sid: 'x', merchant: bench.stranger }))).toBe('unexpected');
+      // Any of its correlators may be the expected one.
+      expect(await bench.a.put(bench.token({ kind: 'seid', sid: 'x', order_id: 'y' }))).toBe('kept');
+    },
+    EXPECTED,
+  );
+
+  test(
+    'an expectation that was cancelled or is over admits nothing',
+    async (bench) => {
+      const cancelled = await open(bench, bench.by('sid', 'x'), 'seid');
+      expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');
+      expect(await bench.a.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('unexpected');
+      const over = await open(bench, bench.by('sid', 'y'), 'seid', 200);
+      await until('it is over', async () => (await bench.b.cancel(bench.merchant, over)) === 'unknown' || undefined);
+      expect(await bench.a.put(bench.token({ kind: 'seid', sid: 'y' }))).toBe('unexpected');
+    },
+    EXPECTED,
+  );
+
+  test(
+    'a place in the pool admits one token without correlator, of its kind',
+    async (bench) => {
+      await open(bench, bench.pool(), 'token');
+      await open(bench, bench.pool(), 'token');
+      const [first, second, third] = [bench.token(), bench.token(), bench.token()];
+      expect(await bench.a.put(bench.token({ kind: 'nit' }))).toBe('unexpected');
+      expect(await bench.a.put(bench.token({ sid: 'x' }))).toBe('unexpected');
+      expect(await bench.a.put({ ...bench.token(), pooled: false })).toBe('unexpected');
+      expect([await bench.a.put(first), await bench.b.put(second), await bench.a.put(third)]).toEqual([
+        'kept',
+        'kept',
+        'unexpected',
+      ]);
+      expect(valueIn(await bench.claim(bench.b, 'c1'))).toBe(first.value);
+      expect(valueIn(await bench.claim(bench.b, 'c2'))).toBe(second.value);
+      expect(valueIn(await bench.claim(bench.b, 'c3'))).toBe('none');
+    },
+    EXPECTED,
+  );
+
+  test(
+    'only so many unexpected tokens are remembered, and the oldest give way',
+    async (bench) => {
+      const tokens = Array.from({ length: 5 }, (_, at) => bench.token({ sid: `x${at}` }));
+      for (const token of tokens) expect(await bench.a.put(token)).toBe('unexpected');
+      const [first, , third, , fifth] = tokens;
+      if (!first || !third || !fifth) throw new Error('unreachable');
+      expect(await bench.b.put(fifth)).toBe('known');
+      expect(await bench.b.put(third)).toBe('known');
+      expect(await bench.b.put(first)).toBe('unexpected');
+    },
+    { ...EXPECTED, maxUnexpected: 3 },
+  );
+}
+
+function describeCancelling(test: Case): void {
+  test('whoever asks under what was cancelled hears so, with a kind and without', async (bench) => {
+    const id = await open(bench, bench.by('sid', 'x'), 'seid');
+    expect(await bench.b.read(bench.by('sid', 'x'))).toEqual({ state: 'none' });
+    expect(await bench.b.cancel(bench.merchant, id)).toBe('done');
+    expect(await bench.b.cancel(bench.merchant, id)).toBe('done');
+    for (const lead of [bench.by('sid', 'x'), bench.by('sid', 'x', 'seid')]) {
+      expect(await bench.a.read(lead)).toEqual({ state: 'cancelled' });
+      expect(await bench.claim(bench.b, 'c1', lead)).toEqual({ state: 'cancelled' });
+    }
+    expect(await bench.a.read(bench.by('sid', 'x', 'nit'))).toEqual({ state: 'none' });
+    expect(await bench.a.read(bench.by('sid', 'y'))).toEqual({ state: 'none' });
+    expect(await bench.a.read(bench.by('merchant_data', 'x'))).toEqual({ state: 'none' });
+    expect(await bench.a.read({ ...bench.by('sid', 'x'), merchant: bench.stranger })).toEqual({ state: 'none' });
+    await bench.reopen();
+    expect(await bench.a.read(bench.by('sid', 'x'))).toEqual({ state: 'cancelled' });
+  });
+
+  test('only what is open at its own merchant can be cancelled', async (bench) => {
+    const id = await open(bench, bench.by('sid', 'x'), 'seid');
+    expect(await bench.b.cancel(bench.merchant, randomUUID())).toBe('unknown');
+    expect(await bench.b.cancel(bench.stranger, id)).toBe('unknown');
+    expect(await bench.a.read(bench.by('sid', 'x'))).toEqual({ state: 'none' });
+  });
+
+  test('a live token is handed out, cancelled or not; cancelled beats used', async (bench) => {
+    const token = bench.token({ kind: 'seid', sid: 'x' });
+    const id = await open(bench, bench.by('sid', 'x'), 'seid');
+    await bench.put(token);
+    await bench.a.cancel(bench.merchant, id);
+    expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ state: 'live', token });
+    expect(valueIn(await bench.claim(bench.b, 'c1', bench.by('sid', 'x')))).toBe(token.value);
+    await bench.a.settle(bench.merchant, 'c1', 'use');
+    expect(await bench.b.read(bench.by('sid', 'x'))).toEqual({ state: 'cancelled' });
+    expect(await bench.claim(bench.b, 'c2', bench.by('sid', 'x'))).toEqual({ state: 'cancelled' });
+  });
+
+  test('the newest expectation decides', async (bench) => {
+    const lead = bench.by('sid', 'x');
+    const first = await open(bench, lead, 'seid');
+    await bench.a.cancel(bench.merchant, first);
+    const second = await open(bench, lead, 'seid');
+    expect(await bench.b.read(lead)).toEqual({ state: 'none' });
+    const third = await open(bench, lead, 'seid');
+    await bench.a.cancel(bench.merchant, second);
+    expect(await bench.b.read(lead)).toEqual({ state: 'none' });
+    await bench.a.cancel(bench.merchant, third);
+    expect(await bench.b.read(lead)).toEqual({ state: 'cancelled' });
+    await bench.reopen();
+    await open(bench, lead, 'nit');
+    // Whoever asks for any kind is answered by the newest of all kinds.
+    expect(await bench.b.read(lead)).toEqual({ state: 'none' });
+    expect(await bench.b.read(bench.by('sid', 'x', 'nit'))).toEqual({ state: 'none' });
+    expect(await bench.b.read(bench.by('sid', 'x', 'seid'))).toEqual({ state: 'cancelled' });
+  });
+
+  test('what was cancelled is forgotten with the time of its expectation', async (bench) => {
+    const id = await open(bench, bench.by('sid', 'x'), 'seid', 300);
+    await bench.a.cancel(bench.merchant, id);
+    await until('it is over', async () => (await bench.b.read(bench.by('sid', 'x'))).state === 'none');
+    expect(await bench.b.cancel(bench.merchant, id)).toBe('unknown');
+  });
+
+  test('one place in the pool that is cancelled takes no token from the others', async (bench) => {
+    await open(bench, bench.pool(), 'token');
+    const cancelled = await open(bench, bench.pool(), 'token');
+    expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');
+    const token = bench.token();
+    await bench.put(token);
+    expect(valueIn(await bench.claim(bench.b, 'c1'))).toBe(token.value);
+  });
+}

@@ -1,0 +1,172 @@
+/** What happens when time is over: tokens, what was used, claims, and what is told of it. */
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import { until } from '../../support/until.ts';
+import { type Bench, type Case, valueIn } from './bench.ts';
+
+/** Long enough for a few steps on a busy machine. */
+const SHORT_LIFE = { ttlMs: 1000 };
+
+function orphans(bench: Bench, id?: string): number {
+  return bench.expiries().filter((expiry) => expiry.what === 'orphan' && (id === undefined || expiry.id === id)).length;
+}
+
+/** Resolves when stores have had time to tell again what they had told already. */
+async function toldOnceMore(bench: Bench): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    const token = bench.token();
+    await bench.put(token);
+    await until('the next orphan is told', () => orphans(bench, token.id) > 0);
+  }
+}
+
+export function describeExpiry(test: Case): void {
+  test(
+    'a token expires, used or not, claimed or not, and with it all that is known of it',
+    async (bench) => {
+      const tokens = ['live', 'used', 'held', 'by-claim'].map((sid) => bench.token({ sid }));
+      const pooled = bench.token();
+      await bench.put(...tokens, pooled);
+      await bench.a.use(bench.merchant, tokens[1]?.id ?? '');
+      await bench.hold(bench.a, 'c1', bench.by('sid', 'held'));
+      await bench.hold(bench.a, 'c2', bench.by('sid', 'by-claim'));
+      await bench.a.settle(bench.merchant, 'c2', 'use');
+      for (const { sid } of tokens) {
+        await until(`${sid} expires`, async () => (await bench.b.read(bench.by('sid', `${sid}`))).state === 'none');
+      }
+      await until('the pool is empty', async () => valueIn(await bench.claim(bench.b, 'c3')) === 'none');
+      for (const { id } of [...tokens, pooled]) expect(await bench.b.use(bench.merchant, id)).toBe('unknown');
+      for (const claim of ['c1', 'c2']) {
+        expect(await bench.b.settle(bench.merchant, claim, 'use')).toBe('unknown');
+        expect(await bench.b.settle(bench.merchant, claim, 'release')).toBe('unknown');
+      }
+      expect(await bench.claim(bench.b, 'c1', bench.by('sid', 'held'))).toEqual({ state: 'none' });
+    },
+    SHORT_LIFE,
+  );
+
+  test(
+    'a token that expired is new when it is put again, also after it was used',
+    async (bench) => {
+      const token = bench.token({ sid: 'x' });
+      await bench.put(token);
+      const before = await bench.a.read(bench.by('sid', 'x'));
+      await bench.hold(bench.a, 'c1', bench.by('sid', 'x'));
+      await bench.a.settle(bench.merchant, 'c1', 'use');
+      expect(await bench.b.put(token)).toBe('known');
+      await until('it is new', async () => (await bench.b.put(token)) === 'kept');
+      const after = await bench.hold(bench.a, 'c2', bench.by('sid', 'x'));
+      expect(after).toMatchObject({ token, claim: { deliveries: 1 } });
+      if (before.state !== 'live') throw new Error(`expected it to be live at first, got ${before.state}`);
+      expect(after.token.receivedAt).toBeGreaterThanOrEqual(before.token.expiresAt);
+      expect(await bench.b.settle(bench.merchant, 'c1', 'use')).toBe('unknown');
+    },
+    SHORT_LIFE,
+  );
+
+  test(
+    'a token that expired is no longer the newest, nor different',
+    async (bench) => {
+      const older = bench.token({ sid: 'x' });
+      await bench.put(older);
+      await until('it expires', async () => (await bench.b.read(bench.by('sid', 'x'))).state === 'none');
+      const newer = bench.token({ sid: 'x' });
+      await bench.put(newer);
+      const answer = await bench.claim(bench.b, 'c1', bench.by('sid', 'x'), { refuseConflict: true });
+      expect(answer).toMatchObject({ state: 'held', token: newer, distinct: 1 });
+    },
+    SHORT_LIFE,
+  );
+
+  test(
+    'a token that expired unread and unclaimed is told as an orphan, once',
+    async (bench) => {
+      const [first, second] = [bench.token({ sid: 'x', kind: 'seid' }), bench.token()];
+      await bench.put(first, second);
+      await until('both are told', () => orphans(bench) >= 2);
+      await toldOnceMore(bench);
+      expect(bench.expiries()).toContainEqual({ what: 'orphan', merchant: bench.merchant, kind: 'seid', id: first.id });
+      expect(orphans(bench, first.id)).toBe(1);
+      expect(orphans(bench, second.id)).toBe(1);
+    },
+    { ttlMs: 300 },
+  );
+
+  test(
+    'a token that was read, claimed or used is no orphan; one that a claim took and nobody got is',
+    async (bench) => {
+      const tokens = ['read', 'claimed', 'used', 'undone'].map((sid) => bench.token({ sid }));
+      await bench.put(...tokens);
+      await bench.a.read(bench.by('sid', 'read'));
+      await bench.hold(bench.a, 'c1', bench.by('sid', 'claimed'));
+      await bench.a.use(bench.merchant, tokens[2]?.id ?? '');
+      await bench.a.undo(bench.merchant, (await bench.hold(bench.a, 'c2', bench.by('sid', 'undone'))).claim);
+      await until('the undone one is told', () => orphans(bench, tokens[3]?.id) > 0);
+      await toldOnceMore(bench);
+      for (const { id } of tokens.slice(0, 3)) expect(orphans(bench, id)).toBe(0);
+    },
+    SHORT_LIFE,
+  );
+
+  test(
+    'a token that expired while it was put again was an orphan all the same',
+    async (bench) => {
+      const token = bench.token({ sid: 'x' });
+      await bench.put(token);
+      await until('it is new', async () => (await bench.b.put(token)) === 'kept');
+      await until('it is told for both times', () => orphans(bench, token.id) === 2);
+      await toldOnceMore(bench);
+      expect(orphans(bench, token.id)).toBe(2);
+    },
+    { ttlMs: 300 },
+  );
+
+  test(
+    'an expectation that ended without its post is told as a no-show, once; a filled or cancelled one is not',
+    async (bench) => {
+      const announce = async (topic: string, ttlMs: number): Promise<string> => {
+        const id = randomUUID();
+        await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic, ttlMs });
+        return id;
+      };
+      const [filled, cancelled] = [await announce('sid=filled', 1000), await announce('sid=cancelled', 1000)];
+      const missed = await announce('sid=missed', 1000);
+      // Of two under one topic the oldest is filled.
+      const [older, newer] = [await announce('sid=two', 1000), await announce('sid=two', 1000)];
+      await bench.put(bench.token({ kind: 'seid', sid: 'filled' }), bench.token({ kind: 'seid', sid: 'two' }));
+      expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');
+      const noShows = (): string[] =>
+        bench.expiries().flatMap((expiry) => (expiry.what === 'no_show' ? [expiry.expectation] : []));
+      await until('both are told', () => noShows().length >= 2);
+      await toldOnceMore(bench);
+      expect(noShows().sort()).toEqual([missed, newer].sort());
+      expect(noShows()).not.toContain(filled);
+      expect(noShows()).not.toContain(older);
+      expect(bench.expiries()).toContainEqual({
+        what: 'no_show',
+        merchant: bench.merchant,
+        kind: 'seid',
+        expectation: missed,
+      });
+    },
+    { ttlMs: 500 },
+  );
+
+  test(
+    'what expired while all stores were closed is told when they are open again',
+    async (bench) => {
+      const token = bench.token({ sid: 'x' });
+      await bench.put(token);
+      const id = randomUUID();
+      await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic: 'sid=y', ttlMs: 300 });
+      await bench.reopen();
+      await until('the orphan is told', () => orphans(bench, token.id) === 1);
+      await until('the no-show is told', () =>
+        bench.expiries().some((expiry) => expiry.what === 'no_show' && expiry.expectation === id),
+      );
+      await toldOnceMore(bench);
+      expect(orphans(bench, token.id)).toBe(1);
+    },
+    { ttlMs: 300 },
+  );
+}

@@ -1,0 +1,90 @@
+/** Hints: that something may have changed under some topics, told to every store over the same data. */
+import { randomUUID } from 'node:crypto';
+import { expect } from 'vitest';
+import type { Hint } from '../../../src/store/store.ts';
+import { topicsOf } from '../../../src/store/store.ts';
+import { until } from '../../support/until.ts';
+import type { Bench, Case } from './bench.ts';
+
+/** Runs something, and answers the hint under a topic that every store heard because of it. */
+async function hintOf(bench: Bench, topic: string, run: () => Promise<unknown>): Promise<Hint> {
+  const before = bench.hints.map((hints) => hints.length);
+  const sequence = await bench.a.sequence(bench.merchant);
+  await run();
+  expect(await bench.b.sequence(bench.merchant)).toBeGreaterThan(sequence);
+  const heard: Hint[] = [];
+  for (const [at, hints] of bench.hints.entries()) {
+    heard.push(
+      await until(`store ${at} hears of ${topic}`, () =>
+        hints.slice(before[at]).find((hint) => hint.merchant === bench.merchant && hint.topics.includes(topic)),
+      ),
+    );
+  }
+  const [hint] = heard;
+  if (hint === undefined) throw new Error('no store is open');
+  for (const other of heard) expect(other).toEqual(hint);
+  expect(hint.sequence).toBeGreaterThan(sequence);
+  return hint;
+}
+
+export function describeHints(test: Case): void {
+  test('an arrival is told under each of its topics, and never with its value', async (bench) => {
+    const token = bench.token({ merchant_data: 'a', sid: 'b', merchant_usn: 'c', order_id: 'd' });
+    const hint = await hintOf(bench, 'sid=b', () => bench.a.put(token));
+    expect([...hint.topics].sort()).toEqual(['merchant_data=a', 'merchant_usn=c', 'order_id=d', 'sid=b']);
+    expect(JSON.stringify(hint)).not.toContain(token.value);
+  });
+
+  test('the arrival of a pooled token is told under its kind', async (bench) => {
+    const token = bench.token({ kind: 'nit' });
+    const hint = await hintOf(bench, 'pool=nit', () => bench.b.put(token));
+    expect(hint.topics).toEqual(topicsOf(token));
+    expect(JSON.stringify(hint)).not.toContain(token.value);
+  });
+
+  test('a token that is put back is told like an arrival', async (bench) => {
+    await bench.put(bench.token(), bench.token({ sid: 'x' }));
+    await bench.hold(bench.a, 'c1');
+    await hintOf(bench, 'pool=token', () => bench.b.settle(bench.merchant, 'c1', 'release'));
+    const { claim } = await bench.hold(bench.a, 'c2', bench.by('sid', 'x'));
+    await hintOf(bench, 'sid=x', () => bench.b.undo(bench.merchant, claim));
+  });
+
+  test('what is cancelled is told under its topic', async (bench) => {
+    const id = randomUUID();
+    await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic: 'sid=x', ttlMs: 10_000 });
+    await hintOf(bench, 'sid=x', () => bench.b.cancel(bench.merchant, id));
+  });
+
+  test('the counter moves by one with each announcement, and is the same at every store', async (bench) => {
+    // Where the counter begins is the store's own affair.
+    await bench.put(bench.token({ sid: 'first' }));
+    await until('every store heard of the first', () => bench.hints.every((heard) => heard.length > 0));
+    for (const heard of bench.hints) heard.length = 0;
+    const before = await bench.a.sequence(bench.merchant);
+    const tokens = Array.from({ length: 10 }, (_, at) => bench.token({ sid: `${at}` }));
+    await Promise.all(tokens.map((token, at) => (at % 2 ? bench.a : bench.b).put(token)));
+    const after = await bench.a.sequence(bench.merchant);
+    expect(await bench.b.sequence(bench.merchant)).toBe(after);
+    const hints = await until('every store heard of all ten', () => {
+      const all = bench.hints.map((heard) => heard.filter(({ merchant }) => merchant === bench.merchant));
+      return all.every((heard) => heard.flatMap(({ topics }) => topics).length === 10) && all;
+    });
+    for (const heard of hints) {
+      const sequences = heard.map(({ sequence }) => sequence);
+      expect(sequences).toEqual(sequences.map((_, at) => before + 1 + at));
+      expect(sequences.at(-1)).toBe(after);
+    }
+  });
+
+  test('nothing is told of a token that is known already, and nothing to other merchants', async (bench) => {
+    const token = bench.token({ sid: 'x' });
+    await bench.put(token);
+    const [mine, theirs] = [await bench.a.sequence(bench.merchant), await bench.a.sequence(bench.stranger)];
+    expect(await bench.b.put(token)).toBe('known');
+    await bench.a.read(bench.by('sid', 'x'));
+    await hintOf(bench, 'sid=next', () => bench.a.put(bench.token({ sid: 'next' })));
+    expect(await bench.a.sequence(bench.merchant)).toBe(mine + 1);
+    expect(await bench.a.sequence(bench.stranger)).toBe(theirs);
+  });
+}

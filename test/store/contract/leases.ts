@@ -1,0 +1,132 @@
+/** Leases: how long a claim holds, and what comes after it. */
+import { expect } from 'vitest';
+import { until } from '../../support/until.ts';
+import { type Bench, type Case, LONG_MS, TTL_MS, valueIn } from './bench.ts';
+
+const SHORT_MS = 300;
+/** Clocks are read in whole milliseconds, on both sides. */
+const CLOCK_MS = 5;
+
+/** Resolves when a lease of `SHORT_MS` that began before this call is over, by the store's own clock. */
+async function shortLeasePassed(bench: Bench): Promise<void> {
+  const clock = bench.token({ order_id: `clock-${bench.value().slice(0, 20)}` });
+  await bench.put(clock);
+  const lead = bench.by('order_id', clock.order_id as string);
+  await bench.hold(bench.a, `clock-${clock.id}`, lead, { leaseMs: SHORT_MS });
+  await until('the lease ends', async () => {
+    const read = await bench.a.read(lead);
+    return read.state === 'live' && read.claim === null;
+  });
+}
+
+export function describeLeases(test: Case): void {
+  test('a lease that ends puts the token back into its place in the pool, and the next delivery is the second', async (bench) => {
+    const [first, second] = [bench.token(), bench.token()];
+    await bench.put(first, second);
+    await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: SHORT_MS });
+    await shortLeasePassed(bench);
+    expect(await bench.hold(bench.b, 'c2')).toMatchObject({ token: first, claim: { id: 'c2', deliveries: 2 } });
+    expect(await bench.hold(bench.b, 'c3')).toMatchObject({ token: second, claim: { deliveries: 1 } });
+  });
+
+  test('a lease that ends frees the token under its selector', async (bench) => {
+    const token = bench.token({ sid: 'x' });
+    await bench.put(token);
+    await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: SHORT_MS });
+    await shortLeasePassed(bench);
+    expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ token, claim: null });
+    expect(await bench.hold(bench.b, 'c2', bench.by('sid', 'x'))).toMatchObject({ token, claim: { deliveries: 2 } });
+  });
+
+  test('a renewed lease holds on when the first one would have ended', async (bench) => {
+    const token = bench.token();
+    await bench.put(token);
+    await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: SHORT_MS });
+    await bench.hold(bench.b, 'c1', bench.pool(), { leaseMs: LONG_MS });
+    await shortLeasePassed(bench);
+    expect(await bench.claim(bench.b, 'c2')).toMatchObject({ state: 'none' });
+    expect(await bench.hold(bench.a, 'c1')).toMatchObject({ token, claim: { deliveries: 1 } });
+  });
+
+  test('a lease that was shortened ends when it now says', async (bench) => {
+    const token = bench.token();
+    await bench.put(token);
+    await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: LONG_MS });
+    await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: SHORT_MS });
+    await shortLeasePassed(bench);
+    expect(await bench.hold(bench.b, 'c2')).toMatchObject({ token, claim: { deliveries: 2 } });
+  });
+
+  test('a claim id whose lease ended takes its token again as a new delivery', async (bench) => {
+    const token = bench.token();
+    await bench.put(token);
+    await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: SHORT_MS });
+    await shortLeasePassed(bench);
+    expect(await bench.hold(bench.b, 'c1')).toMatchObject({ token, claim: { deliveries: 2, renewals: 0 } });
+  });
+
+  test('when the lease of the selected token ends is told', async (bench) => {
+    await bench.put(bench.token({ sid: 'x' }));
+    const before = performance.now();
+    await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: 5000 });
+    const answer = await bench.claim(bench.b, 'c2', bench.by('sid', 'x'));
+    const passedMs = performance.now() - before;
+    expect(answer.state).toBe('claimed');
+    if (answer.state !== 'claimed') return;
+    expect(answer.retryInMs).toBeGreaterThanOrEqual(5000 - passedMs - CLOCK_MS);
+    expect(answer.retryInMs).toBeLessThanOrEqual(5000 + CLOCK_MS);
+  });
+
+  test('when the first lease of the pool ends is told, and not of one that is used, put back or renewed', async (bench) => {
+    await bench.put(bench.token(), bench.token(), bench.token(), bench.token());
+    expect(await bench.claim(bench.a, 'nit', bench.pool('nit'))).toEqual({ state: 'none' });
+    const before = performance.now();
+    await bench.hold(bench.a, 'used', bench.pool(), { leaseMs: 1000 });
+    await bench.hold(bench.a, 'renewed', bench.pool(), { leaseMs: 2000 });
+    await bench.hold(bench.a, 'next', bench.pool(), { leaseMs: 5000 });
+    await bench.hold(bench.a, 'back', bench.pool(), { leaseMs: 3000 });
+    await bench.a.settle(bench.merchant, 'used', 'use');
+    await bench.hold(bench.a, 'renewed', bench.pool(), { leaseMs: 20_000 });
+    await bench.a.settle(bench.merchant, 'back', 'release');
+    await bench.hold(bench.a, 'last', bench.pool(), { leaseMs: 10_000 });
+    const answer = await bench.claim(bench.b, 'late');
+    const passedMs = performance.now() - before;
+    expect(answer.state).toBe('none');
+    if (answer.state !== 'none') return;
+    expect(answer.retryInMs).toBeGreaterThanOrEqual(5000 - passedMs - CLOCK_MS);
+    expect(answer.retryInMs).toBeLessThanOrEqual(5000 + CLOCK_MS);
+  });
+
+  test('the token is free when the time that was told has passed', async (bench) => {
+    await bench.put(bench.token({ sid: 'x' }), bench.token());
+    await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: SHORT_MS });
+    await bench.hold(bench.a, 'c2', bench.pool(), { leaseMs: SHORT_MS });
+    const claimed = await bench.claim(bench.b, 'c3', bench.by('sid', 'x'));
+    const none = await bench.claim(bench.b, 'c4');
+    if (claimed.state !== 'claimed' || none.state !== 'none' || none.retryInMs === undefined) {
+      throw new Error(`expected claimed and none, got ${claimed.state} and ${none.state}`);
+    }
+    const freeAt = performance.now() + Math.max(claimed.retryInMs, none.retryInMs) + CLOCK_MS;
+    await until('the time that was told has passed', () => performance.now() > freeAt);
+    expect(valueIn(await bench.claim(bench.b, 'c3', bench.by('sid', 'x')))).not.toBe('claimed');
+    expect(valueIn(await bench.claim(bench.b, 'c4'))).not.toBe('none');
+  });
+
+  test('a lease ends with its token at the latest', async (bench) => {
+    const token = bench.token({ sid: 'x' });
+    await bench.put(token);
+    const held = await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: 2 * TTL_MS });
+    expect(held.claim.leaseExpiresAt).toBeLessThanOrEqual(held.token.expiresAt);
+  });
+
+  test('leases end while all stores are closed, too', async (bench) => {
+    const [first, second] = [bench.token(), bench.token()];
+    await bench.put(first, second);
+    await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: SHORT_MS });
+    await bench.hold(bench.a, 'c2', bench.pool(), { leaseMs: LONG_MS });
+    await bench.reopen();
+    await shortLeasePassed(bench);
+    expect(await bench.hold(bench.b, 'c3')).toMatchObject({ token: first, claim: { deliveries: 2 } });
+    expect(await bench.claim(bench.b, 'c4')).toMatchObject({ state: 'none' });
+  });
+}

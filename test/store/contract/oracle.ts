@@ -1,0 +1,143 @@
+/**
+ * What any history of a store must satisfy, whatever the interleaving. Operations are recorded with the moments between
+ * which they took effect; a claim's answer even tells its moment by the store's own clock, for its lease began then.
+ */
+import type { ClaimAnswer, ReadAnswer, SettleAnswer } from '../../../src/store/store.ts';
+
+interface Span {
+  /** A count of steps, not a time: of two operations one was over before the other began, or they overlap. */
+  begun: number;
+  ended: number;
+}
+interface Hold extends Span {
+  token: string;
+  claimId: string;
+  deliveries: number;
+  renewals: number;
+  /** By the store's clock. */
+  takenAt: number;
+  leaseEndsAt: number;
+}
+interface Settling extends Span {
+  claimId: string;
+  how: 'use' | 'release' | 'undo';
+  answer: SettleAnswer;
+}
+
+export class Oracle {
+  readonly violations: string[] = [];
+  readonly holds: Hold[] = [];
+  readonly #settlings: Settling[] = [];
+  /** The step at which the use of a token had been acknowledged. */
+  readonly #usedBy = new Map<string, number>();
+  /** How many claims of an id were begun, and how many are under way. */
+  readonly #begunOf = new Map<string, number>();
+  readonly #underWayOf = new Map<string, number>();
+  #step = 0;
+
+  async claim(claimId: string, leaseMs: number, lead: string, run: () => Promise<ClaimAnswer>): Promise<ClaimAnswer> {
+    const begun = this.#begin();
+    count(this.#begunOf, claimId, 1);
+    count(this.#underWayOf, claimId, 1);
+    const answer = await run();
+    count(this.#underWayOf, claimId, -1);
+    const ended = this.#begin();
+    if (answer.state !== 'held') return answer;
+    const { token, claim } = answer;
+    this.#notAfterUse(token.id, begun, `claimed by ${claimId}`);
+    if (claim.id !== claimId) this.violations.push(`${claimId} was answered the claim of ${claim.id}`);
+    if (claim.renewals === 0 && lead !== (token.pooled ? 'pool' : token.sid)) {
+      this.violations.push(`${claimId} asked for ${lead} and got a token of ${token.pooled ? 'the pool' : token.sid}`);
+    }
+    const { deliveries, renewals, leaseExpiresAt } = claim;
+    const takenAt = leaseExpiresAt - leaseMs;
+    this.holds.push({
+      token: token.id,
+      claimId,
+      deliveries,
+      renewals,
+      takenAt,
+      leaseEndsAt: leaseExpiresAt,
+      begun,
+      ended,
+    });
+    return answer;
+  }
+
+  async settle(claimId: string, how: 'use' | 'release' | 'undo', run: () => Promise<SettleAnswer>): Promise<void> {
+    const begun = this.#begin();
+    const claimsBefore = this.#begunOf.get(claimId);
+    const isAlone = this.#underWayOf.get(claimId) === 0;
+    const answer = await run();
+    const ended = this.#begin();
+    this.#settlings.push({ claimId, how, answer, begun, ended });
+    if (how !== 'use' || answer !== 'done') return;
+    // What was used is the token that the claim took last; that is known unless it was taking another one meanwhile.
+    const taken = this.holds.filter((hold) => hold.claimId === claimId).sort((a, b) => a.takenAt - b.takenAt);
+    const token = taken.at(-1)?.token;
+    if (token !== undefined && isAlone && this.#begunOf.get(claimId) === claimsBefore) this.#usedBy.set(token, ended);
+  }
+
+  async read(run: () => Promise<ReadAnswer>): Promise<void> {
+    const begun = this.#begin();
+    const answer = await run();
+    if (answer.state === 'live') this.#notAfterUse(answer.token.id, begun, 'read as live');
+  }
+
+  /** Looks at the whole history: never two holders. */
+  check(): void {
+    for (const hold of this.holds) {
+      for (const other of this.holds) {
+        if (other.token === hold.token && other.claimId !== hold.claimId) this.#apart(hold, other);
+      }
+    }
+  }
+
+  #apart(first: Hold, second: Hold): void {
+    if (first.takenAt > second.takenAt || second.takenAt >= first.leaseEndsAt) return;
+    if (first.takenAt === second.takenAt) {
+      if (first.deliveries > second.deliveries) return;
+      // In one millisecond, a claim that was undone leaves its number to the next; nothing tells which was first.
+      if (first.deliveries === second.deliveries && this.#gaveUp(second, first)) return;
+    }
+    if (this.#gaveUp(first, second)) return;
+    this.violations.push(
+      `${first.token} was held by ${first.claimId} from ${first.takenAt} to ${first.leaseEndsAt}, ` +
+        `and taken by ${second.claimId} at ${second.takenAt}`,
+    );
+  }
+
+  /** Whether the first holder may have put the token back, or shortened its lease, before the second one took it. */
+  #gaveUp(first: Hold, second: Hold): boolean {
+    const putBack = this.#settlings.some(
+      ({ claimId, how, answer, begun, ended }) =>
+        claimId === first.claimId &&
+        (how === 'undo' || (how === 'release' && answer === 'done')) &&
+        begun <= second.ended &&
+        ended >= first.begun,
+    );
+    const shortened = this.holds.some(
+      ({ token, claimId, renewals, takenAt, leaseEndsAt }) =>
+        token === first.token &&
+        claimId === first.claimId &&
+        renewals > first.renewals &&
+        takenAt >= first.takenAt &&
+        leaseEndsAt <= second.takenAt,
+    );
+    return putBack || shortened;
+  }
+
+  #notAfterUse(token: string, begun: number, what: string): void {
+    const used = this.#usedBy.get(token);
+    if (used !== undefined && used < begun) this.violations.push(`${token} was used, and then ${what}`);
+  }
+
+  #begin(): number {
+    this.#step += 1;
+    return this.#step;
+  }
+}
+
+function count(counts: Map<string, number>, of: string, by: number): void {
+  counts.set(of, (counts.get(of) ?? 0) + by);
+}

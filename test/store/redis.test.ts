@@ -1,0 +1,37 @@
+/** The Redis store keeps the contract on real servers: stand-alone, Cluster and Sentinel. */
+import { afterAll, beforeAll, describe } from 'vitest';
+import { RedisStore } from '../../src/store/redis.ts';
+import { parseStoreUrl } from '../../src/store/redis-address.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { startCluster } from '../support/redis-cluster.ts';
+import { startSentinel } from '../support/redis-sentinel.ts';
+import { describeStoreContract } from './contract.ts';
+
+const TOPOLOGIES = [
+  { name: 'Redis', start: () => startRedis() },
+  { name: 'Redis Cluster', start: () => startCluster() },
+  { name: 'Redis behind Sentinel', start: () => startSentinel() },
+];
+
+describe.each(TOPOLOGIES)('on $name', ({ name, start }) => {
+  let servers: Pick<RedisServer, 'url' | 'stop'>;
+  beforeAll(async () => {
+    servers = await start();
+  });
+  afterAll(() => servers.stop());
+
+  describeStoreContract(`the store on ${name}`, {
+    instances: 3,
+    async setup(options) {
+      return {
+        async open(events) {
+          const store = new RedisStore({ address: parseStoreUrl(servers.url), ...options });
+          await store.open(events);
+          return store;
+        },
+        // Every case has merchants of its own, whose keys end by themselves.
+        remove: async () => {},
+      };
+    },
+  });
+});
