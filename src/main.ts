@@ -35,29 +35,34 @@ const log = pino(
     : pino.destination({ fd: 1, sync: false }),
 );
 
-let service: Service;
-try {
-  service = new Service(config, log);
-  await service.start();
-} catch (error) {
-  refuse(error instanceof DirectoryInUse ? 2 : 1, [(error as Error).message]);
-}
+const service = new Service(config, log);
 
+let starting: Promise<void> | undefined;
 let stopping = false;
 async function stop(why: string, exitCode: number): Promise<void> {
   if (stopping) return;
   stopping = true;
   log.info({ event: 'stopping' }, `stopping: ${why}`);
   setTimeout(() => process.exit(exitCode), STOP_AT_LATEST_MS).unref();
+  await starting;
   await service.stop();
   log.info({ event: 'stopped' }, 'stopped');
   log.flush(() => process.exit(exitCode));
 }
+// Before anything is opened: the first process of a container does not end by a signal that it does not handle.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal, 0));
 process.on('uncaughtException', (error) => {
   log.fatal({ event: 'bug', err: error }, 'unexpected error');
   void stop('unexpected error', 1);
 });
+
+log.info({ event: 'starting' }, 'starting');
+try {
+  starting = service.start();
+  await starting;
+} catch (error) {
+  refuse(error instanceof DirectoryInUse ? 2 : 1, [(error as Error).message]);
+}
 
 const [path] = config.paths.keys();
 const [merchant] = config.paths.values();

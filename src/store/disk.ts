@@ -6,8 +6,8 @@
 import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
+import { isUsed, type Operation, operations, parse } from './disk-records.ts';
 import type { Ledger } from './ledger.ts';
-import type { Change } from './records.ts';
 import type { Trouble } from './store.ts';
 
 /** Raised with every change of the records' shape; a directory of another format is set aside. */
@@ -33,6 +33,8 @@ export class Disk {
   #failure: string | undefined;
   #checker: NodeJS.Timeout | undefined;
   #retry = false;
+  /** True once the ledger holds all that was on disk. */
+  #loaded = false;
 
   constructor(directory: string, ledger: Ledger) {
     this.#directory = directory;
@@ -95,8 +97,12 @@ export class Disk {
     }
   }
 
-  /** Reads the directory into the ledger; a directory that makes no sense is set aside and a new one begun. */
+  /**
+   * Reads the directory into the ledger, beside what came while it could not be read; a directory that makes no sense is
+   * set aside and a new one begun.
+   */
   async #load(): Promise<ClassicLevel> {
+    const known = new Set(operations(this.#ledger.everything()).map(({ key }) => key));
     let level: ClassicLevel | undefined;
     try {
       level = await this.#openLevel();
@@ -109,12 +115,15 @@ export class Disk {
         if (format !== FORMAT) break;
         const change = parse(key, value);
         if (change === undefined) broken += 1;
-        else this.#ledger.restore(change);
+        else if (!known.has(key)) this.#ledger.restore(change);
+        else if (isUsed(change)) this.#ledger.use(change.merchant, change.id, Date.now());
       }
       if (format !== FORMAT && records > 0) throw new Unreadable(`its format is ${format ?? 'unknown'}, not ${FORMAT}`);
       if (broken > 0)
         this.#tell('error', 'records_broken', 'records in DATA_DIR could not be read', { records: broken });
-      await level.put(FORMAT_KEY, FORMAT);
+      if (known.size > 0) await rewrite(level, this.#ledger);
+      else await level.put(FORMAT_KEY, FORMAT);
+      this.#loaded = true;
       return level;
     } catch (error) {
       await level?.close();
@@ -125,7 +134,8 @@ export class Disk {
         aside,
       });
       level = await this.#openLevel();
-      await level.put(FORMAT_KEY, FORMAT);
+      await rewrite(level, this.#ledger);
+      this.#loaded = true;
       return level;
     }
   }
@@ -159,20 +169,23 @@ export class Disk {
   async #comeBack(): Promise<void> {
     this.#retry = false;
     try {
-      const level = await this.#openLevel();
-      try {
-        await level.clear();
-        const everything = operations(this.#ledger.everything());
-        await level.batch([{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...everything], { sync: true });
-      } catch (error) {
-        await level.close();
-        throw error;
-      }
-      this.#level = level;
+      this.#level = this.#loaded ? await this.#takeOver() : await this.#load();
       this.#failure = undefined;
       this.#tell('info', 'disk_back', 'DATA_DIR can be written again, and all that is kept has been', {});
     } catch (error) {
       this.#failure = reasonOf(error);
+    }
+  }
+
+  /** A directory that is there again: what is in it is older than what is in memory. */
+  async #takeOver(): Promise<ClassicLevel> {
+    const level = await this.#openLevel();
+    try {
+      await rewrite(level, this.#ledger);
+      return level;
+    } catch (error) {
+      await level.close();
+      throw error;
     }
   }
 
@@ -202,7 +215,7 @@ export class Disk {
 class Unreadable extends Error {}
 
 function isUnreadable(error: unknown): boolean {
-  return error instanceof Unreadable || /corrupt/i.test(reasonOf(error));
+  return error instanceof Unreadable || /corrupt|MANIFEST-\d+: No such file/i.test(reasonOf(error));
 }
 
 function reasonOf(error: unknown): string {
@@ -210,27 +223,13 @@ function reasonOf(error: unknown): string {
   return cause instanceof Error ? cause.message : message;
 }
 
-const SEPARATOR = '\n';
-
-type Operation = { type: 'put'; key: string; value: string } | { type: 'del'; key: string };
-
-/** One operation for each record that changed, as it is now. */
-function operations(changes: Iterable<Change>): Operation[] {
-  const byKey = new Map<string, Operation>();
-  for (const { of, merchant, id, entry } of changes) {
-    const key = [of, merchant, id].join(SEPARATOR);
-    byKey.set(key, entry === undefined ? { type: 'del', key } : { type: 'put', key, value: JSON.stringify(entry) });
-  }
-  return [...byKey.values()];
-}
-
-function parse(key: string, value: string): Change | undefined {
-  const [of, merchant, id] = key.split(SEPARATOR);
-  try {
-    return { of, merchant, id, entry: JSON.parse(value) } as Change;
-  } catch {
-    return undefined;
-  }
+/** Makes a directory hold what the ledger does, in one batch: if it cannot be written, what was there stays there. */
+async function rewrite(level: ClassicLevel, ledger: Ledger): Promise<void> {
+  const puts = operations(ledger.everything());
+  const kept = new Set(puts.map(({ key }) => key)).add(FORMAT_KEY);
+  const batch: Operation[] = [{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...puts];
+  for await (const key of level.keys()) if (!kept.has(key)) batch.push({ type: 'del', key });
+  await level.batch(batch, { sync: true });
 }
 
 function endOfTick(): Promise<void> {
