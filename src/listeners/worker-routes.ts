@@ -218,12 +218,17 @@ function leadOf(merchant: string, kind: Kind | undefined, correlators: Correlato
   return kind === undefined ? undefined : { merchant, by: 'pool', kind };
 }
 
-/** A wait that ends when the client goes away: when the response is closed before it was sent. */
+/**
+ * A wait that ends when the client goes away: when the connection closes before the response was sent. The response's
+ * own `close` would not do, for one that stands behind another on the same connection never hears of it.
+ */
 function patienceOf(reply: FastifyReply, waitSeconds: number): Patience {
   const gone = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort();
-  });
+  const { socket } = reply.request.raw;
+  const onClose = (): void => gone.abort();
+  socket.once('close', onClose);
+  reply.raw.once('close', () => socket.off('close', onClose));
+  if (socket.destroyed) gone.abort();
   return { waitMs: waitSeconds * 1000, signal: gone.signal };
 }
 
