@@ -39,7 +39,15 @@ export class Intake {
   }
 
   /** Resolves when the token is kept, or the post was found unusable. */
-  async receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
+  async receive(arrived: ArrivedPost): Promise<void> {
+    try {
+      await this.#receive(arrived);
+    } catch (error) {
+      this.#journal.bug(error, 'intake');
+    }
+  }
+
+  async #receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
     const from = this.#sources.senderOf(peer, forwardedFor);
     if (!this.#sources.isAllowed(from)) return this.#journal.unusablePost(merchant, 'not_allowed', from);
     if (typeof body !== 'string') return this.#journal.unusablePost(merchant, body.unusable, from);
@@ -52,8 +60,9 @@ export class Intake {
     const id = tokenId(merchant, kind, value);
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, this.#deadlineMs, 'late');
-      this.#store
-        .put({ id, merchant, kind, value, pooled, ...correlators })
+      const put = async (): Promise<PutAnswer> =>
+        this.#store.put({ id, merchant, kind, value, pooled, ...correlators });
+      put()
         .catch((error: unknown) => {
           this.#journal.bug(error, 'put');
           return 'failed' as const;

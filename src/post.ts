@@ -2,7 +2,6 @@
  * Reads an authenticity post: the text of a form body becomes a token with its correlators, or a reason why it is
  * unusable. Pure and total: it never throws, whatever the bytes.
  */
-import { unescape as percentDecode } from 'node:querystring';
 
 /** The kinds of token that Carat posts: SEID (schedule edit), NIT (recharge, cancellation), token (generic operation). */
 export const KINDS = ['seid', 'nit', 'token'] as const;
@@ -36,7 +35,7 @@ export interface TokenPost {
   correlators: Correlators;
   /** True when no correlator field came at all, not even a malformed one: only such a token may be shared out by kind. */
   pooled: boolean;
-  /** Correlators that came malformed, or twice with different values, and were dropped. */
+  /** Correlators of which a field came malformed, or twice with different values, and was dropped. */
   dropped: Correlator[];
   /** True when the value has another length than the documented 64 or 66. */
   unusualLength: boolean;
@@ -93,12 +92,16 @@ export function readPost(body: string): PostReading {
   const dropped: Correlator[] = [];
   let pooled = true;
   for (const [correlator, ...names] of CORRELATOR_FIELDS) {
-    const came = names.map((name) => fields.get(name)).filter((found) => found !== undefined);
-    if (came.length === 0) continue;
-    pooled = false;
-    const wellFormed = came.find((found) => typeof found === 'string' && CORRELATOR.test(found));
-    if (typeof wellFormed === 'string') correlators[correlator] = wellFormed;
-    else dropped.push(correlator);
+    for (const name of names) {
+      const found = fields.get(name);
+      if (found === undefined) continue;
+      pooled = false;
+      if (typeof found === 'string' && CORRELATOR.test(found)) {
+        correlators[correlator] = found;
+        break;
+      }
+      if (dropped.at(-1) !== correlator) dropped.push(correlator);
+    }
   }
   return {
     usable: true,
@@ -139,5 +142,9 @@ function fieldName(name: string): string | undefined {
 /** Form decoding: `+` is a space, a percent sign that starts no escape stands for itself, broken UTF-8 becomes U+FFFD. */
 function decode(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
-  return spaced.includes('%') ? percentDecode(spaced) : spaced;
+  return spaced.includes('%') ? spaced.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeEscapes) : spaced;
+}
+
+function decodeEscapes(escapes: string): string {
+  return Buffer.from(escapes.replaceAll('%', ''), 'hex').toString('utf8');
 }

@@ -3,33 +3,38 @@
  * `200 OK`, through whatever door it leaves: the handler, an error of Fastify's, a body that is too large, too slow or
  * broken, an expectation that Node refuses, or the stop of the service.
  */
-import { METHODS } from 'node:http';
+import { type IncomingMessage, METHODS } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import formbody from '@fastify/formbody';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance } from 'fastify';
 import type { Intake } from '../intake.ts';
-import { MAX_FORM_BYTES, type UnusableReason } from '../post.ts';
-import { answerOk, hangUp, okOnTheWire } from './always-ok.ts';
+import { MAX_FORM_BYTES } from '../post.ts';
+import { hangUp, okOnTheWire } from './always-ok.ts';
+import { OpenPost } from './open-post.ts';
 
-/** A body is read for so long, and so far, before it is answered all the same. */
-const BODY_DEADLINE_MS = 30_000;
-const MAX_BODY_BYTES = 1024 * 1024;
-const HEADERS_DEADLINE_MS = 10_000;
-/** How long a stopping listener waits for clients to speak once more on the connections they keep open. */
-const IDLE_GRACE_MS = 500;
-/** How long it waits for requests under way; the process must end within 10 s. */
-const STOP_DEADLINE_MS = 7000;
+/** What bounds a request and a stop. */
+export interface AuthenticityLimits {
+  /** A body is read for so long, and so far, before it is answered all the same. */
+  bodyDeadlineMs: number;
+  maxBodyBytes: number;
+  headersDeadlineMs: number;
+  /** How long a stopping listener waits for clients to speak once more on the connections they keep open. */
+  idleGraceMs: number;
+  /** How long it waits for requests under way; the process must end within 10 s. */
+  stopDeadlineMs: number;
+}
+
+const LIMITS: AuthenticityLimits = {
+  bodyDeadlineMs: 30_000,
+  maxBodyBytes: 1024 * 1024,
+  headersDeadlineMs: 10_000,
+  idleGraceMs: 500,
+  stopDeadlineMs: 7000,
+};
+const POLL_MS = 10;
 
 const REFUSED = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
-
-/** A request to an authenticity path that is not answered yet. */
-interface OpenPost {
-  request: FastifyRequest;
-  reply: FastifyReply;
-  merchant: string;
-  /** Ends the patience with a slow body. */
-  timer: NodeJS.Timeout | undefined;
-}
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -43,22 +48,29 @@ export interface AuthenticityListenerOptions {
   paths: ReadonlyMap<string, string>;
   intake: Intake;
   tls?: { cert: Buffer; key: Buffer } | undefined;
+  limits?: Partial<AuthenticityLimits> | undefined;
 }
 
 export class AuthenticityListener {
   readonly app: FastifyInstance;
   readonly #paths: ReadonlyMap<string, string>;
   readonly #intake: Intake;
+  readonly #limits: AuthenticityLimits;
+  /** Not answered yet. */
   readonly #open = new Set<OpenPost>();
-  /** The last request of each connection: when a body breaks, its connection is all that Node tells. */
+  /** The last request of each connection: when what follows its headers breaks, its connection is all that Node tells. */
   readonly #lastOf = new WeakMap<Socket, OpenPost>();
+  /** Node tells again of each piece that comes on a connection that is broken already. */
+  readonly #broken = new WeakSet<Socket>();
   readonly #connections = new Set<Socket>();
   #stopping = false;
 
-  constructor({ paths, intake, tls }: AuthenticityListenerOptions) {
+  constructor({ paths, intake, tls, limits }: AuthenticityListenerOptions) {
     this.#paths = paths;
     this.#intake = intake;
-    const http = { requireHostHeader: false, headersTimeout: HEADERS_DEADLINE_MS, connectionsCheckingInterval: 2000 };
+    this.#limits = { ...LIMITS, ...limits };
+    const { headersDeadlineMs } = this.#limits;
+    const http = { requireHostHeader: false, headersTimeout: headersDeadlineMs, connectionsCheckingInterval: 2000 };
     this.app = fastify({
       ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
       return503OnClosing: false,
@@ -75,18 +87,23 @@ export class AuthenticityListener {
     return this.app.listen({ host, port });
   }
 
-  /** Answers what is under way and what still comes, then closes. */
+  /** Goes on answering until what is under way is done, then closes. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const giveUpAt = performance.now() + STOP_DEADLINE_MS;
-    await this.#connectionsEnded(IDLE_GRACE_MS);
+    const { idleGraceMs, stopDeadlineMs } = this.#limits;
+    const giveUpAt = performance.now() + stopDeadlineMs;
+    const underWay = [...this.#open];
+    await this.#until(() => this.#connections.size === 0, performance.now() + idleGraceMs);
+    await this.#until(() => underWay.every((open) => !this.#open.has(open)), giveUpAt);
     const closed = this.app.close();
-    const timer = setTimeout(() => {
-      for (const open of this.#open) this.#giveUp(open, 'not_a_form');
-      setTimeout(() => this.app.server.closeAllConnections(), IDLE_GRACE_MS);
-    }, giveUpAt - performance.now());
+    const timers = [
+      setTimeout(() => {
+        for (const open of this.#open) open.giveUp();
+      }, giveUpAt - performance.now()),
+      setTimeout(() => this.app.server.closeAllConnections(), giveUpAt + idleGraceMs - performance.now()),
+    ];
     await closed;
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
   }
 
   /** Only the body of a POST is read, and only a form is kept. */
@@ -109,31 +126,45 @@ export class AuthenticityListener {
     app.decorateRequest('openPost', undefined);
     app.addHook('onRequest', (request, reply, done) => {
       const merchant = this.#merchantOf(request.originalUrl);
-      if (merchant !== undefined) this.#begin(request, reply, merchant);
+      if (merchant !== undefined) {
+        const isStopping = (): boolean => this.#stopping;
+        const options = { merchant, intake: this.#intake, isStopping, ...this.#limits };
+        request.openPost = new OpenPost(request, reply, options);
+        this.#track(request.openPost, request.raw.socket);
+      }
       done();
     });
-    app.all('/', (request, reply) => {
-      if (request.openPost === undefined) reply.callNotFound();
-      else this.#onBody(request.openPost, reply.hijack());
+    app.all('/', ({ openPost, body }, reply) => {
+      if (openPost === undefined) reply.callNotFound();
+      else openPost.read(body === undefined ? '' : (body as { text?: string }).text);
     });
     app.get('/livez', (_request, reply) => reply.send({ status: 'alive' }));
     app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send('Not Found'));
     app.setErrorHandler((error, { openPost }, reply) => {
       if (openPost === undefined) return reply.send(error);
-      reply.hijack();
-      if ((error as { code?: string }).code === 'FST_ERR_CTP_BODY_TOO_LARGE') this.#swallow(openPost);
-      else this.#receive(openPost, { unusable: 'not_a_form' });
+      openPost.swallow((error as { code?: string }).code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? 'too_large' : 'not_a_form');
+    });
+  }
+
+  #track(open: OpenPost, socket: Socket): void {
+    this.#open.add(open);
+    this.#lastOf.set(socket, open);
+    open.response.once('close', () => this.#open.delete(open));
+    open.response.once('finish', () => {
+      // A client that ended its half has nothing more to ask: once all is answered, the other half ends, too.
+      if (socket.readableEnded && this.#lastOf.get(socket) === open) hangUp(socket);
     });
   }
 
   #openServerDoors(): void {
     const { server } = this.app;
+    // Node drops headers past the 1000th, be it the length or the sender; their bytes are bounded anyway.
+    server.maxHeadersCount = 0;
+    // A client that has sent all it wanted may end its half of the connection before it is answered.
+    Object.assign(server, { httpAllowHalfOpen: true });
     // Node answers 417 to an expectation that it does not know, and closes the connection on CONNECT.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response));
-    server.on('connect', ({ url = '' }, socket) => {
-      if (this.#merchantOf(url) === undefined) socket.destroy();
-      else socket.end(okOnTheWire());
-    });
+    server.on('connect', (request, stream) => this.#onConnect(request, stream));
     server.on('connection', (socket: Socket) => {
       this.#connections.add(socket);
       socket.once('close', () => this.#connections.delete(socket));
@@ -148,76 +179,33 @@ export class AuthenticityListener {
     return this.#paths.get(path.endsWith('/') ? path.slice(0, -1) : path);
   }
 
-  #begin(request: FastifyRequest, reply: FastifyReply, merchant: string): void {
-    const open: OpenPost = { request, reply, merchant, timer: undefined };
-    request.openPost = open;
-    this.#open.add(open);
-    this.#lastOf.set(request.raw.socket, open);
-    reply.raw.once('close', () => this.#end(open));
-    open.timer = setTimeout(() => this.#giveUp(open, 'not_a_form'), BODY_DEADLINE_MS);
-  }
-
-  #end(open: OpenPost): void {
-    clearTimeout(open.timer);
-    this.#open.delete(open);
-  }
-
-  #onBody(open: OpenPost, { request }: FastifyReply): void {
-    clearTimeout(open.timer);
-    const { text = '', form = text !== undefined } = (request.body ?? { text: '' }) as {
-      text?: string;
-      form?: boolean;
-    };
-    const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (request.method !== 'POST') this.#receive(open, { unusable: 'not_post' });
-    else if (!form || encoding.toLowerCase() !== 'identity') this.#receive(open, { unusable: 'not_a_form' });
-    else this.#receive(open, text);
-  }
-
-  /** Hands what came to intake, and answers when it is kept. */
-  #receive(open: OpenPost, body: string | { unusable: UnusableReason }): void {
-    if (!this.#open.delete(open)) return;
-    clearTimeout(open.timer);
-    const { request, reply, merchant } = open;
-    const forwardedFor = request.headers['x-forwarded-for'] as string | undefined;
-    const answer = (): void => answerOk(reply.raw, this.#stopping);
-    this.#intake.receive({ merchant, peer: request.raw.socket.remoteAddress, forwardedFor, body }).then(answer, answer);
-  }
-
-  /** Reads a large body to its end, or to the limit, keeping nothing of it. */
-  #swallow(open: OpenPost): void {
-    let left = MAX_BODY_BYTES;
-    const { raw } = open.request;
-    raw.on('data', (chunk: Buffer) => {
-      left -= chunk.length;
-      if (left < 0) this.#giveUp(open, 'too_large');
-    });
-    raw.on('end', () => this.#receive(open, { unusable: 'too_large' }));
-    raw.resume();
-  }
-
-  /** Answers a request whose body will not be read to its end, and closes the connection. */
-  #giveUp(open: OpenPost, reason: UnusableReason): void {
-    if (!this.#open.has(open)) return;
-    const { request, reply } = open;
-    if (!reply.sent) reply.hijack();
-    reply.raw.once('finish', () => hangUp(request.raw.socket));
-    this.#receive(open, { unusable: reason });
+  /** No tunnel is opened. */
+  #onConnect({ url = '', socket, headers }: IncomingMessage, stream: Duplex): void {
+    const merchant = this.#merchantOf(url);
+    if (merchant === undefined) {
+      stream.destroy();
+      return;
+    }
+    const answer = (): unknown => hangUp(socket.end(okOnTheWire()));
+    const forwardedFor = headers['x-forwarded-for'] as string | undefined;
+    const body = { unusable: 'not_post' } as const;
+    this.#intake.receive({ merchant, peer: socket.remoteAddress, forwardedFor, body }).then(answer, answer);
   }
 
   /** What Node could not parse: a body, and then its request is answered; or something that never was a request. */
   #onBroken(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (this.#broken.has(socket)) return;
+    this.#broken.add(socket);
     const open = this.#lastOf.get(socket);
-    if (open !== undefined && this.#open.has(open)) this.#giveUp(open, 'not_a_form');
-    else if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    if (open !== undefined && this.#open.has(open)) {
+      if (open.isWhole) open.hangUpWhenAnswered();
+      else open.giveUp();
+    } else if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else hangUp(socket.end(REFUSED));
   }
 
-  /** Resolves when nobody is connected any more, or after some time. */
-  async #connectionsEnded(withinMs: number): Promise<void> {
-    const until = performance.now() + withinMs;
-    while (this.#connections.size > 0 && performance.now() < until) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+  /** Resolves when something is so, or at a time of `performance.now()`. */
+  async #until(isSo: () => boolean, at: number): Promise<void> {
+    while (!isSo() && performance.now() < at) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
 }

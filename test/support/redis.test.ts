@@ -116,7 +116,7 @@ test('with a certificate, it speaks TLS', async () => {
 test('a restart waits for a port that another holds for a moment', async () => {
   const server = await start();
   await server.kill();
-  const squatter = createServer();
+  const squatter = createServer((socket) => socket.destroy());
   squatter.listen(server.port, LOOPBACK);
   await once(squatter, 'listening');
   const restarted = server.restart();

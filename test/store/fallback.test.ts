@@ -1,0 +1,45 @@
+/** The fallback store keeps the contract of a store: while Redis takes writes, and while it is away from the start. */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { FallbackStore } from '../../src/store/fallback.ts';
+import { LocalStore } from '../../src/store/local.ts';
+import { RedisStore } from '../../src/store/redis.ts';
+import { parseStoreUrl } from '../../src/store/redis-address.ts';
+import { GuardedFolder } from '../support/guarded-folder.ts';
+import { freePort } from '../support/ports.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { type Implementation, describeStoreContract } from './contract.ts';
+
+/** Each store has a local half of its own, as each process has. */
+function over(url: () => string, instances: number): Implementation {
+  return {
+    instances,
+    async setup(options) {
+      const folder = await GuardedFolder.make('fallback-');
+      let opened = 0;
+      return {
+        async open(events) {
+          const directory = join(folder.path, `${opened++ % instances}`);
+          const shared = new RedisStore({ address: parseStoreUrl(url()), ...options });
+          const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+          const store = new FallbackStore({ shared, local, merchants: options.merchants });
+          await store.open(events);
+          return store;
+        },
+        remove: () => folder.remove(),
+      };
+    },
+  };
+}
+
+describe('around a Redis that is there', () => {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis.stop());
+  describeStoreContract(
+    'the fallback store',
+    over(() => redis.url, 3),
+  );
+});

@@ -1,0 +1,107 @@
+/** The public side of the service as it is shipped, in this process, on a port of its own. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { pino } from 'pino';
+import { Intake } from '../../src/intake.ts';
+import { Journal } from '../../src/journal.ts';
+import { AuthenticityListener, type AuthenticityListenerOptions } from '../../src/listeners/authenticity.ts';
+import { Metrics } from '../../src/metrics.ts';
+import { Sources } from '../../src/sources.ts';
+import { EmbeddedStore } from '../../src/store/embedded.ts';
+import type { TokenStore } from '../../src/store/store.ts';
+import { LOOPBACK } from './ports.ts';
+import { RawConnection } from './raw-http.ts';
+
+export interface ReceiverOptions {
+  paths?: Record<string, string>;
+  sources?: Sources;
+  limits?: AuthenticityListenerOptions['limits'];
+  tls?: AuthenticityListenerOptions['tls'];
+  /** What is put between intake and the real store: the way in which it fails. */
+  spoil?: (store: TokenStore) => TokenStore;
+}
+
+/** What the journal told of one post. */
+export interface Recorded {
+  outcome: string;
+  merchant: string;
+  from: string;
+  [fact: string]: unknown;
+}
+
+export class Receiver {
+  readonly port: number;
+  readonly store: TokenStore;
+  readonly listener: AuthenticityListener;
+  readonly metrics: Metrics;
+  readonly #log: Record<string, unknown>[];
+  readonly #connections: RawConnection[] = [];
+  readonly #directory: string;
+
+  private constructor(parts: Pick<Receiver, 'port' | 'store' | 'listener' | 'metrics'>, log: [], directory: string) {
+    this.port = parts.port;
+    this.store = parts.store;
+    this.listener = parts.listener;
+    this.metrics = parts.metrics;
+    this.#log = log;
+    this.#directory = directory;
+  }
+
+  static async start(options: ReceiverOptions = {}): Promise<Receiver> {
+    const { paths = { '/authenticity': 'default' }, sources = new Sources([], []), limits, tls, spoil } = options;
+    const directory = await mkdtemp(join(tmpdir(), 'receiver-'));
+    const real = new EmbeddedStore({ directory, ttlMs: 900_000, accept: 'any', maxUnexpected: 100 });
+    await real.open({ onHint() {}, onGap() {}, onExpiry() {}, onTrouble() {} });
+    const store = spoil?.(real) ?? real;
+    const lines: [] = [];
+    const log = pino({ base: null }, { write: (line) => (lines as unknown[]).push(JSON.parse(line)) });
+    const metrics = new Metrics(() => 0);
+    const intake = new Intake({ store, sources, journal: new Journal({ log, metrics }) });
+    const listener = new AuthenticityListener({ paths: new Map(Object.entries(paths)), intake, tls, limits });
+    const port = Number(new URL(await listener.listen(LOOPBACK, 0)).port);
+    return new Receiver({ port, store: real, listener, metrics }, lines, directory);
+  }
+
+  /** A connection that is closed with the receiver, at the latest. */
+  readonly connect = async (tls?: { ca: Buffer }): Promise<RawConnection> => {
+    const connection = await RawConnection.open(this.port, tls);
+    this.#connections.push(connection);
+    return connection;
+  };
+
+  /** What was recorded of posts since the last call, oldest first. */
+  readonly recorded = (): Recorded[] => {
+    return this.#log.splice(0).filter(({ event }) => event === 'post') as unknown as Recorded[];
+  };
+
+  /** Everything that was logged since the last call, as text: what must not be in it is looked for here. */
+  readonly logged = (): string => {
+    return this.#log
+      .splice(0)
+      .map((line) => JSON.stringify(line))
+      .join('\n');
+  };
+
+  async postsCounted(outcome: string): Promise<number> {
+    const { values } = await this.metrics.posts.get();
+    return values.filter(({ labels }) => labels.outcome === outcome).reduce((sum, { value }) => sum + value, 0);
+  }
+
+  /** How many connections the server has. */
+  connections(): Promise<number> {
+    return promisify(this.listener.app.server.getConnections.bind(this.listener.app.server))();
+  }
+
+  disconnect(): void {
+    for (const connection of this.#connections.splice(0)) connection.destroy();
+  }
+
+  async stop(): Promise<void> {
+    this.disconnect();
+    await this.listener.stop();
+    await this.store.close();
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
