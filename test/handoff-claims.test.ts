@@ -5,7 +5,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Handed } from '../src/handoff.ts';
 import type { Lead } from '../src/store/store.ts';
-import { Counter, latch, MERCHANT, ticks } from './support/counter.ts';
+import { Counter, MERCHANT, ticks } from './support/counter.ts';
+import { latch } from './support/latch.ts';
 import { Random } from './support/random.ts';
 import { until } from './support/until.ts';
 

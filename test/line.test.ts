@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Line, type Member } from '../src/line.ts';
 import type { ClaimAnswer } from '../src/store/store.ts';
 import { Waiters } from '../src/waiters.ts';
-import { latch } from './support/counter.ts';
+import { latch } from './support/latch.ts';
 import { until } from './support/until.ts';
 
 const NONE: ClaimAnswer = { state: 'none' };

@@ -32,6 +32,8 @@ describe('waiters', () => {
     const asleep = Promise.race([other.sleep(), stranger.sleep()]);
     waiters.wake('m', 'sid=z');
     expect(await Promise.race([asleep, new Promise((resolve) => setImmediate(resolve, 'asleep'))])).toBe('asleep');
+    waiters.wakeAll();
+    await asleep;
   });
 
   it('lose no wake-up that comes between parking and sleeping, or between two sleeps', async () => {
