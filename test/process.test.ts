@@ -111,14 +111,7 @@ describe('the two listeners', () => {
     expect((await fetch(`${publicly}/livez`)).status).toBe(200);
     const paths = ['/v1/tokens?sid=apart', '/v1/claims/a', '/v1/expectations', '/v1/events', '/v1/posts', '/metrics'];
     const others = ['/readyz', '/openapi.json', '/docs', '/', '/livez/', '/LIVEZ', '/authenticity/v1/tokens?sid=apart'];
-    for (const path of [
-      ...paths,
-      ...others,
-      '//authenticity',
-      '/authenticity//',
-      '/Authenticity',
-      '/%61uthenticity',
-    ]) {
+    for (const path of [...paths, ...others, '//authenticity', '/authenticity//', '/Authenticity', '/%61uthenticity']) {
       for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
         const answer = await fetch(`${publicly}${path}`, { method });
         expect([method, path, answer.status, await answer.text()]).toEqual([method, path, 404, 'Not Found']);
