@@ -76,7 +76,7 @@ export class Handoff {
       return this.#claimed(answer, attempt, patience.signal);
     }
     const line = this.#lineFor(lead);
-    const member = line.join(() => this.#store.claim(attempt), waiter);
+    const member = line.join(request.claimId, () => this.#store.claim(attempt), waiter);
     try {
       // A claim that holds a token already need not stand in line for it.
       if (!line.isFirst(member)) {
@@ -86,18 +86,22 @@ export class Handoff {
       }
       for (;;) {
         void line.advance();
-        const woken = await waiter.sleep(line.lookInMs);
-        if (woken === 'over') await line.advance();
-        else if (woken !== 'look') await line.idle();
+        const woken = await waiter.sleep();
+        if (woken !== 'look') {
+          waiter.leave();
+          if (woken === 'over') await line.advance();
+          // An attempt that is under way may still take a token, and that must not be lost.
+          await line.leave(member);
+        }
         if (member.answer instanceof Error) throw member.answer;
         if (member.answer !== undefined) return await this.#claimed(member.answer, attempt, patience.signal);
         if (woken === 'over') return this.#patiently(line.last);
         if (woken !== 'look') return { outcome: woken };
       }
     } finally {
-      line.leave(member);
-      if (line.isEmpty) this.#lines.delete(nameOf(lead));
       waiter.leave();
+      await line.leave(member);
+      if (line.isEmpty && this.#lines.get(nameOf(lead)) === line) this.#lines.delete(nameOf(lead));
     }
   }
 

@@ -1,32 +1,40 @@
 /**
  * A line of workers who wait to claim the same thing. They are tried one at a time, first come first served: what the
- * first one does not get, the others would not get either.
+ * first one does not get, the others would not get either. The line looks again by itself when a lease ends.
  */
 import type { ClaimAnswer, ReadAnswer } from './store/store.ts';
 import type { Waiter } from './waiters.ts';
 
 export interface Member {
+  claimId: string;
   attempt(): Promise<ClaimAnswer>;
   waiter: Waiter;
+  /** The attempt that is under way, or the last one. */
+  trying?: Promise<ClaimAnswer | Error>;
   /** What came of it, once that is settled: a token, or an answer that no waiting will change. */
   answer?: ClaimAnswer | Error;
 }
 
 export class Line {
   readonly #members = new Set<Member>();
-  #advancing: Promise<void> | undefined;
-  #again = false;
+  /** The round that is under way, or the last one; and the one that comes after it. */
+  #round: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
   #last: ClaimAnswer | undefined;
-  #lookAt = Number.POSITIVE_INFINITY;
+  /** Ends with the first lease that could change the answer. */
+  #lease: NodeJS.Timeout | undefined;
 
-  join(attempt: () => Promise<ClaimAnswer>, waiter: Waiter): Member {
-    const member: Member = { attempt, waiter };
+  join(claimId: string, attempt: () => Promise<ClaimAnswer>, waiter: Waiter): Member {
+    const member: Member = { claimId, attempt, waiter };
     this.#members.add(member);
     return member;
   }
 
-  leave(member: Member): void {
+  /** Takes a member out of the line. Resolves when no attempt of it is under way, and none will be. */
+  async leave(member: Member): Promise<void> {
     this.#members.delete(member);
+    if (this.isEmpty) clearTimeout(this.#lease);
+    await member.trying;
   }
 
   get isEmpty(): boolean {
@@ -43,41 +51,44 @@ export class Line {
     return this.#last;
   }
 
-  /** In how many milliseconds a lease ends that could change the answer. */
-  get lookInMs(): number {
-    return this.#lookAt - performance.now();
-  }
-
-  /** Resolves when no attempt is under way. */
-  async idle(): Promise<void> {
-    await this.#advancing;
-  }
-
-  /** Serves the line as far as there is something to serve it with. Resolves when it was looked at after this call. */
+  /** Serves the line as far as there is something to serve it with. Resolves after a round that began after this call. */
   advance(): Promise<void> {
-    this.#again = true;
-    this.#advancing ??= this.#serve().finally(() => {
-      this.#advancing = undefined;
+    this.#next ??= this.#round.then(() => {
+      this.#next = undefined;
+      this.#round = this.#serve();
+      return this.#round;
     });
-    return this.#advancing;
+    return this.#next;
   }
 
   async #serve(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      for (const member of this.#members) {
-        const answer = await member.attempt().catch((error: Error) => error);
-        if (!(answer instanceof Error) && isPending(answer)) {
-          this.#last = answer;
-          const retryInMs = 'retryInMs' in answer ? answer.retryInMs : undefined;
-          this.#lookAt = retryInMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + retryInMs;
-          break;
-        }
-        member.answer = answer;
-        this.#members.delete(member);
-        member.waiter.wake('look');
+    clearTimeout(this.#lease);
+    for (const member of this.#members) {
+      const answer = await this.#try(member);
+      if (!(answer instanceof Error) && isPending(answer)) {
+        this.#last = answer;
+        if ('retryInMs' in answer) this.#lookIn(answer.retryInMs);
+        return;
       }
+      if (answer instanceof Error || answer.state !== 'held') continue;
+      // Whoever else asks with the same claim id is owed the same token, wherever they stand.
+      for (const other of this.#members) if (other.claimId === member.claimId) await this.#try(other);
     }
+  }
+
+  async #try(member: Member): Promise<ClaimAnswer | Error> {
+    member.trying = member.attempt().catch((error: Error) => error);
+    const answer = await member.trying;
+    if (!(answer instanceof Error) && isPending(answer)) return answer;
+    member.answer = answer;
+    this.#members.delete(member);
+    member.waiter.wake('look');
+    return answer;
+  }
+
+  #lookIn(ms = Number.POSITIVE_INFINITY): void {
+    if (this.isEmpty || ms === Number.POSITIVE_INFINITY) return;
+    this.#lease = setTimeout(() => void this.advance(), Math.max(ms, 1));
   }
 }
 

@@ -112,6 +112,10 @@ export const ExpectationBody = z
   });
 
 export const MerchantQuery = z.strictObject({ merchant });
+/** For routes whose parameters are in the body: one that is in the address would do nothing. */
+export const NoQuery = z.strictObject({});
+/** The same the other way round. */
+export const NoBody = z.strictObject({}, 'no body').nullish();
 
 const claimIdText = '1 to 64 of A-Z a-z 0-9 _ -';
 export const ClaimParams = z.strictObject({

@@ -4,7 +4,8 @@
  * Layout
  *
  * - `post` reads the bytes of an authenticity post; `intake` puts its token into the store.
- * - `store/` keeps tokens: `store` is the contract; `embedded` decides in the `ledger` and writes to `disk`.
+ * - `store/` keeps tokens: `store` is the contract; `embedded` decides in the `ledger` and writes to `disk`; `redis` decides
+ *   in scripts; `fallback` stands around `redis` with a `local` store beside it; `sealed` around either, if there are keys.
  * - `wakeups` brings the store's hints to the `waiters`; `handoff` gives tokens to workers, claims in a `line`.
  * - `listeners/` are the two servers: `authenticity` for Carat, `workers` for everybody inside.
  * - `journal` hears of everything that happens, and tells the log and the `metrics`.
@@ -26,7 +27,10 @@ import { EmbeddedStore } from './store/embedded.ts';
 import { FallbackStore } from './store/fallback.ts';
 import { LocalStore } from './store/local.ts';
 import { RedisStore } from './store/redis.ts';
+import type { RedisAddress } from './store/redis-address.ts';
+import { SealedStore } from './store/sealed.ts';
 import type { TokenStore } from './store/store.ts';
+import { Vault } from './store/vault.ts';
 import { Waiters } from './waiters.ts';
 import { Wakeups } from './wakeups.ts';
 
@@ -93,11 +97,19 @@ export class Service {
   }
 }
 
-function createStore({ dataDir, tokenTtlMs, accept, store: address, merchants }: Config): TokenStore {
-  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED };
+function createStore(config: Config): TokenStore {
+  const store = config.store === undefined ? createEmbedded(config) : createFallback(config, config.store);
+  return config.encryptionKeys.length === 0 ? store : new SealedStore(store, new Vault(config.encryptionKeys));
+}
+
+function createEmbedded({ dataDir, tokenTtlMs, accept }: Config): TokenStore {
   const directory = join(dataDir, 'tokens');
-  if (address === undefined) return new EmbeddedStore({ ...options, directory });
+  return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED });
+}
+
+function createFallback({ dataDir, tokenTtlMs, accept, merchants }: Config, address: RedisAddress): TokenStore {
+  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED };
   const shared = new RedisStore({ ...options, address, merchants });
-  const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(dataDir, 'tokens') });
   return new FallbackStore({ shared, local, merchants });
 }

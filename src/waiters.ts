@@ -1,6 +1,6 @@
 /**
  * Who waits for which topic. Knows nothing of tokens or stores: somebody parks under a topic, and sleeps until a hint
- * wakes the topic, an earlier look is due, the wait is over, the client goes away, or the process drains. Bounded.
+ * wakes the topic, the wait is over, the client goes away, or the process drains. Bounded.
  *
  * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
  */
@@ -108,8 +108,8 @@ export class Waiter {
     else if (this.#pending === undefined || this.#pending === 'look') this.#pending = why;
   }
 
-  /** @param lookInMs wake no later than in so many milliseconds, to look again */
-  sleep(lookInMs = Number.POSITIVE_INFINITY): Promise<Woken> {
+  /** Resolves when there is a reason; at once, if there has been one since the last sleep. */
+  sleep(): Promise<Woken> {
     if (this.#pending !== undefined) {
       const woken = this.#pending;
       if (woken === 'look') this.#pending = undefined;
@@ -124,8 +124,7 @@ export class Waiter {
         if (woken === 'gone' || woken === 'draining') this.#pending = woken;
         resolve(woken);
       };
-      const timer =
-        lookInMs < leftMs ? setTimeout(end, Math.max(lookInMs, 1), 'look') : setTimeout(end, leftMs, 'over');
+      const timer = setTimeout(end, leftMs, 'over');
       this.#sleeper = end;
     });
   }

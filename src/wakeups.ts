@@ -1,15 +1,20 @@
 /**
  * Brings the store's hints to the waiters. Hints may be lost; so a gap in a merchant's counter wakes all of that
- * merchant's waiters, and a slow check compares the counter of every merchant that anybody waits for.
+ * merchant's waiters, and a slow check compares the counter of every merchant that anybody waits for. A counter that is
+ * ahead of the hints in two checks, with no hint between them, tells of one that was lost: what is on its way may be late,
+ * and what comes after it shows the gap by itself.
  */
 import type { Hint, TokenStore } from './store/store.ts';
 import type { Waiters } from './waiters.ts';
 
-const CHECK_EVERY_MS = 1000;
+const CHECK_EVERY_MS = 500;
 
 export class Wakeups {
   readonly #waiters: Waiters;
+  /** The counter that the last hint carried, by merchant. */
   readonly #sequences = new Map<string, number>();
+  /** The same, where the last check found that the store's counter was another. */
+  readonly #suspects = new Map<string, number>();
   #checker: NodeJS.Timeout | undefined;
   #checking = false;
   /** How often the slow check woke a merchant: each time, a hint had not come in time. */
@@ -28,15 +33,13 @@ export class Wakeups {
   }
 
   onHint({ merchant, topics, sequence }: Hint): void {
-    const last = this.#sequences.get(merchant);
-    if (sequence !== undefined) this.#sequences.set(merchant, sequence);
-    const gap = sequence !== undefined && last !== undefined && sequence !== last + 1;
-    if (gap) this.#waiters.wakeMerchant(merchant);
+    if (sequence !== undefined && !this.#follows(merchant, sequence)) this.#waiters.wakeMerchant(merchant);
     else for (const topic of topics) this.#waiters.wake(merchant, topic);
   }
 
   onGap(): void {
     this.#sequences.clear();
+    this.#suspects.clear();
     this.#waiters.wakeAll();
   }
 
@@ -46,12 +49,8 @@ export class Wakeups {
     try {
       await Promise.all(
         this.#waiters.merchants().map(async (merchant) => {
-          const sequence = await store.sequence(merchant);
           const last = this.#sequences.get(merchant);
-          if (sequence === last) return;
-          this.#sequences.set(merchant, sequence);
-          if (last !== undefined) this.missed += 1;
-          this.#waiters.wakeMerchant(merchant);
+          this.#compare(merchant, last, await store.sequence(merchant));
         }),
       );
     } catch {
@@ -59,5 +58,26 @@ export class Wakeups {
     } finally {
       this.#checking = false;
     }
+  }
+
+  /** Whether no hint is missing before this one. Before the first of a merchant, any number may be. */
+  #follows(merchant: string, sequence: number): boolean {
+    const last = this.#sequences.get(merchant);
+    if (last === undefined || sequence > last) this.#sequences.set(merchant, sequence);
+    return last !== undefined && sequence <= last + 1;
+  }
+
+  #compare(merchant: string, last: number | undefined, sequence: number): void {
+    const isSuspect = this.#suspects.get(merchant) === last;
+    this.#suspects.delete(merchant);
+    // Hints that came while the store was asked have told what there was to tell.
+    if (this.#sequences.get(merchant) !== last || sequence === last) return;
+    if (last !== undefined && !isSuspect) {
+      this.#suspects.set(merchant, last);
+      return;
+    }
+    this.#sequences.set(merchant, sequence);
+    if (last !== undefined) this.missed += 1;
+    this.#waiters.wakeMerchant(merchant);
   }
 }

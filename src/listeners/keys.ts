@@ -33,6 +33,12 @@ export class Keys {
     request.onlyMerchant = matching.some(({ merchant }) => merchant === undefined) ? undefined : first.merchant;
   }
 
+  /** For what shows all merchants at once. @throws ProblemError `forbidden` for a key that is for one only */
+  checkUnlimited(request: FastifyRequest): void {
+    if (request.onlyMerchant === undefined) return;
+    throw new ProblemError('forbidden', 'the key is for one merchant, and this is about all of them');
+  }
+
   /** @throws ProblemError `forbidden` for another merchant than the key's, `invalid_request` for one that there is not */
   checkMerchant(request: FastifyRequest, merchant: string): void {
     if (request.onlyMerchant !== undefined && request.onlyMerchant !== merchant) {

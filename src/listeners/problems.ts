@@ -54,7 +54,6 @@ export function problemOf(error: unknown): ProblemError | undefined {
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new ProblemError('unsupported_media_type', 'expected a body with Content-Type: application/json');
   }
-  if (code === 'FST_ERR_CTP_INVALID_JSON_BODY') return wrongParameter('body', 'JSON', undefined);
   return statusCode !== undefined && statusCode < 500 ? new ProblemError('invalid_request', message) : undefined;
 }
 

@@ -14,6 +14,8 @@ import {
   ExpectationBody,
   IdParams,
   MerchantQuery,
+  NoBody,
+  NoQuery,
   ReadQuery,
   TokenAnswer,
 } from '../protocol.ts';
@@ -69,6 +71,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
         summary: 'Say that a token was used, for those who only read it.',
         params: IdParams,
         querystring: MerchantQuery,
+        body: NoBody,
         response: answers(204, 'invalid_request', 'unauthorized', 'forbidden', 'unknown_token', 'store_away'),
       },
     },
@@ -89,6 +92,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
         summary:
           'Take a token exclusively: the newest under a selector, or without one the oldest of the kind that came without correlator.',
         params: ClaimParams,
+        querystring: NoQuery,
         body: ClaimBody,
         response: {
           200: TokenAnswer,
@@ -114,6 +118,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
         summary: "Say that the claim's token was used.",
         params: ClaimParams,
         querystring: MerchantQuery,
+        body: NoBody,
         response: answers(
           204,
           'invalid_request',
@@ -136,6 +141,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
         summary: "Put the claim's token back at once.",
         params: ClaimParams,
         querystring: MerchantQuery,
+        body: NoBody,
         response: answers(
           204,
           'invalid_request',
@@ -170,6 +176,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       schema: {
         operationId: 'expectToken',
         summary: 'Announce a post that Carat is about to be asked for.',
+        querystring: NoQuery,
         body: ExpectationBody,
         response: { 201: ExpectationAnswer, ...answers('invalid_request', 'unauthorized', 'forbidden', 'store_away') },
       },
@@ -196,6 +203,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
         summary: 'Say that the request to Carat failed: nothing is expected any more.',
         params: IdParams,
         querystring: MerchantQuery,
+        body: NoBody,
         response: answers(204, 'invalid_request', 'unauthorized', 'forbidden', 'unknown_expectation', 'store_away'),
       },
     },
@@ -218,12 +226,17 @@ function leadOf(merchant: string, kind: Kind | undefined, correlators: Correlato
   return kind === undefined ? undefined : { merchant, by: 'pool', kind };
 }
 
-/** A wait that ends when the client goes away: when the response is closed before it was sent. */
+/**
+ * A wait that ends when the client goes away: when the connection closes before the response was sent. The response's
+ * own `close` would not do, for one that stands behind another on the same connection never hears of it.
+ */
 function patienceOf(reply: FastifyReply, waitSeconds: number): Patience {
   const gone = new AbortController();
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort();
-  });
+  const { socket } = reply.request.raw;
+  const onClose = (): void => gone.abort();
+  socket.once('close', onClose);
+  reply.raw.once('close', () => socket.off('close', onClose));
+  if (socket.destroyed) gone.abort();
   return { waitMs: waitSeconds * 1000, signal: gone.signal };
 }
 

@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.ts';
 import type { TokenStore } from '../store/store.ts';
 import type { Waiters } from '../waiters.ts';
 import { Keys } from './keys.ts';
-import { ProblemError, problemOf, sendProblem, validatorCompiler } from './problems.ts';
+import { ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
 import { workerRoutes } from './worker-routes.ts';
 
 /** No request of a worker comes near it. */
@@ -31,6 +31,13 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     // While it stops, waits are answered by the handoff and the rest as ever.
     return503OnClosing: false,
     exposeHeadRoutes: false,
+    // Every parameter comes to its schema, which says what is wrong with it.
+    routerOptions: { maxParamLength: MAX_BODY_BYTES },
+    frameworkErrors: (error, request, reply) => {
+      const isUrl = error.code === 'FST_ERR_BAD_URL';
+      const problem = isUrl ? wrongParameter('url', 'whole percent escapes', request.url) : problemOf(error);
+      sendProblem(reply, problem ?? new ProblemError('internal_error'));
+    },
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
@@ -39,12 +46,16 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else parseJson(request, body as string, done);
+    if (body === '') return done(null, undefined);
+    parseJson(request, body as string, (error, parsed) => {
+      done(error && wrongParameter('body', 'JSON without __proto__', body), parsed);
+    });
   });
 
   app.decorateRequest('onlyMerchant', undefined);
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
+    // Tokens must not stay in any cache, nor must the news that there is none.
+    reply.header('cache-control', 'no-store');
     if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) keys.admit(request);
   });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ProblemError('not_found')));
@@ -64,9 +75,10 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
       waiters: { parked: waiters.count, max: config.maxWaiters },
     });
   });
-  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) =>
-    reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-  );
+  app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
+    keys.checkUnlimited(request);
+    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+  });
   await app.register(workerRoutes, { store, handoff, journal, keys });
   return app;
 }

@@ -195,7 +195,7 @@ for at = 4, #ARGV, 16 do
     if state == 'deferred' then t.st = judge(t) and 'live' or 'unexpected' else t.st = state end
     if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), 0 end
     store(t, most)
-    if t.st == 'live' and not held(t) then
+    if t.st == 'live' then
       for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
     end
   elseif t.st == 'live' and not (held(t) and t.cl ~= claim) then

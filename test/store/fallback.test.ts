@@ -6,9 +6,8 @@ import { LocalStore } from '../../src/store/local.ts';
 import { RedisStore } from '../../src/store/redis.ts';
 import { parseStoreUrl } from '../../src/store/redis-address.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
-import { freePort } from '../support/ports.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
-import { type Implementation, describeStoreContract } from './contract.ts';
+import { describeStoreContract, type Implementation } from './contract.ts';
 
 /** Each store has a local half of its own, as each process has. */
 function over(url: () => string, instances: number): Implementation {

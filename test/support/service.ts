@@ -1,0 +1,128 @@
+/** A real service on free ports, over a data directory of its own, and short ways to talk to it. */
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { readConfig } from '../../src/config.ts';
+import { Service } from '../../src/service.ts';
+import type { TokenStore } from '../../src/store/store.ts';
+import { GuardedFolder } from './guarded-folder.ts';
+
+export interface Answer {
+  status: number;
+  headers: IncomingHttpHeaders;
+  text: string;
+  /** The body as JSON; undefined when there is none, or it is something else. */
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into what came, whatever it is.
+  json: any;
+}
+
+export interface RequestOptions {
+  /** An object goes as JSON; a string as it is, with the content type of `headers`. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** Sent as `Authorization: Bearer`. */
+  key?: string;
+  signal?: AbortSignal;
+}
+
+export interface StartOptions {
+  env?: Record<string, string>;
+  /** Stands between the service and the store that it would have made. */
+  store?: TokenStore;
+  /** Used instead of a new one, and not removed. */
+  dataDir?: string;
+}
+
+export class RunningService {
+  readonly service: Service;
+  /** What was logged, one line of JSON each. */
+  readonly log: string[] = [];
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #folder: GuardedFolder | undefined;
+  #stopped: Promise<void> | undefined;
+
+  private constructor({ env, store, dataDir }: StartOptions, folder: GuardedFolder | undefined) {
+    this.#folder = folder;
+    const config = readConfig({
+      HOST: '127.0.0.1',
+      PORT: '0',
+      WORKER_PORT: '0',
+      DATA_DIR: dataDir ?? join(folder?.path ?? '', 'data'),
+      ...env,
+    });
+    const log = pino({ level: 'trace' }, { write: (line) => this.log.push(line) });
+    this.service = store === undefined ? new Service(config, log) : new Service(config, log, store);
+  }
+
+  static async start(options: StartOptions = {}): Promise<RunningService> {
+    const folder = options.dataDir === undefined ? await GuardedFolder.make('service-') : undefined;
+    const running = new RunningService(options, folder);
+    try {
+      await running.service.start();
+    } catch (error) {
+      await folder?.remove();
+      throw error;
+    }
+    return running;
+  }
+
+  /** Sends a form to an authenticity path, as Carat does. */
+  post(fields: Record<string, string>, path = '/authenticity'): Promise<Answer> {
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const body = new URLSearchParams(fields).toString();
+    return this.#send(`${this.service.authenticityUrl}${path}`, 'POST', { body, headers });
+  }
+
+  /** Asks the worker API. */
+  worker(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
+    return this.#send(`${this.service.workerUrl}${path}`, method, options);
+  }
+
+  /** How many wait, as `readyz` tells it. */
+  async parked(): Promise<number> {
+    return (await this.worker('GET', '/readyz')).json.waiters.parked;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    this.#agent.destroy();
+    await this.service.stop();
+    await this.#folder?.remove();
+  }
+
+  #send(url: string, method: string, { body, headers = {}, key, signal }: RequestOptions): Promise<Answer> {
+    const isText = body === undefined || typeof body === 'string';
+    const payload = isText ? (body as string | undefined) : JSON.stringify(body);
+    const sent = {
+      ...(isText ? {} : { 'content-type': 'application/json' }),
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...headers,
+    };
+    return new Promise((resolve, reject) => {
+      const outgoing = request(url, { method, headers: sent, agent: this.#agent, ...(signal && { signal }) });
+      outgoing.once('error', reject);
+      outgoing.once('response', (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.once('error', reject);
+        response.once('end', () => {
+          const text = Buffer.concat(chunks).toString();
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json: parsed(text) });
+        });
+      });
+      outgoing.end(payload);
+    });
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
