@@ -2,15 +2,24 @@
  * The environment as a frozen configuration. All problems are found at once, each by the name of its variable, what was
  * expected and what came; values that may be secret are not repeated.
  */
+import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import { z } from 'zod';
+import {
+  type Cidr,
+  choice,
+  readableFile,
+  readCidrs,
+  readEncryptionKeys,
+  readPaths,
+  readWorkerKeys,
+  text,
+  variable,
+  type WorkerKey,
+  wholeNumber,
+} from './config-values.ts';
 import { parseStoreUrl, type RedisAddress } from './store/redis-address.ts';
-
-export interface WorkerKey {
-  key: string;
-  /** The one merchant that the key may see; every merchant without it. */
-  merchant?: string;
-}
 
 export interface Config {
   host: string;
@@ -36,12 +45,6 @@ export interface Config {
   maxWaiters: number;
   tls: { certFile: string; keyFile: string } | undefined;
   logLevel: LogLevel;
-}
-
-export interface Cidr {
-  address: string;
-  prefix: number;
-  family: 'ipv4' | 'ipv6';
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -100,46 +103,6 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   });
 }
 
-/** A variable read by `read`, which throws an Error that says what was expected; a secret one is not repeated. */
-function variable<T>(fallback: string, read: (text: string) => T, { secret = false } = {}) {
-  return z
-    .string()
-    .default(fallback)
-    .transform((text, context): T => {
-      try {
-        return read(text.trim());
-      } catch (error) {
-        const came = secret ? '' : `, got ${JSON.stringify(text.slice(0, 100))}`;
-        context.addIssue({ code: 'custom', message: `${(error as Error).message}${came}` });
-        return z.NEVER;
-      }
-    });
-}
-
-const text = (fallback: string) => variable(fallback, (value) => value);
-const optional = () => variable('', (value) => (value === '' ? undefined : value));
-const list = (value: string): string[] =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '');
-
-function wholeNumber(fallback: number, least: number, most: number) {
-  return variable(String(fallback), (value) => {
-    const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
-    if (!(number >= least && number <= most)) throw new Error(`expected a whole number from ${least} to ${most}`);
-    return number;
-  });
-}
-
-function choice<const T extends string>(options: readonly T[], fallback: T) {
-  return variable(fallback, (value): T => {
-    const found = options.find((option) => option === value);
-    if (found === undefined) throw new Error(`expected one of ${options.join(', ')}`);
-    return found;
-  });
-}
-
 const VARIABLES = z.object({
   HOST: text('0.0.0.0'),
   PORT: wholeNumber(8080, 0, 65_535),
@@ -156,14 +119,17 @@ const VARIABLES = z.object({
   ACCEPT: choice(['any', 'expected'], 'any'),
   ENCRYPTION_KEYS: variable('', readEncryptionKeys, { secret: true }),
   MAX_WAITERS: wholeNumber(20_000, 1, 1_000_000),
-  TLS_CERT_FILE: optional(),
-  TLS_KEY_FILE: optional(),
+  TLS_CERT_FILE: readableFile(),
+  TLS_KEY_FILE: readableFile(),
   LOG_LEVEL: choice(LOG_LEVELS, 'info'),
 });
 type Variables = z.output<typeof VARIABLES>;
 
-/** The name of every variable, for the documentation's test. */
-export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES.shape);
+/** The default of every variable as it would be written, for the documentation's test. */
+export const VARIABLE_DEFAULTS: ReadonlyMap<string, string> = new Map(
+  Object.entries(VARIABLES.shape).map(([name, schema]) => [name, schema.in.def.defaultValue]),
+);
+export const VARIABLE_NAMES: readonly string[] = [...VARIABLE_DEFAULTS.keys()];
 
 function problemOf(issue: { path: PropertyKey[]; message: string }): ConfigProblem {
   return { variable: String(issue.path[0]), message: issue.message };
@@ -202,67 +168,15 @@ function contradictions(v: Partial<Variables>): ConfigProblem[] {
   ) {
     problems.push({ variable: missing, message: 'expected both TLS_CERT_FILE and TLS_KEY_FILE, or neither' });
   }
-  return problems;
-}
-
-/** 1 to 64 letters, digits, dots, underscores and hyphens: safe in a Redis key and as a metric's label. */
-export const MERCHANT = /^[A-Za-z0-9._-]{1,64}$/;
-const PATH = /^(\/[A-Za-z0-9._~!$&'()*+;@-]+)+$/;
-
-function readPaths(value: string): ReadonlyMap<string, string> {
-  const paths = new Map<string, string>();
-  for (const [at, item] of list(value).entries()) {
-    const [merchant = '', path = ''] = item.split(/=(.*)/s);
-    const plain = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-    const which = `merchant=path pairs separated by commas; pair ${at + 1}`;
-    if (!MERCHANT.test(merchant)) throw new Error(`expected ${which} has no merchant of 1 to 64 of A-Z a-z 0-9 . _ -`);
-    if (!PATH.test(plain))
-      throw new Error(`expected ${which} has no path that begins with "/" and has plain characters only`);
-    if (plain === '/livez') throw new Error(`expected ${which} takes /livez, which is in use`);
-    if (paths.has(plain) && paths.get(plain) !== merchant)
-      throw new Error(`expected ${which} gives a path to a second merchant`);
-    paths.set(plain, merchant);
+  if (v.TLS_CERT_FILE !== undefined && v.TLS_KEY_FILE !== undefined) {
+    try {
+      createSecureContext({ cert: readFileSync(v.TLS_CERT_FILE), key: readFileSync(v.TLS_KEY_FILE) });
+    } catch (error) {
+      const message = `expected a certificate and its key, each as PEM without a passphrase: ${(error as Error).message}`;
+      problems.push({ variable: 'TLS_CERT_FILE', message });
+    }
   }
-  if (paths.size === 0) throw new Error('expected at least one merchant=path pair');
-  return paths;
-}
-
-function readCidrs(value: string): Cidr[] {
-  return list(value).map((item) => {
-    const [address = '', prefix] = item.split('/');
-    const version = isIP(address);
-    const bits = version === 6 ? 128 : 32;
-    const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
-    if (version === 0 || !(length <= bits)) {
-      throw new Error('expected addresses or CIDRs (10.0.0.0/8, 2001:db8::/32) separated by commas');
-    }
-    return { address, prefix: length, family: version === 6 ? 'ipv6' : 'ipv4' };
-  });
-}
-
-function readWorkerKeys(value: string): WorkerKey[] {
-  return list(value).map((item, at) => {
-    const [first = '', second] = item.split(/:(.*)/s);
-    const key = second ?? first;
-    if (!/^[\x21-\x7e]+$/.test(key) || (second !== undefined && !MERCHANT.test(first))) {
-      throw new Error(
-        `expected KEY or merchant:KEY, separated by commas, of printable characters; item ${at + 1} is neither`,
-      );
-    }
-    return second === undefined ? { key } : { key, merchant: first };
-  });
-}
-
-function readEncryptionKeys(value: string): Buffer[] {
-  return list(value).map((item, at) => {
-    const key = Buffer.from(item, 'base64');
-    if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(item) || key.length !== 32) {
-      throw new Error(
-        `expected base64 of 32 bytes each, separated by commas; key ${at + 1} is not (openssl rand -base64 32)`,
-      );
-    }
-    return key;
-  });
+  return problems;
 }
 
 function isLoopback(host: string): boolean {

@@ -1,6 +1,6 @@
 /** Who sent a post, and whether it is let in: the allow-list, and the proxies whose word is taken for the sender. */
 import { BlockList, isIP } from 'node:net';
-import type { Cidr } from './config.ts';
+import type { Cidr } from './config-values.ts';
 
 export class Sources {
   readonly #allowed: BlockList | undefined;

@@ -33,6 +33,8 @@ const LIMITS: AuthenticityLimits = {
   stopDeadlineMs: 7000,
 };
 const POLL_MS = 10;
+/** The target of the one other thing that is served. */
+const LIVEZ = /^\/livez(\?|$)/;
 
 const REFUSED = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
@@ -75,7 +77,8 @@ export class AuthenticityListener {
       ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
       return503OnClosing: false,
       exposeHeadRoutes: false,
-      rewriteUrl: ({ url = '' }) => (this.#merchantOf(url) === undefined ? url : '/'),
+      // The router gets nothing to parse: there are the authenticity paths, all of them at `/`, and `/livez`.
+      rewriteUrl: ({ url = '' }) => (LIVEZ.test(url) ? '/livez' : '/'),
       clientErrorHandler: (error, socket) => this.#onBroken(error, socket as Socket),
     }) as unknown as FastifyInstance;
     this.#readBodies();
@@ -131,18 +134,22 @@ export class AuthenticityListener {
         const options = { merchant, intake: this.#intake, isStopping, ...this.#limits };
         request.openPost = new OpenPost(request, reply, options);
         this.#track(request.openPost, request.raw.socket);
+        done();
+      } else if (request.routeOptions.url === '/livez') {
+        reply.send({ status: 'alive' });
+      } else {
+        // The connection ends with the answer, for nobody waits for a body here.
+        reply.code(404).type('text/plain').header('connection', 'close').send('Not Found');
       }
-      done();
     });
-    app.all('/', ({ openPost, body }, reply) => {
-      if (openPost === undefined) reply.callNotFound();
-      else openPost.read(body === undefined ? '' : (body as { text?: string }).text);
+    app.get('/livez', () => {});
+    app.all('/', ({ openPost, body }) => {
+      openPost?.read(body === undefined ? '' : (body as { text?: string }).text);
     });
-    app.get('/livez', (_request, reply) => reply.send({ status: 'alive' }));
-    app.setNotFoundHandler((_request, reply) => reply.code(404).type('text/plain').send('Not Found'));
-    app.setErrorHandler((error, { openPost }, reply) => {
-      if (openPost === undefined) return reply.send(error);
-      openPost.swallow((error as { code?: string }).code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? 'too_large' : 'not_a_form');
+    app.setErrorHandler((error, { openPost }) => {
+      openPost?.swallow(
+        (error as { code?: string }).code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? 'too_large' : 'not_a_form',
+      );
     });
   }
 

@@ -1,7 +1,7 @@
 /** Who may use the worker API: keys, some of them for one merchant only. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
-import type { WorkerKey } from '../config.ts';
+import type { WorkerKey } from '../config-values.ts';
 import { ProblemError, wrongParameter } from './problems.ts';
 
 declare module 'fastify' {

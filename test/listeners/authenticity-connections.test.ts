@@ -191,6 +191,21 @@ describe('HTTP/1.0', () => {
   });
 });
 
+test.each([
+  ['HTTP/0.9', 'GET /authenticity\r\n\r\n', 'not_post'],
+  [
+    'an encoding that does not end in chunks',
+    'POST /authenticity HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n',
+    'not_a_form',
+  ],
+])('%s, which Node takes for a request, gets the same bytes', async (_name, bytes, outcome) => {
+  const connection = await start();
+  connection.write(bytes);
+  expect(undated(await connection.answer())).toBe(OK);
+  await connection.isClosed();
+  expect(outcomes()).toEqual([outcome]);
+});
+
 describe('CONNECT', () => {
   test.each(['receiver.test:443', 'receiver.test/authenticity', '/authenticity', 'http://receiver.test/authenticity'])(
     'to %s opens no tunnel',

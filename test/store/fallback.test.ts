@@ -6,7 +6,6 @@ import { LocalStore } from '../../src/store/local.ts';
 import { RedisStore } from '../../src/store/redis.ts';
 import { parseStoreUrl } from '../../src/store/redis-address.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
-import { freePort } from '../support/ports.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { describeStoreContract, type Implementation } from './contract.ts';
 

@@ -1,7 +1,9 @@
+import { buildIfStale } from './build.ts';
 import { findServer } from './redis-binary.ts';
 
-/** Fetches the servers once, before the worker processes start. */
+/** Builds the service and fetches the servers once, before the worker processes start. */
 export default async function setup(): Promise<void> {
+  await buildIfStale();
   await findServer('redis');
   await findServer('valkey');
 }
