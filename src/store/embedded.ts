@@ -47,8 +47,8 @@ export class EmbeddedStore implements TokenStore {
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
     await this.disk.open((trouble) => events.onTrouble(trouble));
-    this.#sweep();
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS);
+    this.sweep();
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS);
   }
 
   async put(token: NewToken): Promise<PutAnswer> {
@@ -122,7 +122,7 @@ export class EmbeddedStore implements TokenStore {
     this.#events?.onHint(this.ledger.announce(merchant, topics));
   }
 
-  #sweep(): void {
+  protected sweep(): void {
     for (const expiry of this.ledger.sweep(this.clock())) this.#events?.onExpiry(expiry);
     this.disk.commitLater();
   }

@@ -215,4 +215,8 @@ local function store(t, most)
   index(t)
   if not t.sn and tonumber(t.dl) == 0 then watch(t) end
 end
+local function giveBack(t, claim)
+  if redis.call('HINCRBY', P .. 't:' .. t.id, 'dl', -1) == 0 and not t.sn then watch(t) end
+  putBack(t, claim)
+end
 `;
