@@ -36,6 +36,11 @@ const log = pino(
 );
 
 let service: Service;
+let stopping = false;
+process.on('uncaughtException', (error) => {
+  service?.bug(error);
+  void stop('unexpected error', 1);
+});
 try {
   service = new Service(config, log);
   await service.start();
@@ -43,7 +48,6 @@ try {
   refuse(error instanceof DirectoryInUse ? 2 : 1, [(error as Error).message]);
 }
 
-let stopping = false;
 async function stop(why: string, exitCode: number): Promise<void> {
   if (stopping) return;
   stopping = true;
@@ -54,10 +58,6 @@ async function stop(why: string, exitCode: number): Promise<void> {
   log.flush(() => process.exit(exitCode));
 }
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal, 0));
-process.on('uncaughtException', (error) => {
-  log.fatal({ event: 'bug', err: error }, 'unexpected error');
-  void stop('unexpected error', 1);
-});
 
 const [path] = config.paths.keys();
 const [merchant] = config.paths.values();
