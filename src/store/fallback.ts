@@ -7,6 +7,7 @@
  * claim here, and it is fenced on disk before it is sent there.
  */
 import { Breaker } from './breaker.ts';
+import { further } from './further.ts';
 import type { LocalStore } from './local.ts';
 import { Merging } from './merging.ts';
 import type { SharedStore } from './shared.ts';
@@ -66,7 +67,10 @@ export class FallbackStore implements TokenStore {
 
   async put(token: NewToken): Promise<PutAnswer> {
     // A token that waits to be merged goes there with all that happened to it, and not without.
-    if (this.#local.isPending(token.merchant, token.id)) return 'known';
+    if (this.#local.isPending(token.merchant, token.id)) {
+      await this.feign(token.merchant);
+      return 'known';
+    }
     const breaker = this.#breakerOf(token.merchant);
     if (breaker.isOpen) return this.#local.keep(token);
     const journaled = this.#local.journal(token);
@@ -81,6 +85,19 @@ export class FallbackStore implements TokenStore {
       await journaled;
       return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
     }
+  }
+
+  async feign(merchant: string): Promise<void> {
+    const breaker = this.#breakerOf(merchant);
+    const feigned = this.#local.feign();
+    try {
+      if (!breaker.isOpen) await this.#shared.feign(merchant);
+    } catch (error) {
+      this.#trip(breaker, error);
+      await feigned;
+      await this.#local.feign();
+    }
+    await feigned;
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
@@ -236,15 +253,4 @@ export class FallbackStore implements TokenStore {
   #mergingOf(merchant: string): Merging {
     return this.#merging.get(this.#shared.domainOf(merchant)) as Merging;
   }
-}
-
-/** Of what the shared store and the local one know of the same thing, the one that tells more. */
-function further(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
-  if (shared.state === 'live' && local.state === 'live') {
-    if (shared.token.id === local.token.id) return shared;
-    const newest = shared.token.receivedAt >= local.token.receivedAt ? shared : local;
-    return { ...newest, distinct: shared.distinct + local.distinct };
-  }
-  const rank: ReadAnswer['state'][] = ['none', 'used', 'cancelled', 'live'];
-  return rank.indexOf(local.state) > rank.indexOf(shared.state) ? local : shared;
 }

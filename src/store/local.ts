@@ -2,7 +2,7 @@
  * The local half of the fallback store: the embedded store, which also knows where each token stands with regard to the
  * shared one. It keeps what the shared store did not take, and a copy of what it did.
  */
-import { EmbeddedStore } from './embedded.ts';
+import { type EmbeddedOptions, EmbeddedStore } from './embedded.ts';
 import type { ExpectationEntry, TokenEntry } from './records.ts';
 import type { MergedState, MergedToken } from './shared.ts';
 import {
@@ -24,6 +24,13 @@ export class LocalStore extends EmbeddedStore {
   /** What the shared store is yet to be told, by merchant, oldest first. */
   readonly #pending = new Map<string, Set<TokenEntry>>();
   readonly #pendingExpectations = new Set<ExpectationEntry>();
+  /** For how long an expectation that is over may still decide on a token that waits for its verdict. */
+  readonly #retentionMs: number;
+
+  constructor(options: EmbeddedOptions) {
+    super(options);
+    this.#retentionMs = options.ttlMs;
+  }
 
   override async open(events: StoreEvents): Promise<void> {
     await super.open(events);
@@ -37,14 +44,15 @@ export class LocalStore extends EmbeddedStore {
   /** Keeps a token that the shared store is not even asked to take. */
   async keep(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'here');
-    if (answer === 'known') return answer;
-    return this.notTaken(token, 'here');
+    if (answer !== 'known') return this.notTaken(token, 'here');
+    await this.disk.feign();
+    return answer;
   }
 
   /** Puts a token on disk while the shared store is asked to take it. */
   async journal(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'unsure');
-    await this.disk.commit();
+    await (answer === 'known' ? this.disk.feign() : this.disk.commit());
     return answer;
   }
 
@@ -174,6 +182,22 @@ export class LocalStore extends EmbeddedStore {
     this.#pendingExpectations.delete(entry);
     this.ledger.updateExpectation(entry, 'there');
     this.disk.commitLater();
+  }
+
+  /** Also forgets to tell the shared store of what is over: an absence may be long, and strangers busy. */
+  protected override sweep(): void {
+    super.sweep();
+    const now = this.clock();
+    for (const entries of this.#pending.values()) {
+      // Oldest first, and each lives equally long.
+      for (const entry of entries) {
+        if (entry.token.expiresAt > now) break;
+        this.#settled(entry);
+      }
+    }
+    for (const entry of this.#pendingExpectations) {
+      if (entry.expiresAt + this.#retentionMs <= now) this.#pendingExpectations.delete(entry);
+    }
   }
 
   #await(entry: TokenEntry): void {
