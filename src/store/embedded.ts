@@ -53,9 +53,13 @@ export class EmbeddedStore implements TokenStore {
 
   async put(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock());
-    await this.disk.commit();
+    await (answer === 'known' ? this.disk.feign() : this.disk.commit());
     if (answer === 'kept') this.announce(token.merchant, topicsOf(token));
     return answer;
+  }
+
+  feign(_merchant?: string): Promise<void> {
+    return this.disk.feign();
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
@@ -122,6 +126,7 @@ export class EmbeddedStore implements TokenStore {
     this.#events?.onHint(this.ledger.announce(merchant, topics));
   }
 
+  /** Forgets what is over, and tells of it. */
   protected sweep(): void {
     for (const expiry of this.ledger.sweep(this.clock())) this.#events?.onExpiry(expiry);
     this.disk.commitLater();

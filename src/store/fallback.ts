@@ -7,6 +7,7 @@
  * claim here, and it is fenced on disk before it is sent there.
  */
 import { Domain } from './domain.ts';
+import { further } from './further.ts';
 import type { LocalStore } from './local.ts';
 import type { SharedStore } from './shared.ts';
 import {
@@ -80,7 +81,10 @@ export class FallbackStore implements TokenStore {
   async #put(token: NewToken): Promise<PutAnswer> {
     const { merchant, id } = token;
     // A token that waits to be merged goes there with all that happened to it, and not without.
-    if (this.#local.isPending(merchant, id)) return 'known';
+    if (this.#local.isPending(merchant, id)) {
+      await this.feign(merchant);
+      return 'known';
+    }
     const domain = this.#domainOf(merchant);
     if (domain.isAway) return this.#local.keep(token);
     const copy = this.#local.copy(merchant, id);
@@ -99,6 +103,16 @@ export class FallbackStore implements TokenStore {
       await journaled;
       return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
     }
+  }
+
+  async feign(merchant: string): Promise<void> {
+    const domain = this.#domainOf(merchant);
+    if (domain.isAway) return this.#local.feign();
+    const feigned = this.#local.feign();
+    const answer = await domain.ask(() => this.#shared.feign(merchant));
+    await feigned;
+    // A token that the shared store did not take is written once more, with how it stands.
+    if (answer === 'away') await this.#local.feign();
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
@@ -199,15 +213,4 @@ export class FallbackStore implements TokenStore {
   #domainOf(merchant: string): Domain {
     return this.#domains.get(this.#shared.domainOf(merchant)) as Domain;
   }
-}
-
-/** Of what the shared store and the local one know of the same thing, the one that tells more. */
-function further(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
-  if (shared.state === 'live' && local.state === 'live') {
-    if (shared.token.id === local.token.id) return shared;
-    const newest = shared.token.receivedAt >= local.token.receivedAt ? shared : local;
-    return { ...newest, distinct: shared.distinct + local.distinct };
-  }
-  const rank: ReadAnswer['state'][] = ['none', 'used', 'cancelled', 'live'];
-  return rank.indexOf(local.state) > rank.indexOf(shared.state) ? local : shared;
 }

@@ -2,7 +2,7 @@
  * The local half of the fallback store: the embedded store, which also knows where each token stands with regard to the
  * shared one. It keeps what the shared store did not take, and a copy of what it did.
  */
-import { EmbeddedStore } from './embedded.ts';
+import { type EmbeddedOptions, EmbeddedStore } from './embedded.ts';
 import type { ExpectationEntry, TokenEntry } from './records.ts';
 import type { MergedState, MergedToken } from './shared.ts';
 import {
@@ -26,6 +26,13 @@ export class LocalStore extends EmbeddedStore {
   readonly #pendingExpectations = new Set<ExpectationEntry>();
   /** Claims for which the shared store may have taken a token that nobody got. */
   readonly #doubtful = new Set<string>();
+  /** For how long an expectation that is over may still decide on a token that waits for its verdict. */
+  readonly #retentionMs: number;
+
+  constructor(options: EmbeddedOptions) {
+    super(options);
+    this.#retentionMs = options.ttlMs;
+  }
 
   override async open(events: StoreEvents): Promise<void> {
     await super.open(events);
@@ -39,14 +46,15 @@ export class LocalStore extends EmbeddedStore {
   /** Keeps a token that the shared store is not even asked to take. */
   async keep(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'here');
-    if (answer === 'known') return answer;
-    return this.notTaken(token, 'here');
+    if (answer !== 'known') return this.notTaken(token, 'here');
+    await this.disk.feign();
+    return answer;
   }
 
   /** Puts a token on disk while the shared store is asked to take it. */
   async journal(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'unsure');
-    await this.disk.commit();
+    await (answer === 'known' ? this.disk.feign() : this.disk.commit());
     return answer;
   }
 
@@ -195,18 +203,19 @@ export class LocalStore extends EmbeddedStore {
     this.disk.commitLater();
   }
 
-  /** What expires while the shared store is away is told of here, and not there. */
+  /** What expires while the shared store is away is told of here, and not there: an absence may be long, and strangers busy. */
   protected override sweep(): void {
     super.sweep();
     const now = this.clock();
     for (const entries of this.#pending.values()) {
+      // Oldest first, and each lives equally long.
       for (const entry of entries) {
         if (entry.token.expiresAt > now) break;
         this.#settled(entry);
       }
     }
     for (const entry of this.#pendingExpectations) {
-      if (entry.expiresAt <= now) this.#pendingExpectations.delete(entry);
+      if (entry.expiresAt + this.#retentionMs <= now) this.#pendingExpectations.delete(entry);
     }
   }
 

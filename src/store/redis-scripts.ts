@@ -4,7 +4,10 @@
  */
 import { PRELUDE } from './redis-prelude.ts';
 
-/** ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token. Answers `put`'s answer for each. */
+/**
+ * ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token, whose id is empty if it is only feigned.
+ * Answers `put`'s answer for each.
+ */
 const PUT = `
 local ttl, accept, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local answers, under = {}, {}
@@ -12,7 +15,8 @@ local order = time[1] * 1000000 + time[2]
 for at = 6, #ARGV, 8 do
   local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = now, ea = now + ttl, dl = 0 }
   t.md, t.sd, t.mu, t.oi = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  if redis.call('EXISTS', P .. 't:' .. t.id) == 1 then
+  if t.id == '' or redis.call('EXISTS', P .. 't:' .. t.id) == 1 then
+    feign(t)
     answers[#answers + 1] = 'known'
   else
     t.o = string.format('%.0f', order + #answers)

@@ -45,8 +45,12 @@ const START_WITHIN_MS = 1000;
 /** A script call stays short, so that Redis is never kept from others. */
 const MOST_TOKENS_A_CALL = 200;
 
+/** What goes to Redis when nothing is to be kept; no id tells it from a token. */
+const FEIGNED: NewToken = { id: '', merchant: '', kind: 'token', value: 'x'.repeat(64), pooled: true };
+
 interface Waiting {
-  token: NewToken;
+  /** None is for one that is feigned. */
+  token: NewToken | undefined;
   resolve: (answer: PutAnswer) => void;
   reject: (error: StoreAway) => void;
 }
@@ -90,15 +94,23 @@ export class RedisStore implements SharedStore {
   }
 
   put(token: NewToken): Promise<PutAnswer> {
+    return this.#batch(token.merchant, token);
+  }
+
+  async feign(merchant: string): Promise<void> {
+    await this.#batch(merchant, undefined);
+  }
+
+  #batch(merchant: string, token: NewToken | undefined): Promise<PutAnswer> {
     return new Promise((resolve, reject) => {
       const waiting = { token, resolve, reject };
-      const batch = this.#batches.get(token.merchant);
+      const batch = this.#batches.get(merchant);
       if (batch !== undefined) {
         batch.push(waiting);
         return;
       }
       if (this.#batches.size === 0) setImmediate(() => this.#flush());
-      this.#batches.set(token.merchant, [waiting]);
+      this.#batches.set(merchant, [waiting]);
     });
   }
 
@@ -209,7 +221,7 @@ export class RedisStore implements SharedStore {
     for (const [merchant, batch] of this.#batches) {
       for (let at = 0; at < batch.length; at += MOST_TOKENS_A_CALL) {
         const part = batch.slice(at, at + MOST_TOKENS_A_CALL);
-        const tokens = part.flatMap(({ token }) => tokenArguments(token));
+        const tokens = part.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
         this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens).then(
           (answers) => {
             for (const [i, { resolve }] of part.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
