@@ -69,16 +69,14 @@ export class FallbackStore implements TokenStore {
     if (this.#local.isPending(token.merchant, token.id)) return 'known';
     const breaker = this.#breakerOf(token.merchant);
     if (breaker.isOpen) return this.#local.keep(token);
-    const journaled = this.#local.journal(token);
+    const before = this.#local.note(token);
     try {
       const answer = await this.#shared.put(token);
-      const before = await journaled;
-      this.#local.taken(token, answer, before);
+      await this.#local.taken(token, answer, before);
       if (answer === 'kept' && before === 'known') this.#mergingOf(token.merchant).restore();
       return answer;
     } catch (error) {
       const { unseen } = this.#trip(breaker, error);
-      await journaled;
       return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
     }
   }
