@@ -4,10 +4,10 @@ import type { Cidr } from './config-values.ts';
 
 export class Sources {
   readonly #allowed: BlockList | undefined;
-  readonly #trusted: BlockList;
+  readonly #trusted: BlockList | undefined;
 
   constructor(allowed: readonly Cidr[], trustedProxies: readonly Cidr[]) {
-    this.#allowed = allowed.length === 0 ? undefined : listOf(allowed);
+    this.#allowed = listOf(allowed);
     this.#trusted = listOf(trustedProxies);
   }
 
@@ -17,6 +17,7 @@ export class Sources {
    */
   senderOf(peer: string | undefined, forwardedFor: string | undefined): string {
     let sender = plain(peer ?? '');
+    if (this.#trusted === undefined) return sender;
     const hops = forwardedFor?.split(',') ?? [];
     while (has(this.#trusted, sender)) {
       const hop = hops.pop();
@@ -32,7 +33,9 @@ export class Sources {
   }
 }
 
-function listOf(cidrs: readonly Cidr[]): BlockList {
+/** Nothing for an empty list: to ask one costs as much as to ask a full one. */
+function listOf(cidrs: readonly Cidr[]): BlockList | undefined {
+  if (cidrs.length === 0) return undefined;
   const list = new BlockList();
   for (const { address, prefix, family } of cidrs) list.addSubnet(address, prefix, family);
   return list;

@@ -102,7 +102,7 @@ export class Disk {
     }
     if (changes.length === 0 && !feigned) return;
     try {
-      await this.#level.batch([...operations(changes), ...(feigned ? [FEIGNED] : [])], { sync: true });
+      await writeAll(this.#level, feigned ? [...operations(changes), FEIGNED] : operations(changes));
     } catch (error) {
       await this.#lose(error);
     }
@@ -238,9 +238,19 @@ function reasonOf(error: unknown): string {
 async function rewrite(level: ClassicLevel, ledger: Ledger): Promise<void> {
   const puts = operations(ledger.everything());
   const kept = new Set(puts.map(({ key }) => key)).add(FORMAT_KEY);
-  const batch: Operation[] = [{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...puts];
-  for await (const key of level.keys()) if (!kept.has(key)) batch.push({ type: 'del', key });
-  await level.batch(batch, { sync: true });
+  const all: Operation[] = [{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...puts];
+  for await (const key of level.keys()) if (!kept.has(key)) all.push({ type: 'del', key });
+  await writeAll(level, all);
+}
+
+/** All or nothing, and synced. A chained batch costs a third of one given as an array, which is copied and checked. */
+async function writeAll(level: ClassicLevel, all: Operation[]): Promise<void> {
+  const batch = level.batch();
+  for (const operation of all) {
+    if (operation.type === 'put') batch.put(operation.key, operation.value);
+    else batch.del(operation.key);
+  }
+  await batch.write({ sync: true });
 }
 
 function endOfTick(): Promise<void> {

@@ -53,8 +53,10 @@ export class EmbeddedStore implements TokenStore {
 
   async put(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock());
-    await (answer === 'known' ? this.disk.feign() : this.disk.commit());
+    const committed = answer === 'known' ? this.disk.feign() : this.disk.commit();
+    // Readers see it from now on; only its sender waits for the disk.
     if (answer === 'kept') this.announce(token.merchant, topicsOf(token));
+    await committed;
     return answer;
   }
 

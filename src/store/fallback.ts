@@ -93,26 +93,21 @@ export class FallbackStore implements TokenStore {
       await domain.ask(() => this.#shared.merge(merchant, [copy], Date.now()));
       return 'known';
     }
-    const journaled = this.#local.journal(token);
+    const before = this.#local.note(token);
     try {
       const answer = await this.#shared.put(token);
-      this.#local.taken(token, answer, await journaled);
+      await this.#local.taken(token, answer, before);
       return answer;
     } catch (error) {
       const { unseen } = domain.trip(error);
-      await journaled;
       return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
     }
   }
 
   async feign(merchant: string): Promise<void> {
     const domain = this.#domainOf(merchant);
-    if (domain.isAway) return this.#local.feign();
-    const feigned = this.#local.feign();
-    const answer = await domain.ask(() => this.#shared.feign(merchant));
-    await feigned;
-    // A token that the shared store did not take is written once more, with how it stands.
-    if (answer === 'away') await this.#local.feign();
+    await domain.ask(() => this.#shared.feign(merchant));
+    await this.#local.feign();
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {

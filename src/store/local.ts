@@ -51,11 +51,9 @@ export class LocalStore extends EmbeddedStore {
     return answer;
   }
 
-  /** Puts a token on disk while the shared store is asked to take it. */
-  async journal(token: NewToken): Promise<PutAnswer> {
-    const answer = this.ledger.put(token, this.clock(), 'unsure');
-    await (answer === 'known' ? this.disk.feign() : this.disk.commit());
-    return answer;
+  /** Notes a token that the shared store is asked to take. It goes to disk once, when it is known what came of that. */
+  note(token: NewToken): PutAnswer {
+    return this.ledger.put(token, this.clock(), 'unsure');
   }
 
   /** True when the shared store is yet to be told of this token. */
@@ -97,20 +95,19 @@ export class LocalStore extends EmbeddedStore {
     const doubtful = entry.standing === 'unsure' && this.isPending(token.merchant, token.id);
     this.ledger.update(entry, { standing: doubtful ? 'unsure' : standing });
     this.#await(entry);
-    await this.disk.commit();
-    if (entry.state === 'deferred') return 'deferred';
-    this.announce(token.merchant, topicsOf(token));
-    return 'kept';
+    const committed = this.disk.commit();
+    if (entry.state !== 'deferred') this.announce(token.merchant, topicsOf(token));
+    await committed;
+    return entry.state === 'deferred' ? 'deferred' : 'kept';
   }
 
   /** The shared store has taken the token. `known` to it before, somebody else keeps the copy. */
-  taken(token: NewToken, answer: PutAnswer, journaled: PutAnswer): void {
+  async taken(token: NewToken, answer: PutAnswer, before: PutAnswer): Promise<void> {
     const entry = this.ledger.get(token.merchant, token.id);
-    if (entry === undefined) return;
-    if (answer === 'kept')
+    if (entry !== undefined && answer === 'kept')
       this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : 'live' });
-    else if (journaled !== 'known') this.ledger.forget(entry);
-    this.disk.commitLater();
+    else if (entry !== undefined && before !== 'known') this.ledger.forget(entry);
+    await this.disk.commit();
   }
 
   /** Up to `most` of a merchant's pending tokens, fenced: from now on only the shared store gives them to claims. */

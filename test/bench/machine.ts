@@ -1,0 +1,36 @@
+/** What the figures were measured on. */
+import { open, rm } from 'node:fs/promises';
+import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { findServer } from '../support/redis-binary.ts';
+import { spread } from './scenario.ts';
+
+export async function machine(): Promise<Record<string, string>> {
+  const [cpu] = cpus();
+  const { least, median, most } = await syncMs();
+  return {
+    machine: `${cpus().length} × ${cpu?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 1e9)} GB, ${process.platform} ${release()}`,
+    node: process.version,
+    redis: (await findServer('redis')).version,
+    'one fdatasync': `${median.toFixed(2)} ms (${least.toFixed(2)}–${most.toFixed(2)})`,
+    'load before': loadavg()
+      .map((load) => load.toFixed(1))
+      .join(' '),
+  };
+}
+
+/** How long the disk takes to sync a few hundred bytes: what no synced store can be faster than. */
+async function syncMs(): Promise<{ least: number; median: number; most: number }> {
+  const path = join(tmpdir(), `bench-sync-${process.pid}`);
+  const file = await open(path, 'w');
+  const took: number[] = [];
+  for (let i = 0; i < 50; i++) {
+    const at = performance.now();
+    await file.write('x'.repeat(300));
+    await file.datasync();
+    took.push(performance.now() - at);
+  }
+  await file.close();
+  await rm(path);
+  return spread(took);
+}

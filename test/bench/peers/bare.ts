@@ -1,0 +1,10 @@
+/** Fastify and its form parser, answering OK and keeping nothing: what any service on Fastify pays before it does a thing. */
+import formbody from '@fastify/formbody';
+import fastify from 'fastify';
+
+const app = fastify();
+await app.register(formbody);
+app.post('/authenticity', (_request, reply) => {
+  reply.type('text/plain').send('OK');
+});
+await app.listen({ host: '127.0.0.1', port: Number(process.env['PORT']) });

@@ -1,0 +1,92 @@
+/** What one post and one hand-over cost in Redis: calls sent, commands run, bytes on the wire. */
+
+import type { RedisServer } from '../../support/redis.ts';
+import type { HandoverResult } from '../load/handover.ts';
+import { pause, runLoad } from '../load/load.ts';
+import type { PostsResult } from '../load/posts.ts';
+import { startService } from '../processes.ts';
+import type { Bench, Figure, Report, Scenario } from '../scenario.ts';
+
+interface Cost {
+  calls: number;
+  commands: number;
+  bytesIn: number;
+  bytesOut: number;
+  micros: number;
+}
+
+async function run(bench: Bench): Promise<Report> {
+  const folder = await bench.folder();
+  const redis = await bench.redis();
+  const STORE_URL = redis.url;
+  const here = await bench.started(startService('redis', folder, { STORE_URL }));
+  const there = await bench.started(startService('redis other', folder, { STORE_URL }));
+  const figures: Figure[] = [];
+  const idleSeconds = bench.pick(5, 2);
+  const idle = await costOf(redis, () => pause(idleSeconds * 1000));
+  for (const connections of [1, 64]) {
+    bench.tell(`posts on ${connections} connections`);
+    let posts = 0;
+    let seconds = 0;
+    const cost = await costOf(redis, async () => {
+      const result = await runLoad<PostsResult>('posts', { port: here.postPort, connections, seconds: 3 });
+      ({ posts, seconds } = result);
+    });
+    figures.push(...figuresOf(`a post, ${connections} connections`, cost, idle, seconds / idleSeconds, posts));
+  }
+  bench.tell('hand-overs');
+  const load = { postPort: here.postPort, workerPort: there.workerPort, waiting: 100, rate: 200, seconds: 3 };
+  let handed = 0;
+  const cost = await costOf(redis, async () => {
+    handed = (await runLoad<HandoverResult>('handover', load)).handed;
+  });
+  // The post itself, and the read by which its worker began to wait, are part of it.
+  figures.push(...figuresOf('a post, wait and hand-over between two instances', cost, idle, 4.5 / idleSeconds, handed));
+  return {
+    figures,
+    notes: ['What the services send while idle (their checks, twice a second each or less) is taken off.'],
+  };
+}
+
+async function costOf(redis: RedisServer, doing: () => Promise<unknown>): Promise<Cost> {
+  const before = await sample(redis);
+  await doing();
+  const after = await sample(redis);
+  const cost = { ...after };
+  for (const key of Object.keys(cost) as (keyof Cost)[]) cost[key] -= before[key];
+  return cost;
+}
+
+async function sample(redis: RedisServer): Promise<Cost> {
+  const stats = await redis.info('stats');
+  const commands = [...(await redis.info('commandstats'))];
+  const number = (text: string, name: string): number => Number(new RegExp(`${name}=([\\d.]+)`).exec(text)?.[1] ?? 0);
+  const scripts = commands.filter(([name]) => name === 'cmdstat_evalsha' || name === 'cmdstat_get');
+  return {
+    calls: scripts.reduce((sum, [, text]) => sum + number(text, 'calls'), 0),
+    micros: scripts.reduce((sum, [, text]) => sum + number(text, 'usec'), 0),
+    commands: commands.reduce((sum, [, text]) => sum + number(text, 'calls'), 0),
+    bytesIn: Number(stats.get('total_net_input_bytes')),
+    bytesOut: Number(stats.get('total_net_output_bytes')),
+  };
+}
+
+function figuresOf(what: string, cost: Cost, idle: Cost, idleTimes: number, count: number): Figure[] {
+  const each = (of: keyof Cost): number => Math.max(0, cost[of] - idle[of] * idleTimes) / count;
+  const figure = (name: string, unit: string, value: number): Figure => ({
+    what: `${what}: ${name}`,
+    unit,
+    median: value,
+    least: value,
+    most: value,
+  });
+  return [
+    figure('calls', 'calls', each('calls')),
+    figure('commands run, those inside scripts with them', 'commands', each('commands')),
+    figure('bytes to Redis', 'bytes', each('bytesIn')),
+    figure('bytes from Redis', 'bytes', each('bytesOut')),
+    figure("Redis' own time", 'µs', each('micros')),
+  ];
+}
+
+export const redisCost: Scenario = { name: 'redis-cost', title: 'Redis calls and bytes', run };
