@@ -1,12 +1,14 @@
 /**
- * What happened: one function for each business event, which becomes a log line and a count. The only code that masks:
- * a token's value leaves it as a fingerprint, and keys, secret paths and bodies never come in.
+ * What happened: one function for each business event, which becomes a log line, a count, and an event for those who look
+ * on. The only code that masks: a token's value leaves it as a fingerprint, and keys, secret paths and bodies never come in.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { Events } from './events.ts';
 import type { Handed } from './handoff.ts';
 import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
+import { RecentPosts } from './recent-posts.ts';
 import type { Claim, Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
 
 export interface JournalOptions {
@@ -17,6 +19,8 @@ export interface JournalOptions {
 }
 
 export class Journal {
+  readonly events = new Events();
+  readonly posts = new RecentPosts();
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #fingerprintKey: Buffer;
@@ -48,12 +52,18 @@ export class Journal {
       from,
     };
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
-    this.#log[level](dropped.length === 0 ? facts : { ...facts, dropped }, `authenticity post: ${outcome}`);
+    const told = dropped.length === 0 ? facts : { ...facts, dropped };
+    this.#log[level](told, `authenticity post: ${outcome}`);
+    this.posts.add({ receivedAt: Date.now(), ...facts });
+    this.#tell(told);
   }
 
   unusablePost(merchant: string, reason: UnusableReason, from: string): void {
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
     this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
+    const unusable = { outcome: 'unusable', reason, merchant, from };
+    this.posts.add({ receivedAt: Date.now(), ...unusable });
+    this.#tell({ event: 'post', ...unusable });
   }
 
   /** What a worker was answered that asked for a token. */
@@ -81,11 +91,14 @@ export class Journal {
       afterMs,
     };
     this.#log.info(facts, `token handed over by ${how}`);
+    this.posts.handedOver(facts, afterMs);
+    this.#tell(facts);
   }
 
   settled(merchant: string, what: 'used' | 'released', claimId?: string): void {
     this.#metrics.settled.inc({ merchant, what });
     this.#log.info({ event: 'settled', what, merchant, claimId }, `token ${what}`);
+    this.#tell({ event: 'settled', what, merchant, claimId });
   }
 
   leaseLost(merchant: string, claimId: string): void {
@@ -96,6 +109,7 @@ export class Journal {
   expectation(merchant: string, what: 'opened' | 'cancelled', id: string): void {
     this.#metrics.expectations.inc({ merchant, what });
     this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
+    this.#tell({ event: 'expectation', what, merchant, id });
   }
 
   expired(expiry: Expiry): void {
@@ -103,17 +117,24 @@ export class Journal {
     const message =
       expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
     this.#log.warn({ event: expiry.what, ...expiry }, message);
+    this.#tell({ event: expiry.what, ...expiry });
   }
 
   trouble({ level, code, message, facts }: Trouble): void {
     this.#metrics.troubles.inc({ code });
     this.#log[level]({ event: 'trouble', code, ...facts }, message);
+    this.#tell({ event: 'trouble', level, code, message, ...facts });
   }
 
   /** Something that should not happen: told with its stack, which holds no secret. */
   bug(error: unknown, where: string): void {
     this.#metrics.troubles.inc({ code: 'bug' });
     this.#log.error({ event: 'bug', where, err: error }, 'unexpected error');
+    this.#tell({ event: 'trouble', level: 'error', code: 'bug', message: 'unexpected error, see the log', where });
+  }
+
+  #tell({ event, merchant, ...facts }: { event: string; merchant?: string; [fact: string]: unknown }): void {
+    this.events.tell(event, merchant, facts);
   }
 }
 

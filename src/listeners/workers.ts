@@ -8,6 +8,7 @@ import type { TokenStore } from '../store/store.ts';
 import type { Waiters } from '../waiters.ts';
 import { Keys } from './keys.ts';
 import { ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
+import { watchRoutes } from './watch-routes.ts';
 import { workerRoutes } from './worker-routes.ts';
 
 /** No request of a worker comes near it. */
@@ -80,5 +81,6 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
   await app.register(workerRoutes, { store, handoff, journal, keys });
+  await app.register(watchRoutes, { journal, keys });
   return app;
 }
