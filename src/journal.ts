@@ -1,14 +1,17 @@
 /**
- * What happened: one function for each business event, which becomes a log line and a count. A token's value leaves it as
- * a fingerprint; keys, secret paths and bodies never come in. The counts are exact; of what strangers can cause as often
- * as they like, the log tells the first few, and then how many more there were.
+ * What happened: one function for each business event, which becomes a log line, a count, and an event for those who look
+ * on. A token's value leaves it as a fingerprint; keys, secret paths and bodies never come in. The counts are exact; of what
+ * strangers can cause as often as they like, log and events tell the first few, and then how many more there were.
  */
 import type { Logger } from 'pino';
+import { Events } from './events.ts';
+import type { Handed } from './handoff.ts';
 import { Masking, type MaskingOptions } from './masking.ts';
 import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
 import { Quiet, type QuietOptions } from './quiet.ts';
-import type { Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
+import { RecentPosts } from './recent-posts.ts';
+import type { Claim, Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
 
 export interface JournalOptions extends MaskingOptions {
   log: Logger;
@@ -17,6 +20,8 @@ export interface JournalOptions extends MaskingOptions {
 }
 
 export class Journal {
+  readonly events = new Events();
+  readonly posts = new RecentPosts();
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #masking: Masking;
@@ -55,21 +60,37 @@ export class Journal {
       from,
     };
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
+    const told = dropped.length === 0 ? facts : { ...facts, dropped };
+    this.posts.add({ receivedAt: Date.now(), ...facts });
     if (outcome === 'unexpected' && !this.#mayTell({ event: 'post', outcome, merchant })) return;
-    this.#log[level](dropped.length === 0 ? facts : { ...facts, dropped }, `authenticity post: ${outcome}`);
+    this.#log[level](told, `authenticity post: ${outcome}`);
+    this.#tell(told);
   }
 
   unusablePost(merchant: string, reason: UnusableReason, from: string): void {
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
+    const unusable = { outcome: 'unusable', reason, merchant, from };
+    this.posts.add({ receivedAt: Date.now(), ...unusable });
     if (!this.#mayTell({ event: 'post', outcome: reason, merchant })) return;
     this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
+    this.#tell({ event: 'post', ...unusable });
   }
 
-  handedOver(token: TokenRecord, how: 'read' | 'claim'): void {
+  /** What a worker was answered that asked for a token. */
+  answered(merchant: string, how: 'read' | 'claim', outcome: Handed['outcome']): void {
+    this.#metrics.workerRequests.inc({ merchant, how, outcome });
+    if (outcome === 'conflict') this.#metrics.conflicts.inc({ merchant });
+  }
+
+  handedOver(token: TokenRecord, how: 'read' | 'claim', distinct: number, claim: Claim | null): void {
     const afterMs = Math.max(0, Date.now() - token.receivedAt);
     const { merchant, kind } = token;
     this.#metrics.handovers.inc({ merchant, kind, how });
-    this.#metrics.handoverSeconds.observe({ kind, how }, afterMs / 1000);
+    this.#metrics.handoverSeconds.observe({ merchant, kind, how }, afterMs / 1000);
+    if (distinct > 1) this.#metrics.conflicts.inc({ merchant });
+    if (how === 'claim' && claim !== null && claim.deliveries > 1 && claim.renewals === 0) {
+      this.#metrics.redeliveries.inc({ merchant, kind });
+    }
     const facts = {
       event: 'handover',
       how,
@@ -80,15 +101,25 @@ export class Journal {
       afterMs,
     };
     this.#log.info(facts, `token handed over by ${how}`);
+    this.posts.handedOver(facts, afterMs);
+    this.#tell(facts);
   }
 
   settled(merchant: string, what: 'used' | 'released', claimId?: string): void {
     this.#metrics.settled.inc({ merchant, what });
     this.#log.info({ event: 'settled', what, merchant, claimId }, `token ${what}`);
+    this.#tell({ event: 'settled', what, merchant, claimId });
+  }
+
+  leaseLost(merchant: string, claimId: string): void {
+    this.#metrics.leasesLost.inc({ merchant });
+    this.#log.warn({ event: 'lease_lost', merchant, claimId }, 'a claim was settled after it had lost its token');
   }
 
   expectation(merchant: string, what: 'opened' | 'cancelled', id: string): void {
+    this.#metrics.expectations.inc({ merchant, what });
     this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
+    this.#tell({ event: 'expectation', what, merchant, id });
   }
 
   expired(expiry: Expiry): void {
@@ -97,17 +128,25 @@ export class Journal {
     const message =
       expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
     this.#log.warn({ event: expiry.what, ...expiry }, message);
+    this.#tell({ event: expiry.what, ...expiry });
   }
 
   trouble({ level, code, message, facts }: Trouble): void {
     this.#metrics.troubles.inc({ code });
-    this.#log[level]({ event: 'trouble', code, ...facts }, this.#masking.text(message));
+    const masked = this.#masking.text(message);
+    this.#log[level]({ event: 'trouble', code, ...facts }, masked);
+    this.#tell({ event: 'trouble', level, code, message: masked, ...facts });
   }
 
   /** Something that should not happen: told with its stack, and without what a library hung on the error. */
   bug(error: unknown, where: string, level: 'error' | 'fatal' = 'error'): void {
     this.#metrics.troubles.inc({ code: 'bug' });
     this.#log[level]({ event: 'bug', where, error: this.#masking.error(error) }, 'unexpected error');
+    this.#tell({ event: 'trouble', level: 'error', code: 'bug', message: 'unexpected error, see the log', where });
+  }
+
+  #tell({ event, merchant, ...facts }: { event: string; merchant?: string; [fact: string]: unknown }): void {
+    this.events.tell(event, merchant, facts);
   }
 
   #mayTell(sort: { event: string; outcome?: string; merchant: string }): boolean {

@@ -4,8 +4,8 @@
  * text in their name.
  */
 import { parseArgs } from 'node:util';
+import { createTokenSource, createWorkerClient } from '../client/index.ts';
 import { runDemo } from './demo.ts';
-import { createHttpTokenSource } from './http-token-source.ts';
 import { teller } from './narrator.ts';
 import { startReceiver } from './receiver.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -18,7 +18,12 @@ const tell = teller((text) => process.stdout.write(text), json);
 const receiver = await startReceiver();
 let failed: string[] = ['the demo itself'];
 try {
-  failed = await runDemo({ receiver, source: createHttpTokenSource({ url: receiver.workerUrl }), tell, scenarios });
+  failed = await runDemo({
+    receiver,
+    source: createTokenSource(createWorkerClient({ url: receiver.workerUrl })),
+    tell,
+    scenarios,
+  });
 } finally {
   const code = await receiver.stop();
   process.exitCode = failed.length === 0 && code === 0 ? 0 : 1;

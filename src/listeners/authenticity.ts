@@ -56,6 +56,8 @@ export interface AuthenticityListenerOptions {
   intake: Intake;
   tls?: CertificatePair | undefined;
   limits?: Partial<AuthenticityLimits> | undefined;
+  /** Told of each answer that was sent, and of each that nobody was there to take (`gone`). */
+  onAnswer?: ((merchant: string, status: number | 'gone', seconds: number) => void) | undefined;
 }
 
 export class AuthenticityListener {
@@ -63,6 +65,7 @@ export class AuthenticityListener {
   readonly #paths: ReadonlyMap<string, string>;
   readonly #intake: Intake;
   readonly #limits: AuthenticityLimits;
+  readonly #onAnswer: NonNullable<AuthenticityListenerOptions['onAnswer']>;
   /** Not answered yet. */
   readonly #open = new Set<OpenPost>();
   /** The last request of each connection: when what follows its headers breaks, its connection is all that Node tells. */
@@ -72,11 +75,12 @@ export class AuthenticityListener {
   readonly #connections: Connections;
   #stopping = false;
 
-  constructor({ paths, intake, tls, limits }: AuthenticityListenerOptions) {
+  constructor({ paths, intake, tls, limits, onAnswer = () => {} }: AuthenticityListenerOptions) {
     this.#paths = paths;
     this.#intake = intake;
     this.#limits = { ...LIMITS, ...limits };
     this.#connections = new Connections(this.#limits);
+    this.#onAnswer = onAnswer;
     const { headersDeadlineMs } = this.#limits;
     const http = { requireHostHeader: false, headersTimeout: headersDeadlineMs, connectionsCheckingInterval: 2000 };
     this.app = fastify({
@@ -146,7 +150,7 @@ export class AuthenticityListener {
         const options = { merchant, intake: this.#intake, isStopping, onRead, ...this.#limits };
         const open = new OpenPost(request, reply, options);
         request.openPost = open;
-        this.#track(open, request.raw.socket);
+        this.#track(open, request.raw.socket, merchant);
         done();
       } else if (request.routeOptions.url === '/livez') {
         reply.send({ status: 'alive' });
@@ -166,7 +170,8 @@ export class AuthenticityListener {
     });
   }
 
-  #track(open: OpenPost, socket: Socket): void {
+  #track(open: OpenPost, socket: Socket, merchant: string): void {
+    const begunAt = performance.now();
     this.#open.add(open);
     this.#lastOf.set(socket, open);
     this.#connections.begin(socket);
@@ -174,8 +179,10 @@ export class AuthenticityListener {
     open.response.once('close', () => {
       this.#open.delete(open);
       this.#connections.end(socket);
+      if (!open.response.writableFinished) this.#onAnswer(merchant, 'gone', (performance.now() - begunAt) / 1000);
     });
     open.response.once('finish', () => {
+      this.#onAnswer(merchant, open.response.statusCode, (performance.now() - begunAt) / 1000);
       // A client that ended its half has nothing more to ask: once all is answered, the other half ends, too.
       if (socket.readableEnded && this.#lastOf.get(socket) === open) hangUp(socket);
     });

@@ -9,6 +9,7 @@ import type { Waiters } from '../waiters.ts';
 import { checkLoopbackHost, checkSite } from './browsers.ts';
 import { Keys } from './keys.ts';
 import { ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
+import { watchRoutes } from './watch-routes.ts';
 import { workerRoutes } from './worker-routes.ts';
 
 /** No request of a worker comes near it. */
@@ -84,5 +85,6 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
   await app.register(workerRoutes, { store, handoff, journal, keys });
+  await app.register(watchRoutes, { journal, keys });
   return app;
 }

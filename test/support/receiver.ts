@@ -57,7 +57,7 @@ export class Receiver {
     const store = spoil?.(real) ?? real;
     const lines: [] = [];
     const log = pino({ base: null }, { write: (line) => (lines as unknown[]).push(JSON.parse(line)) });
-    const metrics = new Metrics(() => 0);
+    const metrics = new Metrics();
     // What a test looks for in the log must be there, however much of it there is.
     const journal = new Journal({ log, metrics, quiet: { mostLines: Number.POSITIVE_INFINITY, windowMs: 1 } });
     const intake = new Intake({ store, sources, journal });

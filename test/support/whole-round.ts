@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCaratClient, openRechargeNotes, type RechargeNotes } from '../../src/carat/index.ts';
+import { createTokenSource, createWorkerClient } from '../../src/client/index.ts';
 import { runDemo } from '../../src/demo/demo.ts';
-import { createHttpTokenSource } from '../../src/demo/http-token-source.ts';
 import { teller } from '../../src/demo/narrator.ts';
 import { type Receiver, startReceiver } from '../../src/demo/receiver.ts';
 import { endOf, SCENARIOS, type Stage } from '../../src/demo/scenarios.ts';
@@ -37,7 +37,7 @@ export function testWholeRound(store: string, env: () => Promise<Record<string, 
         merchantKey: 'DEMOKEY0123456789',
         addresses: simulator.addresses(),
       });
-      stage = { client, source: createHttpTokenSource({ url: receiver.workerUrl }), notes, simulator };
+      stage = { client, source: createTokenSource(createWorkerClient({ url: receiver.workerUrl })), notes, simulator };
     });
     afterAll(async () => {
       await notes.close();

@@ -1,0 +1,177 @@
+/**
+ * The worker's client: one object per service, to be shared. Waits are asked for again in slices, so that no proxy has
+ * to hold a request for long, and go on through a restart of the service; whatever is asked twice does no harm.
+ */
+import { type Answer, Connection, type ConnectionOptions, type Request } from './connection.ts';
+import { isWorkerError } from './errors.ts';
+import { Patience, repeat, sliceOf } from './patience.ts';
+import {
+  type ClaimedToken,
+  type Expectation,
+  expectationOf,
+  type HeldClaim,
+  type Kind,
+  type Lead,
+  type Selector,
+  type Token,
+  tokenOf,
+  toWire,
+  type WireExpectation,
+  type WireToken,
+} from './wire.ts';
+import { type Ask, type WithTokenOptions, type Work, withToken } from './with-token.ts';
+
+export interface WorkerClientOptions extends ConnectionOptions {
+  /** Whose tokens are asked for when a call does not say; default `default`. */
+  merchant?: string | undefined;
+}
+
+export interface CallOptions {
+  /** Milliseconds to go on trying while the service cannot be reached; default 10 000. */
+  timeout?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface WaitOptions {
+  /** Milliseconds to wait for the token, default 60 000; 0 asks once. Every wait longer than one request is asked for again. */
+  timeout?: number | undefined;
+  /** Ends the wait; the promise rejects with the signal's reason, and no token is taken. */
+  signal?: AbortSignal | undefined;
+}
+
+export type ClaimRequest = Lead & {
+  /** 1 to 64 of `A-Za-z0-9_-`; the same one again gets the same token again. Default: a random one. */
+  claimId?: string | undefined;
+  /** Milliseconds for which the token is held, 1000 to 600 000; default 60 000. */
+  lease?: number | undefined;
+};
+
+export type ExpectRequest = { kind: Kind } & Lead & {
+    /** Milliseconds for which the post is expected, 1000 to 3 600 000; default 120 000. */
+    ttl?: number | undefined;
+  };
+
+/** All functions reject with a `WorkerError`, or with the reason of the signal that they were given. */
+export interface WorkerClient {
+  readonly merchant: string;
+  /** The newest live token under a selector, as soon as it is there; undefined when none came in time. Takes nothing away. */
+  waitForToken(selector: Selector, options?: WaitOptions): Promise<Token | undefined>;
+  /** The same, held exclusively: the newest under a selector, or the oldest of a kind's pool. */
+  claim(request: ClaimRequest, options?: WaitOptions): Promise<ClaimedToken | undefined>;
+  /** The claim's token was used: it is never handed out again. */
+  used(claimed: HeldClaim, options?: CallOptions): Promise<void>;
+  /** Puts the claim's token back. */
+  release(claimed: HeldClaim, options?: CallOptions): Promise<void>;
+  /** A token that was only read was used. */
+  useToken(token: Pick<Token, 'id' | 'merchant'>, options?: CallOptions): Promise<void>;
+  /**
+   * Announces a post that Carat is about to be asked for. Without a selector a `seid` gets a fresh `merchantData`. When
+   * an answer is lost it is announced again: the first announcement then runs out as a no-show.
+   */
+  expect(request: ExpectRequest, options?: CallOptions): Promise<Expectation>;
+  /** The call to Carat failed: whoever waits under it is told `cancelled`. */
+  cancelExpectation(expectation: Pick<Expectation, 'id' | 'merchant'>, options?: CallOptions): Promise<void>;
+  /** Announces, waits, calls Carat, claims, works, settles; see `WithTokenOptions`. */
+  withToken<T>(options: WithTokenOptions, ask: Ask, work: Work<T>): Promise<T>;
+}
+
+/** How long one request waits at the most; proxies often end one after 30 or 60 s. */
+const LONGEST_SLICE_MS = 25_000;
+const DEFAULT_WAIT_MS = 60_000;
+const DEFAULT_CALL_MS = 10_000;
+/** How long an answer may be overdue before the connection is taken for dead. */
+const OVERDUE_MS = 10_000;
+
+/** @throws WorkerError `invalid_url` */
+export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
+  const connection = new Connection(options);
+  const { merchant: ownMerchant = 'default' } = options;
+
+  async function waitFor(
+    { timeout = DEFAULT_WAIT_MS, signal }: WaitOptions,
+    request: (waitSeconds: number) => Pick<Request, 'what' | 'method' | 'path' | 'query' | 'body'>,
+  ): Promise<Token | undefined> {
+    const patience = new Patience(timeout, signal);
+    for (;;) {
+      const slice = sliceOf(patience.left, LONGEST_SLICE_MS);
+      let last: unknown;
+      try {
+        const wait = Math.round(slice) / 1000;
+        const answer = await connection.ask({ ...request(wait), deadline: slice + OVERDUE_MS, signal });
+        patience.succeeded();
+        if (answer !== undefined) return tokenOf(answer as WireToken);
+      } catch (error) {
+        // A used token is told when the wait is over: until then another may come under the same selector.
+        if (isWorkerError(error, 'used')) last = error;
+        else {
+          await patience.failed(error);
+          continue;
+        }
+      }
+      if (patience.left < 1 && last !== undefined) throw last;
+      if (patience.left < 1) return undefined;
+    }
+  }
+
+  function call(
+    request: Pick<Request, 'what' | 'method' | 'path' | 'query' | 'body'>,
+    { timeout = DEFAULT_CALL_MS, signal }: CallOptions = {},
+  ): Promise<Answer> {
+    return repeat(timeout, signal, () => connection.ask({ ...request, deadline: OVERDUE_MS, signal }));
+  }
+
+  const client: WorkerClient = {
+    merchant: ownMerchant,
+
+    waitForToken(selector, waitOptions = {}) {
+      const lead = toWire(selector, ownMerchant);
+      return waitFor(waitOptions, (wait) => ({
+        what: 'waitForToken',
+        method: 'GET',
+        path: '/v1/tokens',
+        query: { ...lead, wait },
+      }));
+    },
+
+    async claim({ claimId = crypto.randomUUID(), lease, ...lead }, waitOptions = {}) {
+      const body = { ...toWire(lead, ownMerchant), ...(lease === undefined ? {} : { lease: lease / 1000 }) };
+      const token = await waitFor(waitOptions, (wait) => ({
+        what: 'claim',
+        method: 'PUT',
+        path: `/v1/claims/${encodeURIComponent(claimId)}`,
+        body: { ...body, wait },
+      }));
+      return token as ClaimedToken | undefined;
+    },
+
+    async used({ claim, merchant }, callOptions) {
+      const path = `/v1/claims/${encodeURIComponent(claim.id)}`;
+      await call({ what: 'used', method: 'DELETE', path, query: { merchant } }, callOptions);
+    },
+
+    async release({ claim, merchant }, callOptions) {
+      const path = `/v1/claims/${encodeURIComponent(claim.id)}/release`;
+      await call({ what: 'release', method: 'POST', path, query: { merchant } }, callOptions);
+    },
+
+    async useToken({ id, merchant }, callOptions) {
+      const path = `/v1/tokens/${encodeURIComponent(id)}`;
+      await call({ what: 'useToken', method: 'DELETE', path, query: { merchant } }, callOptions);
+    },
+
+    async expect({ ttl, ...lead }, callOptions) {
+      const wire = toWire(lead, ownMerchant);
+      const body = { ...wire, ...(ttl === undefined ? {} : { ttl: ttl / 1000 }) };
+      const answer = await call({ what: 'expect', method: 'POST', path: '/v1/expectations', body }, callOptions);
+      return expectationOf(answer as WireExpectation, wire.merchant);
+    },
+
+    async cancelExpectation({ id, merchant }, callOptions) {
+      const path = `/v1/expectations/${encodeURIComponent(id)}`;
+      await call({ what: 'cancelExpectation', method: 'DELETE', path, query: { merchant } }, callOptions);
+    },
+
+    withToken: (withOptions, ask, work) => withToken(client, withOptions, ask, work),
+  };
+  return client;
+}

@@ -1,0 +1,134 @@
+/**
+ * One request to the worker API, and one that is repeated for as long as it may still do better. Uses nothing but what
+ * every runtime with `fetch` has; connections are kept alive by `fetch` itself.
+ */
+import { type ServiceCode, WorkerError } from './errors.ts';
+
+export interface ConnectionOptions {
+  /** Where the worker listener is, e.g. `http://127.0.0.1:8081`; a path before `/v1` is kept. */
+  url: string;
+  /** A worker key, if the service has any. */
+  key?: string | undefined;
+  /** Default: the runtime's own. */
+  fetch?: typeof fetch | undefined;
+}
+
+export interface Request {
+  /** What the caller is doing, for the error's message. */
+  what: string;
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
+  path: string;
+  query?: Record<string, string | number | undefined>;
+  body?: object | undefined;
+  /** Milliseconds until a request that is not answered is given up. */
+  deadline: number;
+  signal?: AbortSignal | undefined;
+}
+
+/** A 200 or 201 has a body; a 204 has none. */
+export type Answer = object | undefined;
+
+/** An answer is at most a token; what is longer is not of this service. */
+const MAX_SHOWN_CHARS = 200;
+
+export class Connection {
+  readonly #base: string;
+  readonly #headers: Record<string, string>;
+  readonly #fetch: typeof fetch;
+
+  /** @throws WorkerError `invalid_url` */
+  constructor({ url, key, fetch = globalThis.fetch }: ConnectionOptions) {
+    this.#base = baseOf(url);
+    this.#headers = key === undefined || key === '' ? {} : { authorization: `Bearer ${key}` };
+    this.#fetch = fetch;
+  }
+
+  /** @throws WorkerError; the signal's reason when the caller aborts */
+  async ask({ what, method, path, query = {}, body, deadline, signal }: Request): Promise<Answer> {
+    signal?.throwIfAborted();
+    const search = new URLSearchParams();
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) search.set(name, String(value));
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), deadline);
+    const onAbort = () => late.abort();
+    signal?.addEventListener('abort', onAbort);
+    try {
+      const response = await this.#fetch(`${this.#base}${path}${search.size === 0 ? '' : `?${search}`}`, {
+        method,
+        headers: body === undefined ? this.#headers : { ...this.#headers, 'content-type': 'application/json' },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: late.signal,
+        redirect: 'manual',
+      });
+      return read(what, response, await response.text());
+    } catch (error) {
+      if (error instanceof WorkerError) throw error;
+      signal?.throwIfAborted();
+      const why = late.signal.aborted ? `no answer within ${deadline} ms` : reasonOf(error);
+      // The runtime's own error is no cause: it may quote the request.
+      throw new WorkerError('unreachable', `${what}: the service cannot be reached: ${why}`);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+function baseOf(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
+    throw new WorkerError('invalid_url', 'expected the address of the worker listener, e.g. http://127.0.0.1:8081');
+  }
+  if (parsed.username !== '' || parsed.password !== '' || parsed.search !== '' || parsed.hash !== '') {
+    throw new WorkerError('invalid_url', 'expected an address without credentials, query and fragment');
+  }
+  return `${parsed.origin}${parsed.pathname.replace(/\/+$/, '')}`;
+}
+
+function read(what: string, response: Response, text: string): Answer {
+  const { status } = response;
+  if (status === 204) return undefined;
+  const answer = jsonObject(text);
+  if ((status === 200 || status === 201) && answer !== undefined) return answer;
+  const retryAfter = retryAfterOf(response.headers.get('retry-after'));
+  if (answer === undefined || typeof answer['code'] !== 'string') {
+    const location = response.headers.get('location') === null ? '' : ', a redirect';
+    throw new WorkerError(
+      'unexpected_answer',
+      `${what}: expected an answer of the worker API, got ${status}${location}`,
+      {
+        status,
+        retryAfter,
+      },
+    );
+  }
+  const { code, detail, claim_id: claimId, lease_expires_at: lease } = answer as Record<string, string | undefined>;
+  throw new WorkerError(code as ServiceCode, `${what}: ${code}: ${String(detail).slice(0, MAX_SHOWN_CHARS)}`, {
+    status,
+    retryAfter,
+    claimId,
+    leaseExpiresAt: lease === undefined ? undefined : new Date(lease),
+  });
+}
+
+function jsonObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `Retry-After` is seconds or a date. */
+function retryAfterOf(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(ms) ? Math.max(ms, 0) : undefined;
+}
+
+/** What a runtime says of a connection that failed, without the address it was for. */
+function reasonOf(error: unknown): string {
+  const { cause, message } = error as { cause?: { code?: string }; message?: string };
+  return cause?.code ?? message ?? 'unknown';
+}

@@ -1,0 +1,28 @@
+/** The client as a token source: what the flows of `carat-authenticity/carat` get their tokens from. */
+import type { TokenSource } from '../carat/token-source.ts';
+import type { ExpectRequest, WorkerClient } from './client.ts';
+
+/** An announcement may live so long, whatever is asked for. */
+const MAX_TTL_SECONDS = 3600;
+
+export function createTokenSource(client: WorkerClient): TokenSource {
+  const { merchant } = client;
+  const leadOf = (kind: string, selector: Record<string, string | undefined> = {}) => {
+    const { merchant_data: merchantData, merchant_usn: merchantUsn, order_id: orderId } = selector;
+    return { kind, merchantData, merchantUsn, orderId } as ExpectRequest;
+  };
+  return {
+    async announce({ kind, selector, ttlSeconds }) {
+      const ttl = Math.min(ttlSeconds, MAX_TTL_SECONDS) * 1000;
+      const { id, merchantData } = await client.expect({ ...leadOf(kind, { ...selector }), ttl });
+      return { id, kind, selector: selector ?? (merchantData === undefined ? {} : { merchant_data: merchantData }) };
+    },
+    async take({ kind, selector }, { claimId, timeoutMs, signal }) {
+      const token = await client.claim({ ...leadOf(kind, { ...selector }), claimId }, { timeout: timeoutMs, signal });
+      return token && { id: token.id, value: token.value, claimId };
+    },
+    used: ({ claimId }) => client.used({ claim: { id: claimId }, merchant }),
+    release: ({ claimId }) => client.release({ claim: { id: claimId }, merchant }),
+    cancel: ({ id }) => client.cancelExpectation({ id, merchant }),
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * The one call that does it right: *announce → open the wait → call Carat → take the token → work → settle*. Carat posts
+ * the token during the call, so that the wait is opened before it.
+ */
+import type { WorkerClient } from './client.ts';
+import { WorkerError } from './errors.ts';
+import { Lease } from './lease.ts';
+import type { ClaimedToken, Expectation, Kind, Lead } from './wire.ts';
+
+/** Without a selector a `seid` gets a fresh `merchantData`, and a `token` comes from the pool. A `nit` needs a selector. */
+export type WithTokenOptions = { kind: Kind } & Lead & {
+    /** Milliseconds from the announcement until the token must be there; default 60 000. */
+    timeout?: number | undefined;
+    /** Milliseconds to go on waiting when Carat has answered; default 10 000. Normally the token is there by then. */
+    grace?: number | undefined;
+    /** Milliseconds for which the token is held without a renewal; default 60 000. */
+    lease?: number | undefined;
+    /** Ends the wait, and is passed on to both functions. */
+    signal?: AbortSignal | undefined;
+    /** The work is done, but the service could not be told so: the token may be handed out again when its lease ends. */
+    onUnsettled?: ((error: unknown) => void) | undefined;
+  };
+
+/** Calls Carat, which posts the token while it does. A rejection means that the call failed. */
+export type Ask = (announced: Expectation, signal: AbortSignal) => Promise<unknown>;
+/** Goes on with the token. A rejection puts it back, unless it was spent. */
+export type Work<T> = (token: ClaimedToken, hold: Hold) => Promise<T>;
+
+export interface Hold {
+  /** Aborts when the token is lost to another, or the caller aborts. */
+  signal: AbortSignal;
+  /** Says that the token is about to be spent: from here on it is never handed out again, even when the work rejects. */
+  spend(): Promise<void>;
+}
+
+const DEFAULT_TIMEOUT_MS = 60_000;
+const DEFAULT_GRACE_MS = 10_000;
+const DEFAULT_LEASE_MS = 60_000;
+/** An expectation outlives the wait for it by this much, so that the last moment is one in which the post is let in. */
+const EXPECTED_LONGER_MS = 1000;
+
+export async function withToken<T>(
+  client: WorkerClient,
+  { timeout = DEFAULT_TIMEOUT_MS, grace = DEFAULT_GRACE_MS, ...options }: WithTokenOptions,
+  ask: Ask,
+  work: Work<T>,
+): Promise<T> {
+  const { lease = DEFAULT_LEASE_MS, signal, onUnsettled = () => {}, ...lead } = options;
+  const announced = await client.expect({ ...lead, ttl: timeout + EXPECTED_LONGER_MS }, { signal });
+  const found = { ...leadTo(announced), claimId: crypto.randomUUID(), lease };
+
+  const over = new AbortController();
+  const end = () => over.abort(signal?.reason);
+  signal?.addEventListener('abort', end);
+  try {
+    const taking = settled(client.claim(found, { timeout, signal: over.signal }));
+    const asked = await settled(ask(announced, over.signal));
+    if (!asked.ok || signal?.aborted) {
+      end();
+      const taken = await taking;
+      await Promise.all([
+        settled(client.cancelExpectation(announced)),
+        giveBack(client, announced, found.claimId, taken),
+      ]);
+      if (!asked.ok) throw asked.error;
+      signal?.throwIfAborted();
+    }
+    const timer = setTimeout(end, grace);
+    let taken = await taking;
+    clearTimeout(timer);
+    signal?.throwIfAborted();
+    // The same claim once more: what came in the very moment in which the wait ended is taken.
+    const ended = taken.ok ? taken.value === undefined : over.signal.aborted;
+    if (ended) taken = await settled(client.claim(found, { timeout: 0, signal }));
+    if (!taken.ok) throw taken.error;
+    // The expectation is left to run out, so that the service can tell of the silence.
+    if (taken.value === undefined) throw new WorkerError('no_token', 'the call went well, but no token came in time');
+    return await hold(client, new Lease(client, taken.value, found, lease, signal), work, onUnsettled);
+  } finally {
+    signal?.removeEventListener('abort', end);
+  }
+}
+
+async function hold<T>(
+  client: WorkerClient,
+  lease: Lease,
+  work: Work<T>,
+  onUnsettled: (error: unknown) => void,
+): Promise<T> {
+  const { token } = lease;
+  let spent = false;
+  const spend = async () => {
+    await client.used(token);
+    spent = true;
+    lease.end();
+  };
+  try {
+    const result = await work(token, { signal: lease.signal, spend });
+    lease.end();
+    // A rejection would make the caller believe that the work was not done, and repeat it.
+    if (!spent) await client.used(token).catch(onUnsettled);
+    return result;
+  } catch (error) {
+    lease.end();
+    // The lease puts it back when this does not.
+    if (!spent) await settled(client.release(token));
+    throw error;
+  }
+}
+
+/** Puts back what was taken, or may have been: the answer that would have told can be lost. */
+async function giveBack(client: WorkerClient, { merchant }: Expectation, id: string, taken: Settled<unknown>) {
+  if (taken.ok && taken.value === undefined) return;
+  await settled(client.release({ merchant, claim: { id } }));
+}
+
+/** What was announced is what is claimed. */
+function leadTo({ kind, merchant, merchantData, sid, merchantUsn, orderId }: Expectation): Lead {
+  return { kind, merchant, merchantData, sid, merchantUsn, orderId } as Lead;
+}
+
+type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
+
+function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
+  return promise.then(
+    (value) => ({ ok: true, value }),
+    (error: unknown) => ({ ok: false, error }),
+  );
+}

@@ -1,0 +1,68 @@
+/** The whole service in this process, on ports that it keeps when it is started again, and Carat's posts to it. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { readConfig } from '../../src/config.ts';
+import { Service } from '../../src/service.ts';
+import { postForm } from '../../src/simulator/poster.ts';
+import { freePort, LOOPBACK } from './ports.ts';
+
+export class RunningService {
+  readonly authenticityUrl: string;
+  readonly workerUrl: string;
+  readonly workerPort: number;
+  readonly #env: Record<string, string>;
+  readonly #folder: string;
+  #service: Service | undefined;
+
+  private constructor(env: Record<string, string>, folder: string, port: number, workerPort: number) {
+    this.#env = { HOST: LOOPBACK, PORT: String(port), WORKER_PORT: String(workerPort), DATA_DIR: folder, ...env };
+    this.#folder = folder;
+    this.workerPort = workerPort;
+    this.authenticityUrl = `http://${LOOPBACK}:${port}/authenticity`;
+    this.workerUrl = `http://${LOOPBACK}:${workerPort}`;
+  }
+
+  static async start(env: Record<string, string> = {}): Promise<RunningService> {
+    const folder = await mkdtemp(join(tmpdir(), 'service-'));
+    for (;;) {
+      const service = new RunningService(env, folder, await freePort(), await freePort());
+      try {
+        await service.resume();
+        return service;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+      }
+    }
+  }
+
+  /** Starts it again, after `suspend`. */
+  async resume(): Promise<void> {
+    const service = new Service(readConfig(this.#env), pino({ level: 'silent' }));
+    await service.start();
+    this.#service = service;
+  }
+
+  /** Stops it as a SIGTERM does: those who wait are sent away, and then nothing listens. */
+  async suspend(): Promise<void> {
+    await this.#service?.stop();
+    this.#service = undefined;
+  }
+
+  async stop(): Promise<void> {
+    await this.suspend();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** How many workers wait. */
+  get waiting(): number {
+    return this.#service?.waiters.count ?? 0;
+  }
+
+  /** An authenticity post; the status of its answer. */
+  post(fields: Record<string, string>, path?: string): Promise<number> {
+    const url = path === undefined ? this.authenticityUrl : new URL(path, this.authenticityUrl).href;
+    return postForm(url, fields, { timeoutMs: 10_000 });
+  }
+}
