@@ -1,11 +1,13 @@
 /**
- * What happened: one function for each business event, which becomes a log line and a count. The only code that masks:
- * a token's value leaves it as a fingerprint, and keys, secret paths and bodies never come in.
+ * What happened: one function for each business event, which becomes a log line, a count, and an event for those who look
+ * on. The only code that masks: a token's value leaves it as a fingerprint, and keys, secret paths and bodies never come in.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { Events } from './events.ts';
 import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
+import { RecentPosts } from './recent-posts.ts';
 import type { Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
 
 export interface JournalOptions {
@@ -16,6 +18,8 @@ export interface JournalOptions {
 }
 
 export class Journal {
+  readonly events = new Events();
+  readonly posts = new RecentPosts();
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #fingerprintKey: Buffer;
@@ -47,12 +51,18 @@ export class Journal {
       from,
     };
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
-    this.#log[level](dropped.length === 0 ? facts : { ...facts, dropped }, `authenticity post: ${outcome}`);
+    const told = dropped.length === 0 ? facts : { ...facts, dropped };
+    this.#log[level](told, `authenticity post: ${outcome}`);
+    this.posts.add({ receivedAt: Date.now(), ...facts });
+    this.#tell(told);
   }
 
   unusablePost(merchant: string, reason: UnusableReason, from: string): void {
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
     this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
+    const unusable = { outcome: 'unusable', reason, merchant, from };
+    this.posts.add({ receivedAt: Date.now(), ...unusable });
+    this.#tell({ event: 'post', ...unusable });
   }
 
   handedOver(token: TokenRecord, how: 'read' | 'claim'): void {
@@ -70,15 +80,19 @@ export class Journal {
       afterMs,
     };
     this.#log.info(facts, `token handed over by ${how}`);
+    this.posts.handedOver(facts, afterMs);
+    this.#tell(facts);
   }
 
   settled(merchant: string, what: 'used' | 'released', claimId?: string): void {
     this.#metrics.settled.inc({ merchant, what });
     this.#log.info({ event: 'settled', what, merchant, claimId }, `token ${what}`);
+    this.#tell({ event: 'settled', what, merchant, claimId });
   }
 
   expectation(merchant: string, what: 'opened' | 'cancelled', id: string): void {
     this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
+    this.#tell({ event: 'expectation', what, merchant, id });
   }
 
   expired(expiry: Expiry): void {
@@ -86,17 +100,24 @@ export class Journal {
     const message =
       expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
     this.#log.warn({ event: expiry.what, ...expiry }, message);
+    this.#tell({ event: expiry.what, ...expiry });
   }
 
   trouble({ level, code, message, facts }: Trouble): void {
     this.#metrics.troubles.inc({ code });
     this.#log[level]({ event: 'trouble', code, ...facts }, message);
+    this.#tell({ event: 'trouble', level, code, message, ...facts });
   }
 
   /** Something that should not happen: told with its stack, which holds no secret. */
   bug(error: unknown, where: string): void {
     this.#metrics.troubles.inc({ code: 'bug' });
     this.#log.error({ event: 'bug', where, err: error }, 'unexpected error');
+    this.#tell({ event: 'trouble', level: 'error', code: 'bug', message: 'unexpected error, see the log', where });
+  }
+
+  #tell({ event, merchant, ...facts }: { event: string; merchant?: string; [fact: string]: unknown }): void {
+    this.events.tell(event, merchant, facts);
   }
 }
 

@@ -3,7 +3,7 @@
  * document is made of it.
  */
 import { z } from 'zod';
-import { CORRELATORS, KINDS, MAX_CORRELATOR_CHARS } from './post.ts';
+import { CORRELATORS, KINDS, MAX_CORRELATOR_CHARS, UNUSABLE_REASONS } from './post.ts';
 
 export const LIMITS = {
   waitSeconds: 60,
@@ -11,6 +11,8 @@ export const LIMITS = {
   defaultLeaseSeconds: 60,
   ttlSeconds: 3600,
   defaultTtlSeconds: 120,
+  posts: 500,
+  defaultPosts: 50,
 } as const;
 
 const kind = z.enum(KINDS, `one of ${KINDS.join(', ')}`).describe('The kind of token.');
@@ -128,18 +130,67 @@ export const IdParams = z.strictObject({ id: z.string() });
 
 const time = z.iso.datetime().describe('RFC 3339, UTC.');
 export const ClaimState = z.object({ id: z.string(), lease_expires_at: time, deliveries: z.int().min(1) });
-export const TokenAnswer = z.object({
-  id: z.string().describe('Stable for merchant, kind and value.'),
-  merchant: z.string(),
-  kind,
-  value: z.string().describe('The SEID, NIT or token itself.'),
-  ...correlators,
-  received_at: time,
-  expires_at: time,
-  distinct: z.int().min(1).describe('How many different live values there are under the selector.'),
-  claim: ClaimState.nullable(),
+export const TokenAnswer = z
+  .object({
+    id: z.string().describe('Stable for merchant, kind and value.'),
+    merchant: z.string(),
+    kind,
+    value: z.string().describe('The SEID, NIT or token itself.'),
+    ...correlators,
+    received_at: time,
+    expires_at: time,
+    distinct: z.int().min(1).describe('How many different live values there are under the selector.'),
+    claim: ClaimState.nullable(),
+  })
+  .meta({ id: 'Token' });
+export const ExpectationAnswer = z
+  .object({ id: z.string(), kind, ...correlators, expires_at: time })
+  .meta({ id: 'Expectation' });
+
+const onlyMerchant = z
+  .string('the name of a merchant')
+  .min(1, 'the name of a merchant')
+  .optional()
+  .describe('Of this merchant only; without it of all that the key may see.');
+export const EventsQuery = z.strictObject({ merchant: onlyMerchant });
+const limitText = `a whole number from 1 to ${LIMITS.posts}`;
+export const PostsQuery = z.strictObject({
+  merchant: onlyMerchant,
+  limit: z
+    .string(limitText)
+    .regex(/^\d{1,3}$/, limitText)
+    .transform(Number)
+    .pipe(z.int(limitText).min(1, limitText).max(LIMITS.posts, limitText))
+    .default(LIMITS.defaultPosts)
+    .describe(`How many at the most; ${limitText}.`),
 });
-export const ExpectationAnswer = z.object({ id: z.string(), kind, ...correlators, expires_at: time });
+export const PostsAnswer = z.object({
+  posts: z
+    .array(
+      z.object({
+        received_at: time,
+        merchant: z.string(),
+        kind: kind.optional(),
+        ...correlators,
+        fingerprint: z.string().optional().describe("8 hexadecimal digits that stand for the token's value."),
+        outcome: z.string().describe('kept, known, unexpected, deferred, late, failed or unusable.'),
+        reason: z.enum(UNUSABLE_REASONS).optional().describe('Why it is unusable.'),
+        from: z.string().describe("The sender's address."),
+        handed_over_after_ms: z
+          .number()
+          .nullable()
+          .describe('Milliseconds until its token was first given to a worker; null if it was not, here.'),
+      }),
+    )
+    .describe('Newest first; those that this instance has seen since it started, and of them the last.'),
+});
+export const HealthAnswer = z.object({
+  status: z.enum(['ready', 'stopping']),
+  store: z.object({ kind: z.string(), state: z.string(), detail: z.string().optional() }),
+  fallback: z.record(z.string(), z.union([z.string(), z.number()])).nullable(),
+  waiters: z.object({ parked: z.int(), max: z.int() }),
+});
+export const AliveAnswer = z.object({ status: z.literal('alive') });
 
 /** Every error that the worker API answers, with its status and what it means. */
 export const PROBLEMS = {
@@ -161,6 +212,7 @@ export const PROBLEMS = {
   store_away: { status: 503, title: 'The store is away, nobody can know' },
   draining: { status: 503, title: 'The service is stopping' },
   too_many_waiters: { status: 503, title: 'Too many workers wait' },
+  too_many_readers: { status: 503, title: 'Too many read the events' },
 } as const;
 export type ProblemCode = keyof typeof PROBLEMS;
 
@@ -178,5 +230,6 @@ export const Problem = z
     claim_id: z.string().optional().describe('The holder, with claimed.'),
     lease_expires_at: time.optional().describe('When its lease ends, with claimed.'),
   })
-  .describe('RFC 9457.');
+  .describe('RFC 9457.')
+  .meta({ id: 'Problem' });
 export type ProblemDocument = z.output<typeof Problem>;
