@@ -1,14 +1,17 @@
 /** The worker listener: the internal server by which workers get their tokens, and operators look at the service. */
 import fastify, { type FastifyInstance } from 'fastify';
+import { z } from 'zod';
 import type { Config } from '../config.ts';
 import type { Handoff } from '../handoff.ts';
 import type { Journal } from '../journal.ts';
 import type { Metrics } from '../metrics.ts';
+import { AliveAnswer, HealthAnswer } from '../protocol.ts';
 import type { TokenStore } from '../store/store.ts';
 import type { Waiters } from '../waiters.ts';
 import { checkLoopbackHost, checkSite } from './browsers.ts';
 import { Keys } from './keys.ts';
-import { ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
+import { describeApi } from './openapi.ts';
+import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
 import { watchRoutes } from './watch-routes.ts';
 import { workerRoutes } from './worker-routes.ts';
 
@@ -70,20 +73,54 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     return sendProblem(reply, problem ?? new ProblemError('internal_error'));
   });
 
-  app.get('/livez', { schema: { hide: true } }, async () => ({ status: 'alive' }));
-  app.get('/readyz', { schema: { hide: true } }, async (_request, reply) => {
-    const { fallback, ...health } = store.health();
-    return reply.code(waiters.draining ? 503 : 200).send({
-      status: waiters.draining ? 'stopping' : 'ready',
-      store: health,
-      fallback: fallback ?? null,
-      waiters: { parked: waiters.count, max: config.maxWaiters },
-    });
-  });
-  app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
-    keys.checkUnlimited(request);
-    return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
-  });
+  await describeApi(app);
+  app.get(
+    '/livez',
+    {
+      schema: {
+        operationId: 'alive',
+        summary: 'Whether the process runs. Needs no key.',
+        security: [],
+        response: { 200: AliveAnswer },
+      },
+    },
+    async () => ({ status: 'alive' }),
+  );
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        operationId: 'ready',
+        summary: 'Whether it can keep a post, and the state of each part. Needs no key.',
+        security: [],
+        response: { 200: HealthAnswer, 503: HealthAnswer },
+      },
+    },
+    async (_request, reply) => {
+      const { fallback, ...health } = store.health();
+      return reply.code(waiters.draining ? 503 : 200).send({
+        status: waiters.draining ? 'stopping' : 'ready',
+        store: health,
+        fallback: fallback ?? null,
+        waiters: { parked: waiters.count, max: config.maxWaiters },
+      });
+    },
+  );
+  const figures = { description: "Prometheus' text format.", content: { 'text/plain': { schema: z.string() } } };
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        operationId: 'metrics',
+        summary: 'Figures for Prometheus.',
+        response: { 200: figures, ...answers('unauthorized', 'forbidden') },
+      },
+    },
+    async (request, reply) => {
+      keys.checkUnlimited(request);
+      return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    },
+  );
   await app.register(workerRoutes, { store, handoff, journal, keys });
   await app.register(watchRoutes, { journal, keys });
   return app;

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createWorkerClient, type WorkerClient } from '../../src/client/index.ts';
 import { latch } from '../support/latch.ts';
 import { LOOPBACK } from '../support/ports.ts';
-import { RunningService } from '../support/running-service.ts';
+import { RestartableService } from '../support/restartable-service.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
@@ -17,10 +17,10 @@ const newName = (): string => randomBytes(8).toString('hex');
 
 export function describeClient(store: string, env: () => Record<string, string>): void {
   describe(`the client, and a service on ${store}`, () => {
-    let service: RunningService;
+    let service: RestartableService;
     let client: WorkerClient;
     beforeEach(async () => {
-      service = await RunningService.start(env());
+      service = await RestartableService.start(env());
       client = createWorkerClient({ url: service.workerUrl });
     });
     afterEach(() => service.stop());

@@ -7,15 +7,15 @@ import type { ServiceCode } from '../../src/client/errors.ts';
 import { createWorkerClient, isWorkerError, WorkerError } from '../../src/client/index.ts';
 import type { WireExpectation, WireToken } from '../../src/client/wire.ts';
 import type { ExpectationAnswer, ProblemCode, TokenAnswer } from '../../src/protocol.ts';
-import { RunningService } from '../support/running-service.ts';
+import { RestartableService } from '../support/restartable-service.ts';
 
 const KEY = 'a-key-that-nobody-may-see';
 const VALUE = 'a-value-that-nobody-may-see';
 
 describe('the service refuses', () => {
-  let service: RunningService;
+  let service: RestartableService;
   beforeEach(async () => {
-    service = await RunningService.start({
+    service = await RestartableService.start({
       AUTHENTICITY_PATHS: 'one=/one,two=/two',
       WORKER_API_KEYS: `one:${KEY}`,
       ON_CONFLICT: 'refuse',

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createWorkerClient, type WorkerClient } from '../../src/client/index.ts';
 import { latch } from '../support/latch.ts';
-import { RunningService } from '../support/running-service.ts';
+import { RestartableService } from '../support/restartable-service.ts';
 import { until } from '../support/until.ts';
 import { newValue } from './behaviour.ts';
 
@@ -10,12 +10,12 @@ const NOW = { timeout: 0 };
 
 export function describeWithToken(store: string, env: () => Record<string, string>): void {
   describe(`withToken, and a service on ${store} that lets in only what is expected`, () => {
-    let service: RunningService;
+    let service: RestartableService;
     let client: WorkerClient;
     /** How often a claim was asked for: the first, and each renewal. */
     let claims = 0;
     beforeEach(async () => {
-      service = await RunningService.start({ ACCEPT: 'expected', ...env() });
+      service = await RestartableService.start({ ACCEPT: 'expected', ...env() });
       claims = 0;
       const counted: typeof fetch = async (input, init) => {
         const response = await fetch(input, init);

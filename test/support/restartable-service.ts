@@ -8,7 +8,7 @@ import { Service } from '../../src/service.ts';
 import { postForm } from '../../src/simulator/poster.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 
-export class RunningService {
+export class RestartableService {
   readonly authenticityUrl: string;
   readonly workerUrl: string;
   readonly workerPort: number;
@@ -24,10 +24,10 @@ export class RunningService {
     this.workerUrl = `http://${LOOPBACK}:${workerPort}`;
   }
 
-  static async start(env: Record<string, string> = {}): Promise<RunningService> {
+  static async start(env: Record<string, string> = {}): Promise<RestartableService> {
     const folder = await mkdtemp(join(tmpdir(), 'service-'));
     for (;;) {
-      const service = new RunningService(env, folder, await freePort(), await freePort());
+      const service = new RestartableService(env, folder, await freePort(), await freePort());
       try {
         await service.resume();
         return service;

@@ -1,0 +1,40 @@
+/** What the doctor found, and how it is told. */
+import { plain, type Terminal } from '../terminal.ts';
+
+/** `unknown`: it cannot be seen from here. */
+export type State = 'pass' | 'warn' | 'fail' | 'unknown';
+
+export interface Finding {
+  check: string;
+  state: State;
+  /** What was seen. */
+  seen: string;
+  /** What to mend, when something is to be mended. */
+  mend?: string | undefined;
+}
+
+export interface Verdict {
+  url: string;
+  ok: boolean;
+  findings: Finding[];
+}
+
+const MARKS = { pass: ['green', '✓'], warn: ['yellow', '!'], fail: ['red', '✗'], unknown: ['dim', '?'] } as const;
+
+export function tell({ url, ok, findings }: Verdict, { out, paint }: Terminal): void {
+  out(paint('bold', plain(url)));
+  for (const { check, state, seen, mend } of findings) {
+    const [colour, mark] = MARKS[state];
+    out(`${paint(colour, mark)} ${check.padEnd(24)} ${plain(seen)}`);
+    if (mend !== undefined && state !== 'pass') out(`  ${' '.repeat(24)} ${paint('bold', `→ ${mend}`)}`);
+  }
+  const failed = findings.filter(({ state }) => state === 'fail').length;
+  const warned = findings.filter(({ state }) => state === 'warn').length;
+  const told = ok
+    ? paint(
+        'green',
+        `As far as can be seen from here, this URL satisfies Carat.${warned === 0 ? '' : ` ${warned} to look at.`}`,
+      )
+    : paint('red', `This URL does not satisfy Carat: ${failed} to mend.`);
+  out(`\n${told}`);
+}

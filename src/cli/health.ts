@@ -1,0 +1,29 @@
+/** `health`: for container checks. Exit 0 when the service is ready (or alive), 1 when it is not. */
+import { type Command, EXIT, seconds, WORKER_OPTIONS } from './command.ts';
+import { workerUrl } from './worker.ts';
+
+export const health: Command = {
+  name: 'health',
+  summary: 'Exit 0 when the service can keep a post, 1 when it cannot; for container checks.',
+  options: {
+    live: { type: 'boolean', help: 'Ask only whether the process runs.' },
+    timeout: { type: 'string', value: 'SECONDS', help: 'How long the answer may take; default 5.' },
+    worker: WORKER_OPTIONS['worker'] as NonNullable<(typeof WORKER_OPTIONS)['worker']>,
+  },
+  async run(args, terminal) {
+    const path = args.values['live'] === true ? '/livez' : '/readyz';
+    const signal = AbortSignal.timeout(seconds(args, 'timeout', 5));
+    let told: { ok: boolean; status: number; [fact: string]: unknown };
+    try {
+      const response = await fetch(`${workerUrl(args, terminal).replace(/\/+$/, '')}${path}`, { signal });
+      const body = (await response.json().catch(() => ({}))) as object;
+      told = { ...body, ok: response.status === 200, status: response.status };
+    } catch {
+      told = { ok: false, status: 0 };
+    }
+    if (args.values['json'] === true) terminal.out(JSON.stringify(told));
+    else if (told.ok) terminal.out(terminal.paint('green', 'ok'));
+    else terminal.error(terminal.paint('red', told.status === 0 ? 'no answer' : `not ready: ${told.status}`));
+    return told.ok ? EXIT.ok : EXIT.failed;
+  },
+};

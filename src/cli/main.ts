@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+/** The command line: finds the command, runs it, and turns what went wrong into one line and an exit code. */
+import process from 'node:process';
+import { claim, release, used } from './claim.ts';
+import { type Command, EXIT, helpOf, read, UsageError } from './command.ts';
+import { doctor } from './doctor/command.ts';
+import { health } from './health.ts';
+import { nearest } from './nearest.ts';
+import { send } from './send.ts';
+import { serve, simulator } from './serve.ts';
+import { tail } from './tail.ts';
+import { painter, type Terminal } from './terminal.ts';
+import { wait } from './wait.ts';
+import { exitOf } from './worker.ts';
+
+const PROGRAM = 'carat-authenticity';
+const COMMANDS: readonly Command[] = [serve, simulator, send, wait, claim, used, release, tail, health, doctor];
+
+const stop = new AbortController();
+const terminal: Terminal = {
+  env: process.env,
+  signal: stop.signal,
+  out: (line) => process.stdout.write(`${line}\n`),
+  error: (line) => process.stderr.write(`${line}\n`),
+  paint: painter(process.stdout.isTTY === true && process.stderr.isTTY === true, process.env),
+};
+// A reader such as `head` may go away.
+process.stdout.on('error', () => process.exit(EXIT.ok));
+
+function overview(): string {
+  const lines = COMMANDS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
+  return [
+    "Receives Carat's authenticity posts and hands each token to the worker that waits for it.",
+    `\nUsage: ${PROGRAM} COMMAND [options]\n\nCommands:\n${lines.join('\n')}`,
+    `\n${PROGRAM} COMMAND --help tells more. Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 nothing came in time,`,
+    '4 the service cannot be reached, 5 the key is not let in, 6 the token is gone or held by another, 130 interrupted.',
+  ].join('\n');
+}
+
+async function main([name, ...rest]: string[]): Promise<number> {
+  if (name === undefined) {
+    terminal.error(overview());
+    return EXIT.usage;
+  }
+  if (['help', '--help', '-h'].includes(name) && rest.length === 0) {
+    terminal.out(overview());
+    return EXIT.ok;
+  }
+  const command = COMMANDS.find((one) => one.name === (name === 'help' ? rest[0] : name));
+  if (command === undefined) {
+    const close = nearest(
+      name,
+      COMMANDS.map((one) => one.name),
+    );
+    throw new UsageError(
+      `unknown command "${name}"${close === undefined ? `; see ${PROGRAM} --help` : `; did you mean ${close}?`}`,
+    );
+  }
+  if (name === 'help' || rest.includes('--help') || rest.includes('-h')) {
+    terminal.out(helpOf(PROGRAM, command));
+    return EXIT.ok;
+  }
+  const args = read(command, rest);
+  // These two are processes of their own, which know what to do with a signal.
+  if (command !== serve && command !== simulator) {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  }
+  return command.run(args, terminal);
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!stop.signal.aborted) terminal.error(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = stop.signal.aborted ? 130 : exitOf(error);
+}

@@ -1,0 +1,25 @@
+/** Where a command writes to, and what it is told of the world outside. */
+export interface Terminal {
+  env: Readonly<Record<string, string | undefined>>;
+  /** Aborts at SIGINT and SIGTERM. */
+  signal: AbortSignal;
+  out(line: string): void;
+  error(line: string): void;
+  paint: Paint;
+}
+
+export type Paint = (colour: 'red' | 'green' | 'yellow' | 'dim' | 'bold', text: string) => string;
+
+const CODES = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const;
+
+/** Colours on a terminal only, and never with NO_COLOR. */
+export function painter(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): Paint {
+  const noColour = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
+  if (!isTerminal || noColour) return (_colour, text) => text;
+  return (colour, text) => `\u001b[${CODES[colour]}m${text}\u001b[0m`;
+}
+
+/** What came from outside, fit for a terminal: no control character moves its cursor. */
+export function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ');
+}

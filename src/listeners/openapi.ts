@@ -1,0 +1,176 @@
+/** The OpenAPI document of the worker API, made of the schemas that check its requests, at `/openapi.json` and `/docs`. */
+import swagger from '@fastify/swagger';
+import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { docsPage } from './docs-page.ts';
+import { EXAMPLES } from './openapi-examples.ts';
+
+const API_VERSION = '1.0.0';
+
+const TAGS = {
+  tokens: 'Read what Carat posted. Takes nothing away.',
+  claims: 'Take a token exclusively, settle it, or put it back.',
+  expectations: 'Announce what Carat is about to be asked for.',
+  watching: 'What happens, redacted.',
+  health: 'For probes, and for the metrics scraper.',
+} as const;
+
+/** Fields of JSON Schema and OpenAPI that are looked at here. */
+export interface Schema {
+  $ref?: string;
+  type?: string | string[];
+  description?: string;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  enum?: unknown[];
+  example?: unknown;
+  default?: unknown;
+  items?: Schema;
+  anyOf?: Schema[];
+  minimum?: number;
+  maximum?: number;
+  pattern?: string;
+}
+export interface Parameter extends Pick<Schema, 'description' | 'example'> {
+  name: string;
+  in: 'query' | 'path' | 'header';
+  required?: boolean;
+  schema: Schema;
+}
+export type Content = Record<string, { schema?: Schema; example?: unknown }>;
+export interface Operation {
+  operationId: string;
+  summary: string;
+  description?: string;
+  tags: string[];
+  security?: object[];
+  parameters?: Parameter[];
+  requestBody?: { required?: boolean; content: Content };
+  responses: Record<string, { description: string; content?: Content }>;
+}
+export interface Document {
+  openapi: string;
+  info: { title: string; version: string; description: string };
+  tags: { name: string; description: string }[];
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas?: Record<string, Schema> };
+}
+
+/** Called before the routes that it describes. */
+export async function describeApi(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'carat-authenticity: the worker API',
+        version: API_VERSION,
+        description:
+          "How workers get the tokens that Carat posts to a merchant's authenticity URL. Times are RFC 3339, UTC. " +
+          'A selector is one of merchant_data, sid, merchant_usn and order_id. Errors are RFC 9457 with a stable code.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: 'http://127.0.0.1:8081', description: 'The worker listener by default.' }],
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      security: [{ bearer: [] }, { basic: [] }],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'A key of WORKER_API_KEYS.' },
+          basic: { type: 'http', scheme: 'basic', description: 'Any user name, and the key as password.' },
+        },
+      },
+    },
+    transform: (route) => {
+      const described = jsonSchemaTransform(route);
+      return { ...described, schema: { ...described.schema, tags: [tagOf(described.url)] } };
+    },
+    transformObject: (made) => mended(jsonSchemaTransformObject(made) as unknown as Document) as never,
+  });
+  let page: { html: string; csp: string } | undefined;
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => reply.send(app.swagger()));
+  app.get('/docs', { schema: { hide: true } }, async (_request, reply) => {
+    page ??= docsPage(app.swagger() as unknown as Document);
+    return reply.type('text/html; charset=utf-8').header('content-security-policy', page.csp).send(page.html);
+  });
+}
+
+function tagOf(url: string): keyof typeof TAGS {
+  if (url.startsWith('/v1/claims')) return 'claims';
+  if (url.startsWith('/v1/expectations')) return 'expectations';
+  if (url.startsWith('/v1/tokens')) return 'tokens';
+  return url.startsWith('/v1/') ? 'watching' : 'health';
+}
+
+/** What the schemas cannot say: media types of errors, answers without a body, numbers that come as text, examples. */
+function mended(document: Document): Document {
+  const schemas = document.components.schemas ?? {};
+  // Answers are only ever read.
+  for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name];
+  simplify(document);
+  for (const operations of Object.values(document.paths)) {
+    for (const operation of Object.values(operations)) {
+      mendParameters(operation);
+      mendBody(operation);
+      mendResponses(operation);
+    }
+  }
+  return document;
+}
+
+/** What the format of a time says already, and the limits of the language's integers, are left out. */
+function simplify(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return;
+  const schema = node as { format?: string; pattern?: string; minimum?: number; maximum?: number };
+  if (schema.format === 'date-time') delete schema.pattern;
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  for (const child of Object.values(node)) simplify(child);
+}
+
+function mendParameters({ operationId, parameters = [] }: Operation): void {
+  if (operationId === 'followEvents') {
+    const description = 'The last event that was seen; the stream goes on after it.';
+    parameters.push({ name: 'Last-Event-ID', in: 'header', required: false, description, schema: { type: 'string' } });
+  }
+  for (const parameter of parameters) {
+    // In a query a number is text, which the schema of the query checks; a client should know that it is a number.
+    if (parameter.name === 'wait') parameter.schema = { type: 'number', minimum: 0, maximum: 60, default: 0 };
+    if (parameter.name === 'limit') parameter.schema = { type: 'integer', minimum: 1, maximum: 500, default: 50 };
+    const example = EXAMPLES.parameters[parameter.name];
+    if (example !== undefined) parameter.example = example;
+  }
+}
+
+function mendBody(operation: Operation): void {
+  const schema = operation.requestBody?.content['application/json']?.schema;
+  const example = EXAMPLES.bodies[operation.operationId];
+  if (example === undefined) delete operation.requestBody;
+  else if (schema !== undefined) operation.requestBody = { required: true, content: json(schema, example) };
+}
+
+function mendResponses({ operationId, responses }: Operation): void {
+  for (const [status, response] of Object.entries(responses)) {
+    const schema = response.content?.['application/json']?.schema;
+    response.description = DESCRIPTIONS[status] ?? response.description;
+    if (status === '204') delete response.content;
+    else if (schema?.$ref === '#/components/schemas/Problem')
+      response.content = { 'application/problem+json': { schema } };
+    else if (schema !== undefined) response.content = json(schema, EXAMPLES.answers[operationId]);
+  }
+}
+
+function json(schema: Schema, example: unknown): Content {
+  return { 'application/json': example === undefined ? { schema } : { schema, example } };
+}
+
+const DESCRIPTIONS: Record<string, string> = {
+  200: 'Here it is.',
+  201: 'It is announced.',
+  204: 'Done, or nothing came in time.',
+  400: 'A parameter is wrong; each one is named.',
+  401: 'A worker key is missing or wrong.',
+  403: 'The key is for another merchant.',
+  404: 'It is not known, or over.',
+  409: 'Somebody else has it, or there are different live tokens; see code.',
+  410: 'It was used or cancelled; see code.',
+  503: 'Not now; ask again after Retry-After.',
+};

@@ -1,0 +1,20 @@
+/** Writes `docs/openapi.json` as the service serves it: `npm run openapi`. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { readConfig } from '../../src/config.ts';
+import { Service } from '../../src/service.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'openapi-'));
+const env = { HOST: '127.0.0.1', PORT: '0', WORKER_PORT: '0', DATA_DIR: folder };
+const service = new Service(readConfig(env), pino({ level: 'silent' }));
+await service.start();
+try {
+  const response = await fetch(`${service.workerUrl}/openapi.json`, { headers: { connection: 'close' } });
+  const text = JSON.stringify(await response.json(), null, 2);
+  await writeFile(new URL('../../docs/openapi.json', import.meta.url), `${text}\n`);
+} finally {
+  await service.stop();
+  await rm(folder, { recursive: true });
+}
