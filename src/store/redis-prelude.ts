@@ -139,11 +139,14 @@ local function fill(t)
   for _, topic in ipairs(topics(t)) do
     local open = P .. 'o:' .. t.k .. ':' .. topic
     while true do
-      local id = redis.call('ZPOPMIN', open)[1]
+      -- Out of memory, Redis refuses a script at its first write, if that is one that needs memory: this one does.
+      local id = redis.call('ZRANGE', open, 0, 0)[1]
       if not id then break end
       local ends = redis.call('HGET', P .. 'e:' .. id, 'ea')
-      if ends and tonumber(ends) > now then
-        redis.call('HSET', P .. 'e:' .. id, 't', t.id)
+      local isOpen = ends and tonumber(ends) > now
+      if isOpen then redis.call('HSET', P .. 'e:' .. id, 't', t.id) end
+      redis.call('ZREM', open, id)
+      if isOpen then
         redis.call('ZREM', P .. 'd', 'e:' .. t.k .. ':' .. id)
         filled = true
         break

@@ -50,7 +50,7 @@ export class Instance extends Api {
 
   async ready(): Promise<{ status: number; store: Record<string, unknown>; fallback: Record<string, unknown> }> {
     const { status, body } = await this.get('/readyz');
-    return { status, ...(body as { store: Record<string, unknown>; fallback: Record<string, unknown> }) };
+    return { ...(body as { store: Record<string, unknown>; fallback: Record<string, unknown> }), status };
   }
 
   /** Resolves when Redis takes writes and was told of everything. */
