@@ -1,6 +1,7 @@
 /**
  * The one write path: a post becomes a token in the store, or a recorded reason why it is unusable. Never throws and
- * never takes longer than the deadline, for Carat must be answered whatever happens.
+ * never takes longer than the deadline, for Carat must be answered whatever happens. Whatever becomes of a post, it takes
+ * the same way and the same time: the store feigns to keep what it does not, and the journal hears of it after the answer.
  */
 import type { Journal } from './journal.ts';
 import { readPost, type TokenPost, type UnusableReason } from './post.ts';
@@ -49,20 +50,27 @@ export class Intake {
 
   async #receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
     const from = this.#sources.senderOf(peer, forwardedFor);
-    if (!this.#sources.isAllowed(from)) return this.#journal.unusablePost(merchant, 'not_allowed', from);
-    if (typeof body !== 'string') return this.#journal.unusablePost(merchant, body.unusable, from);
-    const reading = readPost(body);
-    if (!reading.usable) return this.#journal.unusablePost(merchant, reading.reason, from);
-    this.#journal.tokenPosted(merchant, reading.post, from, await this.#keep(merchant, reading.post));
+    const reading = typeof body === 'string' ? readPost(body) : ({ usable: false, reason: body.unusable } as const);
+    if (reading.usable && this.#sources.isAllowed(from)) {
+      const outcome = await this.#inTime(() => this.#keep(merchant, reading.post));
+      setImmediate(() => this.#journal.tokenPosted(merchant, reading.post, from, outcome));
+    } else {
+      const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
+      await this.#inTime(() => this.#store.feign(merchant));
+      setImmediate(() => this.#journal.unusablePost(merchant, reason, from));
+    }
   }
 
-  #keep(merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer | 'late' | 'failed'> {
+  #keep(merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer> {
     const id = tokenId(merchant, kind, value);
+    return this.#store.put({ id, merchant, kind, value, pooled, ...correlators });
+  }
+
+  #inTime<T>(write: () => Promise<T>): Promise<T | 'late' | 'failed'> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, this.#deadlineMs, 'late');
-      const put = async (): Promise<PutAnswer> =>
-        this.#store.put({ id, merchant, kind, value, pooled, ...correlators });
-      put()
+      const written = async (): Promise<T> => write();
+      written()
         .catch((error: unknown) => {
           this.#journal.bug(error, 'put');
           return 'failed' as const;

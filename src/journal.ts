@@ -1,34 +1,42 @@
 /**
- * What happened: one function for each business event, which becomes a log line and a count. The only code that masks:
- * a token's value leaves it as a fingerprint, and keys, secret paths and bodies never come in.
+ * What happened: one function for each business event, which becomes a log line and a count. A token's value leaves it as
+ * a fingerprint; keys, secret paths and bodies never come in. The counts are exact; of what strangers can cause as often
+ * as they like, the log tells the first few, and then how many more there were.
  */
-import { createHmac, randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
+import { Masking, type MaskingOptions } from './masking.ts';
 import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
+import { Quiet, type QuietOptions } from './quiet.ts';
 import type { Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
 
-export interface JournalOptions {
+export interface JournalOptions extends MaskingOptions {
   log: Logger;
   metrics: Metrics;
-  /** The key of the fingerprints; without one, they compare only within this process. */
-  fingerprintKey?: Buffer | undefined;
+  quiet?: QuietOptions;
 }
 
 export class Journal {
   readonly #log: Logger;
   readonly #metrics: Metrics;
-  readonly #fingerprintKey: Buffer;
+  readonly #masking: Masking;
+  readonly #quiet: Quiet;
 
-  constructor({ log, metrics, fingerprintKey = randomBytes(32) }: JournalOptions) {
+  constructor({ log, metrics, quiet, ...masking }: JournalOptions) {
     this.#log = log;
     this.#metrics = metrics;
-    this.#fingerprintKey = fingerprintKey;
+    this.#masking = new Masking(masking);
+    this.#quiet = new Quiet(quiet);
+  }
+
+  /** Tells what was held back. */
+  close(): void {
+    this.#quiet.close();
   }
 
   /** 8 hexadecimal digits that tell tokens apart and give nothing away. */
   fingerprint(value: string): string {
-    return createHmac('sha256', this.#fingerprintKey).update(value).digest('hex').slice(0, 8);
+    return this.#masking.fingerprint(value);
   }
 
   /** `late`: the store had not acknowledged the token when Carat had to be answered. */
@@ -47,11 +55,13 @@ export class Journal {
       from,
     };
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
+    if (outcome === 'unexpected' && !this.#mayTell({ event: 'post', outcome, merchant })) return;
     this.#log[level](dropped.length === 0 ? facts : { ...facts, dropped }, `authenticity post: ${outcome}`);
   }
 
   unusablePost(merchant: string, reason: UnusableReason, from: string): void {
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
+    if (!this.#mayTell({ event: 'post', outcome: reason, merchant })) return;
     this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
   }
 
@@ -83,6 +93,7 @@ export class Journal {
 
   expired(expiry: Expiry): void {
     this.#metrics.expired.inc({ merchant: expiry.merchant, kind: expiry.kind, what: expiry.what });
+    if (!this.#mayTell({ event: expiry.what, merchant: expiry.merchant })) return;
     const message =
       expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
     this.#log.warn({ event: expiry.what, ...expiry }, message);
@@ -90,13 +101,22 @@ export class Journal {
 
   trouble({ level, code, message, facts }: Trouble): void {
     this.#metrics.troubles.inc({ code });
-    this.#log[level]({ event: 'trouble', code, ...facts }, message);
+    this.#log[level]({ event: 'trouble', code, ...facts }, this.#masking.text(message));
   }
 
-  /** Something that should not happen: told with its stack, which holds no secret. */
-  bug(error: unknown, where: string): void {
+  /** Something that should not happen: told with its stack, and without what a library hung on the error. */
+  bug(error: unknown, where: string, level: 'error' | 'fatal' = 'error'): void {
     this.#metrics.troubles.inc({ code: 'bug' });
-    this.#log.error({ event: 'bug', where, err: error }, 'unexpected error');
+    this.#log[level]({ event: 'bug', where, error: this.#masking.error(error) }, 'unexpected error');
+  }
+
+  #mayTell(sort: { event: string; outcome?: string; merchant: string }): boolean {
+    return this.#quiet.allows(Object.values(sort).join(' '), (more) =>
+      this.#log.warn(
+        { ...sort, more, withinSeconds: this.#quiet.windowMs / 1000 },
+        `${more} more like these were counted and not logged`,
+      ),
+    );
   }
 }
 

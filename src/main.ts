@@ -39,6 +39,10 @@ const service = new Service(config, log);
 
 let starting: Promise<void> | undefined;
 let stopping = false;
+process.on('uncaughtException', (error) => {
+  service.bug(error);
+  void stop('unexpected error', 1);
+});
 async function stop(why: string, exitCode: number): Promise<void> {
   if (stopping) return;
   stopping = true;
@@ -51,10 +55,6 @@ async function stop(why: string, exitCode: number): Promise<void> {
 }
 // Before anything is opened: the first process of a container does not end by a signal that it does not handle.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal, 0));
-process.on('uncaughtException', (error) => {
-  log.fatal({ event: 'bug', err: error }, 'unexpected error');
-  void stop('unexpected error', 1);
-});
 
 log.info({ event: 'starting' }, 'starting');
 try {

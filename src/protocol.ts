@@ -146,6 +146,7 @@ export const PROBLEMS = {
   invalid_request: { status: 400, title: 'A parameter is wrong' },
   unauthorized: { status: 401, title: 'A worker key is missing or wrong' },
   forbidden: { status: 403, title: 'The key is for another merchant' },
+  foreign_origin: { status: 403, title: 'A page of another site asks, or by another name than a loopback one' },
   not_found: { status: 404, title: 'There is nothing at this address' },
   unknown_token: { status: 404, title: 'The token is not known, or expired' },
   unknown_claim: { status: 404, title: 'The claim is not known, or its token expired' },

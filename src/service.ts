@@ -20,6 +20,7 @@ import { Handoff } from './handoff.ts';
 import { Intake } from './intake.ts';
 import { Journal } from './journal.ts';
 import { AuthenticityListener } from './listeners/authenticity.ts';
+import { CertificateWatch } from './listeners/certificate.ts';
 import { createWorkerListener } from './listeners/workers.ts';
 import { Metrics } from './metrics.ts';
 import { Sources } from './sources.ts';
@@ -37,6 +38,9 @@ import { Wakeups } from './wakeups.ts';
 /** How many unexpected tokens are remembered for each merchant, so that strangers cannot fill the store. */
 const MAX_UNEXPECTED = 10_000;
 
+/** It is in the documentation. */
+const DEFAULT_PATH = '/authenticity';
+
 export class Service {
   /** Where the two listeners listen, once they do. */
   authenticityUrl = '';
@@ -48,6 +52,7 @@ export class Service {
   readonly #journal: Journal;
   readonly #metrics: Metrics;
   readonly #authenticity: AuthenticityListener;
+  readonly #certificate: CertificateWatch | undefined;
   #workers: FastifyInstance | undefined;
 
   constructor(config: Config, log: Logger, store: TokenStore = createStore(config)) {
@@ -56,11 +61,24 @@ export class Service {
     this.waiters = new Waiters({ max: config.maxWaiters });
     this.wakeups = new Wakeups(this.waiters);
     this.#metrics = new Metrics(() => this.waiters.count);
-    this.#journal = new Journal({ log, metrics: this.#metrics, fingerprintKey: config.encryptionKeys[0] });
+    const [fingerprintKey] = config.encryptionKeys;
+    this.#journal = new Journal({ log, metrics: this.#metrics, fingerprintKey, secrets: secretsOf(config) });
     const sources = new Sources(config.allowedSources, config.trustedProxies);
     const intake = new Intake({ store, sources, journal: this.#journal });
     const tls = config.tls && { cert: readFileSync(config.tls.certFile), key: readFileSync(config.tls.keyFile) };
     this.#authenticity = new AuthenticityListener({ paths: config.paths, intake, tls });
+    if (config.tls === undefined || tls === undefined) return;
+    this.#certificate = new CertificateWatch({
+      files: config.tls,
+      pair: tls,
+      use: (pair) => this.#authenticity.useCertificate(pair),
+      onTrouble: (trouble) => this.#journal.trouble(trouble),
+    });
+  }
+
+  /** For what nobody caught: told without what a library hung on the error. */
+  bug(error: unknown): void {
+    this.#journal.bug(error, 'process', 'fatal');
   }
 
   /** @throws DirectoryInUse, or the error of a listener that cannot listen; then nothing is left open. */
@@ -80,6 +98,7 @@ export class Service {
       const metrics = this.#metrics;
       this.#workers = await createWorkerListener({ config: this.#config, store, handoff, waiters, journal, metrics });
       this.workerUrl = await this.#workers.listen({ host: workerHost, port: workerPort });
+      this.#certificate?.start();
       this.authenticityUrl = await this.#authenticity.listen(host, port);
     } catch (error) {
       await this.stop();
@@ -90,11 +109,25 @@ export class Service {
   /** Sends the waiting away at once, answers what Carat still sends, and closes the store last. */
   async stop(): Promise<void> {
     this.waiters.drain();
+    this.#certificate?.stop();
     await this.#authenticity.stop();
     await this.#workers?.close();
     this.wakeups.stop();
     await this.store.close();
+    this.#journal.close();
   }
+}
+
+/** What must not be seen in any text, should it ever get into one. */
+function secretsOf({ paths, workerKeys, encryptionKeys, store }: Config): string[] {
+  const keys = encryptionKeys.flatMap((key) => [
+    key.toString('base64'),
+    key.toString('base64url'),
+    key.toString('hex'),
+  ]);
+  const password = store?.password === undefined ? [] : [store.password, encodeURIComponent(store.password)];
+  const secretPaths = [...paths.keys()].filter((path) => path !== DEFAULT_PATH);
+  return [...secretPaths, ...workerKeys.map(({ key }) => key), ...keys, ...password];
 }
 
 function createStore(config: Config): TokenStore {

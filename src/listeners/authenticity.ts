@@ -6,15 +6,18 @@
 import { type IncomingMessage, METHODS } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Server as TlsServer } from 'node:tls';
 import formbody from '@fastify/formbody';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Intake } from '../intake.ts';
 import { MAX_FORM_BYTES } from '../post.ts';
 import { hangUp, okOnTheWire } from './always-ok.ts';
+import type { CertificatePair } from './certificate.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
 import { OpenPost } from './open-post.ts';
 
 /** What bounds a request and a stop. */
-export interface AuthenticityLimits {
+export interface AuthenticityLimits extends ConnectionLimits {
   /** A body is read for so long, and so far, before it is answered all the same. */
   bodyDeadlineMs: number;
   maxBodyBytes: number;
@@ -31,6 +34,8 @@ const LIMITS: AuthenticityLimits = {
   headersDeadlineMs: 10_000,
   idleGraceMs: 500,
   stopDeadlineMs: 7000,
+  maxConnections: 10_000,
+  maxHalfOpenBodies: 2000,
 };
 const POLL_MS = 10;
 /** The target of the one other thing that is served. */
@@ -49,7 +54,7 @@ export interface AuthenticityListenerOptions {
   /** The merchant of each path. */
   paths: ReadonlyMap<string, string>;
   intake: Intake;
-  tls?: { cert: Buffer; key: Buffer } | undefined;
+  tls?: CertificatePair | undefined;
   limits?: Partial<AuthenticityLimits> | undefined;
 }
 
@@ -64,17 +69,18 @@ export class AuthenticityListener {
   readonly #lastOf = new WeakMap<Socket, OpenPost>();
   /** Node tells again of each piece that comes on a connection that is broken already. */
   readonly #broken = new WeakSet<Socket>();
-  readonly #connections = new Set<Socket>();
+  readonly #connections: Connections;
   #stopping = false;
 
   constructor({ paths, intake, tls, limits }: AuthenticityListenerOptions) {
     this.#paths = paths;
     this.#intake = intake;
     this.#limits = { ...LIMITS, ...limits };
+    this.#connections = new Connections(this.#limits);
     const { headersDeadlineMs } = this.#limits;
     const http = { requireHostHeader: false, headersTimeout: headersDeadlineMs, connectionsCheckingInterval: 2000 };
     this.app = fastify({
-      ...(tls === undefined ? { http } : { https: { ...http, ...tls } }),
+      ...(tls === undefined ? { http } : { https: { ...http, ...tls, handshakeTimeout: headersDeadlineMs } }),
       return503OnClosing: false,
       exposeHeadRoutes: false,
       // The router gets nothing to parse: there are the authenticity paths, all of them at `/`, and `/livez`.
@@ -90,13 +96,18 @@ export class AuthenticityListener {
     return this.app.listen({ host, port });
   }
 
+  /** What is served to connections from now on. @throws Error when the pair cannot be used */
+  useCertificate(pair: CertificatePair): void {
+    (this.app.server as unknown as TlsServer).setSecureContext(pair);
+  }
+
   /** Goes on answering until what is under way is done, then closes. */
   async stop(): Promise<void> {
     this.#stopping = true;
     const { idleGraceMs, stopDeadlineMs } = this.#limits;
     const giveUpAt = performance.now() + stopDeadlineMs;
     const underWay = [...this.#open];
-    await this.#until(() => this.#connections.size === 0, performance.now() + idleGraceMs);
+    await this.#until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
     await this.#until(() => underWay.every((open) => !this.#open.has(open)), giveUpAt);
     const closed = this.app.close();
     const timers = [
@@ -131,9 +142,11 @@ export class AuthenticityListener {
       const merchant = this.#merchantOf(request.originalUrl);
       if (merchant !== undefined) {
         const isStopping = (): boolean => this.#stopping;
-        const options = { merchant, intake: this.#intake, isStopping, ...this.#limits };
-        request.openPost = new OpenPost(request, reply, options);
-        this.#track(request.openPost, request.raw.socket);
+        const onRead = (): void => this.#connections.endBody(open);
+        const options = { merchant, intake: this.#intake, isStopping, onRead, ...this.#limits };
+        const open = new OpenPost(request, reply, options);
+        request.openPost = open;
+        this.#track(open, request.raw.socket);
         done();
       } else if (request.routeOptions.url === '/livez') {
         reply.send({ status: 'alive' });
@@ -156,7 +169,12 @@ export class AuthenticityListener {
   #track(open: OpenPost, socket: Socket): void {
     this.#open.add(open);
     this.#lastOf.set(socket, open);
-    open.response.once('close', () => this.#open.delete(open));
+    this.#connections.begin(socket);
+    this.#connections.beginBody(open);
+    open.response.once('close', () => {
+      this.#open.delete(open);
+      this.#connections.end(socket);
+    });
     open.response.once('finish', () => {
       // A client that ended its half has nothing more to ask: once all is answered, the other half ends, too.
       if (socket.readableEnded && this.#lastOf.get(socket) === open) hangUp(socket);
@@ -172,10 +190,8 @@ export class AuthenticityListener {
     // Node answers 417 to an expectation that it does not know, and closes the connection on CONNECT.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response));
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
-    server.on('connection', (socket: Socket) => {
-      this.#connections.add(socket);
-      socket.once('close', () => this.#connections.delete(socket));
-    });
+    server.on('connection', (socket: Socket) => this.#connections.add(socket));
+    server.on('secureConnection', (socket: Socket) => this.#connections.addSecure(socket));
   }
 
   /** A query, one trailing slash, and the origin that a proxy may put before the path are ignored. */

@@ -15,6 +15,8 @@ export interface OpenPostOptions {
   bodyDeadlineMs: number;
   maxBodyBytes: number;
   isStopping: () => boolean;
+  /** Told once, when nothing more is read of the body. */
+  onRead: () => void;
 }
 
 export class OpenPost {
@@ -35,7 +37,10 @@ export class OpenPost {
     // An empty content type says no more than none.
     if (request.headers['content-type'] === '') delete request.headers['content-type'];
     this.#timer = setTimeout(() => this.giveUp(), options.bodyDeadlineMs);
-    reply.raw.once('close', () => clearTimeout(this.#timer));
+    reply.raw.once('close', () => {
+      clearTimeout(this.#timer);
+      options.onRead();
+    });
   }
 
   get response(): ServerResponse {
@@ -92,7 +97,8 @@ export class OpenPost {
     if (!this.#reading) return;
     this.#reading = false;
     clearTimeout(this.#timer);
-    const { merchant, intake, isStopping } = this.#options;
+    const { merchant, intake, isStopping, onRead } = this.#options;
+    onRead();
     const { headers, raw } = this.#request;
     const forwardedFor = headers['x-forwarded-for'] as string | undefined;
     const answer = (): void => answerOk(this.response, isStopping());

@@ -1,6 +1,7 @@
 /** The one map from what went wrong to an answer of the worker API: `application/problem+json`, RFC 9457. */
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { maskRuns } from '../masking.ts';
 import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from '../protocol.ts';
 
 type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at'>>;
@@ -54,7 +55,9 @@ export function problemOf(error: unknown): ProblemError | undefined {
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
     return new ProblemError('unsupported_media_type', 'expected a body with Content-Type: application/json');
   }
-  return statusCode !== undefined && statusCode < 500 ? new ProblemError('invalid_request', message) : undefined;
+  return statusCode !== undefined && statusCode < 500
+    ? new ProblemError('invalid_request', maskRuns(message))
+    : undefined;
 }
 
 /** Fastify's validator: what fits a schema is passed on as the schema reads it, all that does not is named. */
@@ -80,6 +83,10 @@ function wrongFields(issue: z.core.$ZodIssue): NonNullable<ProblemDocument['erro
 const SHOWN_CHARS = 80;
 
 function show(value: unknown, quote = '"'): string {
-  const text = typeof value === 'string' ? `${quote}${value}${quote}` : (JSON.stringify(value) ?? String(value));
+  const text = maskRuns(shownAs(value, quote));
   return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+}
+
+function shownAs(value: unknown, quote: string): string {
+  return typeof value === 'string' ? `${quote}${value}${quote}` : (JSON.stringify(value) ?? String(value));
 }

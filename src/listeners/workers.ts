@@ -6,6 +6,7 @@ import type { Journal } from '../journal.ts';
 import type { Metrics } from '../metrics.ts';
 import type { TokenStore } from '../store/store.ts';
 import type { Waiters } from '../waiters.ts';
+import { checkLoopbackHost, checkSite } from './browsers.ts';
 import { Keys } from './keys.ts';
 import { ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
 import { workerRoutes } from './worker-routes.ts';
@@ -56,7 +57,10 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   app.addHook('onRequest', async (request, reply) => {
     // Tokens must not stay in any cache, nor must the news that there is none.
     reply.header('cache-control', 'no-store');
-    if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) keys.admit(request);
+    if (NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) return;
+    if (config.workerKeys.length === 0) checkLoopbackHost(request);
+    checkSite(request);
+    keys.admit(request);
   });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ProblemError('not_found')));
   app.setErrorHandler((error, request, reply) => {

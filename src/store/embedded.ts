@@ -47,15 +47,19 @@ export class EmbeddedStore implements TokenStore {
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
     await this.disk.open((trouble) => events.onTrouble(trouble));
-    this.#sweep();
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_EVERY_MS);
+    this.sweep();
+    this.#sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS);
   }
 
   async put(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock());
-    await this.disk.commit();
+    await (answer === 'known' ? this.disk.feign() : this.disk.commit());
     if (answer === 'kept') this.announce(token.merchant, topicsOf(token));
     return answer;
+  }
+
+  feign(_merchant?: string): Promise<void> {
+    return this.disk.feign();
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
@@ -122,7 +126,8 @@ export class EmbeddedStore implements TokenStore {
     this.#events?.onHint(this.ledger.announce(merchant, topics));
   }
 
-  #sweep(): void {
+  /** Forgets what is over, and tells of it. */
+  protected sweep(): void {
     for (const expiry of this.ledger.sweep(this.clock())) this.#events?.onExpiry(expiry);
     this.disk.commitLater();
   }

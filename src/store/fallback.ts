@@ -6,9 +6,9 @@
  * What keeps a token from being handed out twice: only a token that the shared store surely never saw is given to a
  * claim here, and it is fenced on disk before it is sent there.
  */
-import { Breaker } from './breaker.ts';
+import { Domain } from './domain.ts';
+import { further } from './further.ts';
 import type { LocalStore } from './local.ts';
-import { Merging } from './merging.ts';
 import type { SharedStore } from './shared.ts';
 import {
   type Claim,
@@ -35,20 +35,22 @@ export interface FallbackOptions {
 export class FallbackStore implements TokenStore {
   readonly #shared: SharedStore;
   readonly #local: LocalStore;
-  /** One for each domain: what fails together. */
-  readonly #breakers = new Map<string, Breaker>();
-  readonly #merging = new Map<string, Merging>();
+  readonly #domains = new Map<string, Domain>();
+  /** The puts under way, by token: a second one of the same token waits for the first, and has nothing to decide. */
+  readonly #puts = new Map<string, Promise<PutAnswer>>();
   #events: StoreEvents | undefined;
 
   constructor({ shared, local, merchants }: FallbackOptions) {
     this.#shared = shared;
     this.#local = local;
-    const domains = new Map<string, string[]>();
+    const membersOf = new Map<string, string[]>();
     for (const merchant of merchants) {
-      const domain = shared.domainOf(merchant);
-      domains.set(domain, [...(domains.get(domain) ?? []), merchant]);
+      const name = shared.domainOf(merchant);
+      membersOf.set(name, [...(membersOf.get(name) ?? []), merchant]);
     }
-    for (const [domain, members] of domains) this.#watch(domain, members);
+    for (const [name, members] of membersOf) {
+      this.#domains.set(name, new Domain({ name, merchants: members, shared, local, events: () => this.#events }));
+    }
   }
 
   async open(events: StoreEvents): Promise<void> {
@@ -59,90 +61,124 @@ export class FallbackStore implements TokenStore {
       onHint: ({ merchant, topics }) => events.onHint({ merchant, topics }),
     });
     this.#shared.onReconnect(() => {
-      for (const merging of this.#merging.values()) merging.restore();
+      for (const domain of this.#domains.values()) domain.restore();
     });
     await this.#shared.open(events);
   }
 
   async put(token: NewToken): Promise<PutAnswer> {
+    const key = `${token.merchant}\n${token.id}`;
+    const same = this.#puts.get(key);
+    if (same !== undefined) {
+      await same;
+      return 'known';
+    }
+    const put = this.#put(token).finally(() => this.#puts.delete(key));
+    this.#puts.set(key, put);
+    return put;
+  }
+
+  async #put(token: NewToken): Promise<PutAnswer> {
+    const { merchant, id } = token;
     // A token that waits to be merged goes there with all that happened to it, and not without.
-    if (this.#local.isPending(token.merchant, token.id)) return 'known';
-    const breaker = this.#breakerOf(token.merchant);
-    if (breaker.isOpen) return this.#local.keep(token);
+    if (this.#local.isPending(merchant, id)) {
+      await this.feign(merchant);
+      return 'known';
+    }
+    const domain = this.#domainOf(merchant);
+    if (domain.isAway) return this.#local.keep(token);
+    const copy = this.#local.copy(merchant, id);
+    if (copy !== undefined) {
+      // Should the shared store have lost it, it gets back all that is known of it, lest a used one be new.
+      await domain.ask(() => this.#shared.merge(merchant, [copy], Date.now()));
+      return 'known';
+    }
     const journaled = this.#local.journal(token);
     try {
       const answer = await this.#shared.put(token);
-      const before = await journaled;
-      this.#local.taken(token, answer, before);
-      if (answer === 'kept' && before === 'known') this.#mergingOf(token.merchant).restore();
+      this.#local.taken(token, answer, await journaled);
       return answer;
     } catch (error) {
-      const { unseen } = this.#trip(breaker, error);
+      const { unseen } = domain.trip(error);
       await journaled;
       return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
     }
   }
 
+  async feign(merchant: string): Promise<void> {
+    const domain = this.#domainOf(merchant);
+    if (domain.isAway) return this.#local.feign();
+    const feigned = this.#local.feign();
+    const answer = await domain.ask(() => this.#shared.feign(merchant));
+    await feigned;
+    // A token that the shared store did not take is written once more, with how it stands.
+    if (answer === 'away') await this.#local.feign();
+  }
+
   async read(lead: Lead): Promise<ReadAnswer> {
-    const shared = await this.#ask(lead.merchant, () => this.#shared.read(lead));
+    const shared = await this.#domainOf(lead.merchant).ask(() => this.#shared.read(lead));
     if (shared === 'away') return { ...(await this.#local.read(lead)), away: true };
     return this.#local.hasPending(lead.merchant) ? further(shared, await this.#local.read(lead)) : shared;
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
-    const { merchant, claimId } = request;
+    const { merchant, claimId, leaseMs } = request;
     if (this.#local.isClaimPending(merchant, claimId)) {
       const held = await this.#local.claim({ ...request, lead: undefined });
       if (held.state === 'held') return held;
     }
-    const shared = await this.#ask(merchant, () => this.#shared.claim(request));
+    const shared = await this.#domainOf(merchant).askSteady(
+      () => this.#shared.claim(request),
+      () => this.#local.doubt(merchant, claimId),
+    );
     if (shared === 'away') return { ...(await this.#local.claim(request)), away: true };
-    if (shared.state === 'held') this.#local.mirrorClaim(shared.token, shared.claim);
+    if (shared.state === 'held') this.#local.mirrorClaim(shared.token, shared.claim, leaseMs);
     return shared;
   }
 
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
-    const here = this.#local.isClaimPending(merchant, claimId);
-    if (here) {
+    if (this.#local.isClaimPending(merchant, claimId)) {
       const answer = await this.#local.settle(merchant, claimId, how);
       if (answer !== 'away') return answer;
-      await this.#mergingOf(merchant).idle();
     }
-    const answer = await this.#ask(merchant, () => this.#shared.settle(merchant, claimId, how));
-    if (answer === 'done') this.#local.mirrorSettled(merchant, claimId, how);
+    const settled = await this.#domainOf(merchant).askSteady(() => this.#shared.settleAndTell(merchant, claimId, how));
+    if (settled === 'away') return 'away';
+    const { answer, used } = settled;
+    if (used !== undefined) this.#local.mirrorUsed(used);
+    else if (answer === 'done') this.#local.mirrorReleased(merchant, claimId);
     return answer === 'unknown' && this.#local.isClaimPending(merchant, claimId) ? 'away' : answer;
   }
 
   async undo(merchant: string, claim: Claim): Promise<void> {
     if (this.#local.isClaimPending(merchant, claim.id)) return this.#local.undo(merchant, claim);
     // If the store is away, the lease ends by itself.
-    await this.#ask(merchant, () => this.#shared.undo(merchant, claim));
-    this.#local.mirrorSettled(merchant, claim.id, 'release');
+    await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, claim));
+    this.#local.mirrorReleased(merchant, claim.id);
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {
     if (this.#local.isPending(merchant, id)) {
       const answer = await this.#local.use(merchant, id);
       if (answer !== 'away') return answer;
-      await this.#mergingOf(merchant).idle();
     }
-    const answer = await this.#ask(merchant, () => this.#shared.use(merchant, id));
-    if (answer === 'done') this.#local.mirrorUsed(merchant, id);
-    return answer === 'unknown' && this.#local.isPending(merchant, id) ? 'away' : answer;
+    const settled = await this.#domainOf(merchant).askSteady(() => this.#shared.useAndTell(merchant, id));
+    if (settled === 'away') return 'away';
+    if (settled.used !== undefined) this.#local.mirrorUsed(settled.used);
+    return settled.answer === 'unknown' && this.#local.isPending(merchant, id) ? 'away' : settled.answer;
   }
 
   async expect(expectation: Expectation): Promise<number> {
-    const ends = await this.#ask(expectation.merchant, () => this.#shared.expect(expectation));
+    const ends = await this.#domainOf(expectation.merchant).ask(() => this.#shared.expect(expectation));
     return ends === 'away' ? this.#local.expect(expectation) : ends;
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
     if (this.#local.isExpectationPending(merchant, id)) return this.#local.cancel(merchant, id);
-    return this.#ask(merchant, () => this.#shared.cancel(merchant, id));
+    return this.#domainOf(merchant).ask(() => this.#shared.cancel(merchant, id));
   }
 
   async sequence(merchant: string): Promise<number> {
-    const sequence = await this.#ask(merchant, () => this.#shared.sequence(merchant));
+    const sequence = await this.#domainOf(merchant).ask(() => this.#shared.sequence(merchant));
     if (sequence === 'away') throw new StoreAway('away', true);
     return sequence;
   }
@@ -150,7 +186,7 @@ export class FallbackStore implements TokenStore {
   health(): StoreHealth {
     const shared = this.#shared.health();
     const local = this.#local.health();
-    const open = [...this.#breakers.values()].some((breaker) => breaker.isOpen);
+    const open = [...this.#domains.values()].some((domain) => domain.isAway);
     const pending = this.#local.pendingCount;
     const state = open ? 'away' : local.state === 'ok' ? 'ok' : 'degraded';
     const detail = [open ? (shared.detail ?? 'takes no writes') : undefined, local.detail].filter(Boolean).join('; ');
@@ -168,83 +204,13 @@ export class FallbackStore implements TokenStore {
   }
 
   async close(): Promise<void> {
-    for (const breaker of this.#breakers.values()) breaker.stop();
-    for (const merging of this.#merging.values()) merging.stop();
+    for (const domain of this.#domains.values()) domain.stop();
     await this.#shared.close();
+    for (const domain of this.#domains.values()) await domain.idle();
     await this.#local.close();
   }
 
-  #watch(domain: string, merchants: string[]): void {
-    const tell = (
-      level: 'info' | 'warn',
-      code: string,
-      message: string,
-      facts: Record<string, string | number>,
-    ): void =>
-      this.#events?.onTrouble({ level, code, message, facts: domain === '' ? facts : { ...facts, merchant: domain } });
-    const breaker = new Breaker({
-      probe: () => this.#shared.probe(merchants[0] as string),
-      onOpen: (reason) => {
-        tell('warn', 'store_away', `the store is away (${reason}); tokens are kept on local disk`, {});
-        this.#events?.onGap();
-      },
-      onClose: () => {
-        tell('info', 'store_back', 'the store is back', { pending: this.#local.pendingCount });
-        merging.restore();
-        this.#events?.onGap();
-      },
-    });
-    const merging = new Merging({
-      merchants,
-      shared: this.#shared,
-      local: this.#local,
-      isAway: () => breaker.isOpen,
-      onAway: (error) => void this.#trip(breaker, error),
-      onProgress: (what, done, left) =>
-        tell('info', what === 'merge' ? 'merging' : 'restoring', `${what}: ${done} tokens brought, ${left} left`, {
-          done,
-          left,
-        }),
-      onDone: () => this.#events?.onGap(),
-    });
-    this.#breakers.set(domain, breaker);
-    this.#merging.set(domain, merging);
+  #domainOf(merchant: string): Domain {
+    return this.#domains.get(this.#shared.domainOf(merchant)) as Domain;
   }
-
-  /** What the shared store answers, or that it is away: then nobody asks it until it is back. */
-  async #ask<T>(merchant: string, question: () => Promise<T>): Promise<T | 'away'> {
-    const breaker = this.#breakerOf(merchant);
-    if (breaker.isOpen) return 'away';
-    try {
-      return await question();
-    } catch (error) {
-      this.#trip(breaker, error);
-      return 'away';
-    }
-  }
-
-  #trip(breaker: Breaker, error: unknown): StoreAway {
-    if (!(error instanceof StoreAway)) throw error;
-    breaker.trip(error.message);
-    return error;
-  }
-
-  #breakerOf(merchant: string): Breaker {
-    return this.#breakers.get(this.#shared.domainOf(merchant)) as Breaker;
-  }
-
-  #mergingOf(merchant: string): Merging {
-    return this.#merging.get(this.#shared.domainOf(merchant)) as Merging;
-  }
-}
-
-/** Of what the shared store and the local one know of the same thing, the one that tells more. */
-function further(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
-  if (shared.state === 'live' && local.state === 'live') {
-    if (shared.token.id === local.token.id) return shared;
-    const newest = shared.token.receivedAt >= local.token.receivedAt ? shared : local;
-    return { ...newest, distinct: shared.distinct + local.distinct };
-  }
-  const rank: ReadAnswer['state'][] = ['none', 'used', 'cancelled', 'live'];
-  return rank.indexOf(local.state) > rank.indexOf(shared.state) ? local : shared;
 }

@@ -257,16 +257,24 @@ export class Ledger {
     this.#expectationChanged(entry);
   }
 
-  /** Notes a token that a shared store has, and the claim that it gave it to. */
-  mirror(token: TokenRecord, claim: Claim): void {
-    const book = this.#book(token.merchant);
-    const held = { standing: 'there', state: 'live', claim, deliveries: claim.deliveries, seen: false } as const;
-    const before = book.tokens.get(token.id);
-    if (before === undefined) this.#add({ token, ...held, order: token.receivedAt * 1000 });
-    this.update(book.tokens.get(token.id) as TokenEntry, held);
-    const entry = { merchant: token.merchant, id: claim.id, token: token.id, released: false };
+  /** Notes a token that a shared store has: the claim that it gave it to, or that it is used. */
+  mirror(token: TokenRecord, claim?: Claim): void {
+    const { merchant, id } = token;
+    const book = this.#book(merchant);
+    if (!book.tokens.has(id)) {
+      const order = token.receivedAt * 1000;
+      this.#add({ token, standing: 'there', state: 'live', deliveries: 0, seen: true, order });
+    }
+    const before = book.tokens.get(id) as TokenEntry;
+    if (claim === undefined) {
+      this.update(before, { state: 'used' });
+      return;
+    }
+    const state = before.state === 'used' ? 'used' : 'live';
+    this.update(before, { standing: 'there', state, claim, deliveries: claim.deliveries });
+    const entry = { merchant, id: claim.id, token: id, released: false };
     book.addClaim(entry);
-    this.#changes.push({ of: 'claim', merchant: token.merchant, id: claim.id, entry });
+    this.#changes.push({ of: 'claim', merchant, id: claim.id, entry });
   }
 
   #absent(lead: Lead, used: boolean, now: number): { state: 'used' | 'cancelled' | 'none' } {

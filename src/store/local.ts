@@ -2,7 +2,7 @@
  * The local half of the fallback store: the embedded store, which also knows where each token stands with regard to the
  * shared one. It keeps what the shared store did not take, and a copy of what it did.
  */
-import { EmbeddedStore } from './embedded.ts';
+import { type EmbeddedOptions, EmbeddedStore } from './embedded.ts';
 import type { ExpectationEntry, TokenEntry } from './records.ts';
 import type { MergedState, MergedToken } from './shared.ts';
 import {
@@ -24,6 +24,15 @@ export class LocalStore extends EmbeddedStore {
   /** What the shared store is yet to be told, by merchant, oldest first. */
   readonly #pending = new Map<string, Set<TokenEntry>>();
   readonly #pendingExpectations = new Set<ExpectationEntry>();
+  /** Claims for which the shared store may have taken a token that nobody got. */
+  readonly #doubtful = new Set<string>();
+  /** For how long an expectation that is over may still decide on a token that waits for its verdict. */
+  readonly #retentionMs: number;
+
+  constructor(options: EmbeddedOptions) {
+    super(options);
+    this.#retentionMs = options.ttlMs;
+  }
 
   override async open(events: StoreEvents): Promise<void> {
     await super.open(events);
@@ -37,21 +46,23 @@ export class LocalStore extends EmbeddedStore {
   /** Keeps a token that the shared store is not even asked to take. */
   async keep(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'here');
-    if (answer === 'known') return answer;
-    return this.notTaken(token, 'here');
+    if (answer !== 'known') return this.notTaken(token, 'here');
+    await this.disk.feign();
+    return answer;
   }
 
   /** Puts a token on disk while the shared store is asked to take it. */
   async journal(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'unsure');
-    await this.disk.commit();
+    await (answer === 'known' ? this.disk.feign() : this.disk.commit());
     return answer;
   }
 
   /** True when the shared store is yet to be told of this token. */
   isPending(merchant: string, id: string): boolean {
     const entry = this.ledger.get(merchant, id);
-    return entry !== undefined && this.#pending.get(merchant)?.has(entry) === true;
+    if (entry === undefined || entry.token.expiresAt <= this.clock()) return false;
+    return this.#pending.get(merchant)?.has(entry) === true;
   }
 
   isClaimPending(merchant: string, claimId: string): boolean {
@@ -125,6 +136,7 @@ export class LocalStore extends EmbeddedStore {
   merged(tokens: MergedToken[], states: MergedState[]): void {
     for (const [i, { entry }] of tokens.entries()) {
       this.#settled(entry);
+      if (entry.claim !== undefined) this.#doubtful.delete(`${entry.token.merchant}\n${entry.claim.id}`);
       const state = states[i];
       if (state === undefined) continue;
       this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : state });
@@ -137,25 +149,40 @@ export class LocalStore extends EmbeddedStore {
     return this.ledger.tokensOf(merchant, 'there').map((entry) => this.#toMerge(entry));
   }
 
-  /** The shared store gave this token to a claim. */
-  mirrorClaim(token: TokenRecord, claim: Claim): void {
-    this.ledger.mirror(token, claim);
+  /** The copy of one token. */
+  copy(merchant: string, id: string): MergedToken | undefined {
+    const entry = this.ledger.get(merchant, id);
+    const isCopy = entry?.standing === 'there' && entry.token.expiresAt > this.clock();
+    return isCopy ? this.#toMerge(entry) : undefined;
+  }
+
+  /** The shared store was asked for a token for this claim, and nobody knows whether it gave one. */
+  doubt(merchant: string, claimId: string): void {
+    this.#doubtful.add(`${merchant}\n${claimId}`);
+  }
+
+  /** The shared store gave this token to a claim. Its clock may differ from ours, by which copies are kept. */
+  mirrorClaim(token: TokenRecord, claim: Claim, leaseMs: number): void {
+    this.#doubtful.delete(`${token.merchant}\n${claim.id}`);
+    // A lease that ends with its token tells nothing of the clock.
+    const ahead = claim.leaseExpiresAt >= token.expiresAt ? 0 : claim.leaseExpiresAt - leaseMs - this.clock();
+    const ours = { ...token, receivedAt: token.receivedAt - ahead, expiresAt: token.expiresAt - ahead };
+    this.ledger.mirror(ours, { ...claim, leaseExpiresAt: claim.leaseExpiresAt - ahead });
     this.disk.commitLater();
   }
 
-  /** The shared store settled this claim. */
-  mirrorSettled(merchant: string, claimId: string, how: 'use' | 'release'): void {
+  /** The shared store put this claim's token back. */
+  mirrorReleased(merchant: string, claimId: string): void {
     const claim = this.ledger.claims.find(merchant, claimId);
     const entry = claim && this.ledger.get(merchant, claim.token);
     if (claim === undefined || entry?.claim?.id !== claimId || entry.standing !== 'there') return;
-    if (how === 'use') this.ledger.update(entry, { state: 'used' });
-    else this.ledger.claims.putBack(entry, claim);
+    this.ledger.claims.putBack(entry, claim);
     this.disk.commitLater();
   }
 
-  mirrorUsed(merchant: string, id: string): void {
-    const entry = this.ledger.get(merchant, id);
-    if (entry?.standing === 'there') this.ledger.update(entry, { state: 'used' });
+  /** The token is used in the shared store, whoever put it there: should that be lost, this is what remains of it. */
+  mirrorUsed(token: TokenRecord): void {
+    this.ledger.mirror(token);
     this.disk.commitLater();
   }
 
@@ -176,6 +203,22 @@ export class LocalStore extends EmbeddedStore {
     this.disk.commitLater();
   }
 
+  /** What expires while the shared store is away is told of here, and not there: an absence may be long, and strangers busy. */
+  protected override sweep(): void {
+    super.sweep();
+    const now = this.clock();
+    for (const entries of this.#pending.values()) {
+      // Oldest first, and each lives equally long.
+      for (const entry of entries) {
+        if (entry.token.expiresAt > now) break;
+        this.#settled(entry);
+      }
+    }
+    for (const entry of this.#pendingExpectations) {
+      if (entry.expiresAt + this.#retentionMs <= now) this.#pendingExpectations.delete(entry);
+    }
+  }
+
   #await(entry: TokenEntry): void {
     const { merchant } = entry.token;
     const entries = this.#pending.get(merchant) ?? new Set();
@@ -189,7 +232,11 @@ export class LocalStore extends EmbeddedStore {
   }
 
   #toMerge(entry: TokenEntry): MergedToken {
-    const claims = this.ledger.claimsOf(entry).map(({ id }) => id);
-    return { entry, formerClaims: claims.filter((id) => id !== entry.claim?.id) };
+    const { claim, token } = entry;
+    return {
+      entry,
+      formerClaims: this.ledger.claimsOf(entry).filter(({ id }) => id !== claim?.id),
+      doubtful: claim !== undefined && this.#doubtful.has(`${token.merchant}\n${claim.id}`),
+    };
   }
 }

@@ -2,7 +2,7 @@
 import type { Kind } from '../post.ts';
 import { Pool } from './pool.ts';
 import type { ClaimEntry, TokenEntry } from './records.ts';
-import { type Lead, topicOf, topicsOf } from './store.ts';
+import { type Lead, MOST_DISTINCT, topicOf, topicsOf } from './store.ts';
 
 export class MerchantBook {
   readonly tokens = new Map<string, TokenEntry>();
@@ -51,7 +51,7 @@ export class MerchantBook {
         if (live === undefined || entry.order > live.order) live = entry;
       }
     }
-    return { live, used, distinct };
+    return { live, used, distinct: Math.min(distinct, MOST_DISTINCT) };
   }
 
   /** The claims that took a token, and have taken no other since. */

@@ -40,6 +40,10 @@ export class Merging {
     });
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
     await this.#running;
@@ -54,9 +58,9 @@ export class Merging {
     while (this.#again && !isAway() && !this.#stopped) {
       this.#again = false;
       try {
-        const merged = await this.#mergePending();
-        const restored = await this.#restoreCopies();
-        if (merged + restored > 0) onDone();
+        await this.#mergePending();
+        await this.#restoreCopies();
+        onDone();
       } catch (error) {
         if (this.#stopped) return;
         this.#again = true;

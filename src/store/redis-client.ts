@@ -60,7 +60,8 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
           ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
         });
       case 'cluster': {
-        // What a node cannot take at once is tried again by the cluster's own rules; our deadline holds all the same.
+        // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
+        // off is not: nobody could say whether it was done.
         const { db: _db, retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
         return new Cluster([...nodes], {
           redisOptions: nodeOptions,
@@ -70,7 +71,7 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
           clusterRetryStrategy: retryMs,
           slotsRefreshTimeout: CONNECT_WITHIN_MS,
           slotsRefreshInterval: 5000,
-          retryDelayOnFailover: 100,
+          retryDelayOnFailover: 0,
           retryDelayOnClusterDown: 100,
           retryDelayOnTryAgain: 100,
           maxRedirections: 16,

@@ -1,21 +1,24 @@
 /**
- * How the Redis store keeps a merchant's tokens, and the Lua functions that its scripts share. A merchant's keys share the hash tag `{merchant}` and so
- * one slot; the only key passed is their prefix, `carat:{merchant}:`. Deadlines are by Redis' clock.
+ * How the Redis store keeps a merchant's tokens, and the Lua functions that its scripts share. A merchant's keys share
+ * the hash tag `{merchant}` and so one slot; the only key passed is their prefix, `carat:{merchant}:`. Deadlines are by Redis' clock.
  *
  * | key | type | what it holds | until |
  * |---|---|---|---|
  * | `t:ID` | hash | a token | it expires |
- * | `i:TOPIC` | sorted set | tokens under a correlator, by order of arrival | the last of them expires |
+ * | `i:KIND:TOPIC` | sorted set | tokens under a correlator, by order of arrival | the last of them expires |
  * | `f:KIND`, `l:KIND` | sorted set | the pool's free tokens by arrival, its leased ones by the end of the lease | the same |
  * | `c:CLAIM` | hash | the token that a claim id took last | its token expires |
  * | `e:ID` | hash | an expectation | it ends, or is of no use to a verdict that was put off |
  * | `o:KIND:TOPIC` | sorted set | open expectations, oldest first | the last of them ends |
  * | `a:KIND:TOPIC` | sorted set | all expectations, also those over, while a verdict may still be put off; only where one is demanded | the last is forgotten |
-| `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
+ * | `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
  * | `d` | sorted set | what is told when its time is over: tokens that nobody got, open expectations | a minute after the last |
  * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
+ * | `x`, `y` | hash, sorted set | what is written when nothing is to be kept, and the time of a write must pass | a minute later |
  * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
  */
+import { KINDS } from '../post.ts';
+import { MOST_DISTINCT } from './store.ts';
 
 /** The fields of a token's hash, in the order in which scripts answer them; the 11th and 12th are claim and lease end. */
 const TOKEN_FIELDS = ['id', 'k', 'v', 'p', 'md', 'sd', 'mu', 'oi', 'ra', 'ea', 'cl', 'le', 'dl', 'rn'] as const;
@@ -58,17 +61,23 @@ end
 local function held(t) return t.cl and tonumber(t.le) > now end
 local function find(topic, kind)
   local live, used, distinct = nil, false, 0
-  for _, id in ipairs(redis.call('ZREVRANGE', P .. 'i:' .. topic, 0, -1)) do
-    local t = get(id)
-    if t and (kind == '' or t.k == kind) then
-      if t.st == 'used' then used = true
-      elseif t.st == 'live' then
-        distinct = distinct + 1
-        live = live or t
+  for _, of in ipairs(kind == '' and { ${KINDS.map((kind) => `'${kind}'`).join(', ')} } or { kind }) do
+    local newest, at = nil, 0
+    repeat
+      local ids = redis.call('ZREVRANGE', P .. 'i:' .. of .. ':' .. topic, at, at + ${MOST_DISTINCT - 1})
+      at = at + #ids
+      for _, id in ipairs(ids) do
+        local t = get(id)
+        if t and t.st == 'used' then used = true
+        elseif t and t.st == 'live' then
+          distinct = distinct + 1
+          newest = newest or t
+        end
       end
-    end
+    until #ids < ${MOST_DISTINCT} or distinct >= ${MOST_DISTINCT}
+    if newest and (not live or tonumber(newest.o) > tonumber(live.o)) then live = newest end
   end
-  return live, used, distinct
+  return live, used, math.min(distinct, ${MOST_DISTINCT})
 end
 local function absent(topic, kind, used)
   local newest, cancelled = 0, false
@@ -119,9 +128,10 @@ local function index(t)
     return
   end
   for _, topic in ipairs(topics(t)) do
-    prune(P .. 'i:' .. topic)
-    redis.call('ZADD', P .. 'i:' .. topic, t.o, t.id)
-    keep(P .. 'i:' .. topic, t.ea)
+    local key = P .. 'i:' .. t.k .. ':' .. topic
+    prune(key)
+    redis.call('ZADD', key, t.o, t.id)
+    keep(key, t.ea)
   end
 end
 local function fill(t)
@@ -193,6 +203,15 @@ local function bound(id, order, ends, most)
     redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
   end
 end
+local function feign(t)
+  redis.call('HSET', P .. 'x', 'id', t.id, 'k', t.k, 'v', t.v, 'p', t.p, 'ra', now, 'ea', t.ea, 'dl', 0, 'o', now)
+  redis.call('PEXPIREAT', P .. 'x', now + 60000)
+  for _ = 1, 2 do
+    prune(P .. 'y')
+    redis.call('ZADD', P .. 'y', now, 'x')
+    keep(P .. 'y', now + 60000)
+  end
+end
 local function watch(t)
   local what = 't:' .. t.k .. ':' .. t.id
   local over = redis.call('ZSCORE', P .. 'd', what)
@@ -214,5 +233,9 @@ local function store(t, most)
   end
   index(t)
   if not t.sn and tonumber(t.dl) == 0 then watch(t) end
+end
+local function giveBack(t, claim)
+  if redis.call('HINCRBY', P .. 't:' .. t.id, 'dl', -1) == 0 and not t.sn then watch(t) end
+  putBack(t, claim)
 end
 `;

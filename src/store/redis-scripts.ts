@@ -4,7 +4,10 @@
  */
 import { PRELUDE } from './redis-prelude.ts';
 
-/** ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token. Answers `put`'s answer for each. */
+/**
+ * ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token, whose id is empty if it is only feigned.
+ * Answers `put`'s answer for each.
+ */
 const PUT = `
 local ttl, accept, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 local answers, under = {}, {}
@@ -12,7 +15,8 @@ local order = time[1] * 1000000 + time[2]
 for at = 6, #ARGV, 8 do
   local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = now, ea = now + ttl, dl = 0 }
   t.md, t.sd, t.mu, t.oi = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  if redis.call('EXISTS', P .. 't:' .. t.id) == 1 then
+  if t.id == '' or redis.call('EXISTS', P .. 't:' .. t.id) == 1 then
+    feign(t)
     answers[#answers + 1] = 'known'
   else
     t.o = string.format('%.0f', order + #answers)
@@ -95,7 +99,7 @@ if held(live) then return answer('claimed', live.le - now, live.id) end
 return take(live, distinct)
 `;
 
-/** ARGV: channel, merchant, claim id, 'use' or 'release'. */
+/** ARGV: channel, merchant, claim id, 'use' or 'release'. Answers the token, too, when it is used now. */
 const SETTLE = `
 local claim = ARGV[3]
 local c = redis.call('HMGET', P .. 'c:' .. claim, 't', 'r')
@@ -111,28 +115,27 @@ if ARGV[4] == 'release' then
 end
 if c[2] or t.cl ~= claim then return 'lease_lost' end
 markUsed(t)
-return 'done'
+return answer('done', 1, t.id)
 `;
 
-/** ARGV: channel, merchant, claim id, deliveries. */
+/** ARGV: channel, merchant, claim id, deliveries, and when its lease ended: that tells this claim from a later one. */
 const UNDO = `
 local claim = ARGV[3]
 local id = redis.call('HGET', P .. 'c:' .. claim, 't')
 local t = id and get(id)
-if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.rn == '0' then
-  if redis.call('HINCRBY', P .. 't:' .. t.id, 'dl', -1) == 0 and not t.sn then watch(t) end
-  putBack(t, claim)
+if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.le == ARGV[5] and t.rn == '0' then
+  giveBack(t, claim)
   announce(ARGV[1], ARGV[2], topics(t))
 end
 return 'done'
 `;
 
-/** ARGV: token id. */
+/** ARGV: token id. Answers the token, too, when it is used now. */
 const USE = `
 local t = get(ARGV[1])
 if not t or t.st == 'unexpected' then return 'unknown' end
 markUsed(t)
-return 'done'
+return answer('done', 1, t.id)
 `;
 
 /** ARGV: expectation id, kind, topic, ttl, for how long a verdict may be put off. Answers when it ends. */
@@ -171,37 +174,56 @@ return 'done'
 `;
 
 /**
- * Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one wins. ARGV: channel,
- * merchant, most unexpected, then 16 fields a token: the 8 of put, its age, how long it has left, its state ('live',
- * 'used' or 'deferred'), '1' if anybody saw it, its last claim or '', how long that lease has left, deliveries, and the
- * claims before the last, separated by commas. Answers the state that each token has now.
+ * Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one wins; of two claims
+ * the one of the later delivery, then of the later renewal. ARGV: channel, merchant, most unexpected, then 18 fields a
+ * token: the 8 of put, its age, how long it has left, its state ('live', 'used' or 'deferred'), '1' if anybody saw it,
+ * its last claim or '', how long that lease has left, deliveries, renewals, '1' if that claim may have taken another
+ * token here that nobody got, and the claims before the last, separated by commas, released ones with '!'. Answers the
+ * state that each token has now.
  */
 const MERGE = `
 local most = tonumber(ARGV[3])
 local states, under = {}, {}
-local function remember(claim, t)
-  if redis.call('HSETNX', P .. 'c:' .. claim, 't', t.id) == 1 then redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea) end
+local function say(t)
+  for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
 end
-for at = 4, #ARGV, 16 do
+local function remember(claim, t, released)
+  if redis.call('HSETNX', P .. 'c:' .. claim, 't', t.id) == 0 then return end
+  if released then redis.call('HSET', P .. 'c:' .. claim, 'r', '1') end
+  redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
+end
+local function rememberHolder(claim, t, doubtful)
+  local was = redis.call('HGET', P .. 'c:' .. claim, 't')
+  if was and was ~= t.id then
+    local other = get(was)
+    if other and other.cl == claim then
+      if not doubtful or other.st ~= 'live' or other.rn ~= '0' then return end
+      giveBack(other, claim)
+      say(other)
+    end
+    redis.call('DEL', P .. 'c:' .. claim)
+  end
+  remember(claim, t)
+end
+for at = 4, #ARGV, 18 do
   local id, state, claim, lease = ARGV[at], ARGV[at + 10], ARGV[at + 12], tonumber(ARGV[at + 13])
+  local deliveries, renewals = tonumber(ARGV[at + 14]), tonumber(ARGV[at + 15])
   local t = get(id)
-  local fresh = not t
-  if fresh then
+  if not t then
     t = { id = id, k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], md = ARGV[at + 4], sd = ARGV[at + 5] }
-    t.mu, t.oi, t.dl = ARGV[at + 6], ARGV[at + 7], ARGV[at + 14]
+    t.mu, t.oi, t.dl = ARGV[at + 6], ARGV[at + 7], deliveries
     t.ra, t.ea = now - ARGV[at + 8], now + ARGV[at + 9]
-    t.o = string.format('%.0f', t.ra * 1000 + (at - 4) / 16)
+    t.o = string.format('%.0f', t.ra * 1000 + (at - 4) / 18)
     if ARGV[at + 11] == '1' then t.sn = '1' end
     if state == 'deferred' then t.st = judge(t) and 'live' or 'unexpected' else t.st = state end
-    if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), 0 end
+    if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), renewals end
     store(t, most)
-    if t.st == 'live' then
-      for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
-    end
-  elseif t.st == 'live' and not (held(t) and t.cl ~= claim) then
-    if claim ~= '' and (lease > 0 or not t.cl) and not held(t) then
-      t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), 0, math.max(t.dl, ARGV[at + 14])
-      redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', 0, 'dl', t.dl)
+    if t.st == 'live' then say(t) end
+  elseif t.st == 'live' and claim ~= '' then
+    local dl = tonumber(t.dl)
+    if deliveries > dl or (deliveries == dl and t.cl == claim and renewals > tonumber(t.rn)) then
+      t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), renewals, deliveries
+      redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', t.rn, 'dl', t.dl)
       unpool(t)
       index(t)
       told(t)
@@ -211,8 +233,8 @@ for at = 4, #ARGV, 16 do
     markUsed(t)
     t.st = 'used'
   end
-  if claim ~= '' and t.cl == claim then remember(claim, t) end
-  for other in string.gmatch(ARGV[at + 15], '[^,]+') do remember(other, t) end
+  if claim ~= '' and t.cl == claim then rememberHolder(claim, t, ARGV[at + 16] == '1') end
+  for other, released in string.gmatch(ARGV[at + 17], '([^,!]+)(!?)') do remember(other, t, released == '!') end
   states[#states + 1] = t.st
 end
 announce(ARGV[1], ARGV[2], under)

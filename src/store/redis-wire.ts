@@ -1,7 +1,7 @@
 /** How the Redis store's scripts are given tokens, and what their answers mean. */
 import type { Kind } from '../post.ts';
-import type { MergedToken } from './shared.ts';
-import type { Claim, ClaimAnswer, NewToken, ReadAnswer, TokenRecord } from './store.ts';
+import type { MergedToken, Settled } from './shared.ts';
+import type { Claim, ClaimAnswer, NewToken, ReadAnswer, SettleAnswer, TokenRecord } from './store.ts';
 
 /** The 8 arguments of a token, as the script `caratPut` takes them. */
 export function tokenArguments(token: NewToken): string[] {
@@ -9,8 +9,8 @@ export function tokenArguments(token: NewToken): string[] {
   return [id, kind, value, pooled ? '1' : '0', merchant_data, sid, merchant_usn, order_id];
 }
 
-/** The 16 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
-export function mergeArguments({ entry, formerClaims }: MergedToken, now: number): (string | number)[] {
+/** The 18 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
+export function mergeArguments({ entry, formerClaims, doubtful }: MergedToken, now: number): (string | number)[] {
   const { token, state, seen, claim, deliveries } = entry;
   return [
     ...tokenArguments(token),
@@ -21,7 +21,9 @@ export function mergeArguments({ entry, formerClaims }: MergedToken, now: number
     claim?.id ?? '',
     claim === undefined ? 0 : claim.leaseExpiresAt - now,
     deliveries,
-    formerClaims.join(','),
+    claim?.renewals ?? 0,
+    doubtful ? '1' : '',
+    formerClaims.map(({ id, released }) => (released ? `${id}!` : id)).join(','),
   ];
 }
 
@@ -45,6 +47,11 @@ export function claimAnswerOf(reply: unknown, merchant: string): ClaimAnswer {
     default:
       return { state };
   }
+}
+
+export function settledOf(reply: unknown, merchant: string): Settled {
+  if (!Array.isArray(reply)) return { answer: reply as SettleAnswer };
+  return { answer: 'done', used: tokenOf(reply[2] as Fields, merchant) };
 }
 
 /** In the order of `TOKEN_FIELDS`. */

@@ -9,8 +9,8 @@ import { awayError } from './redis-away.ts';
 import { createRedisClient, type RedisClient } from './redis-client.ts';
 import type { ScriptName } from './redis-scripts.ts';
 import { tellOfServer } from './redis-server.ts';
-import { claimAnswerOf, mergeArguments, readAnswerOf, tokenArguments } from './redis-wire.ts';
-import type { MergedState, MergedToken, SharedStore } from './shared.ts';
+import { claimAnswerOf, mergeArguments, readAnswerOf, settledOf, tokenArguments } from './redis-wire.ts';
+import type { MergedState, MergedToken, Settled, SharedStore } from './shared.ts';
 import {
   type Claim,
   type ClaimAnswer,
@@ -45,8 +45,12 @@ const START_WITHIN_MS = 1000;
 /** A script call stays short, so that Redis is never kept from others. */
 const MOST_TOKENS_A_CALL = 200;
 
+/** What goes to Redis when nothing is to be kept; no id tells it from a token. */
+const FEIGNED: NewToken = { id: '', merchant: '', kind: 'token', value: 'x'.repeat(64), pooled: true };
+
 interface Waiting {
-  token: NewToken;
+  /** None is for one that is feigned. */
+  token: NewToken | undefined;
   resolve: (answer: PutAnswer) => void;
   reject: (error: StoreAway) => void;
 }
@@ -90,15 +94,23 @@ export class RedisStore implements SharedStore {
   }
 
   put(token: NewToken): Promise<PutAnswer> {
+    return this.#batch(token.merchant, token);
+  }
+
+  async feign(merchant: string): Promise<void> {
+    await this.#batch(merchant, undefined);
+  }
+
+  #batch(merchant: string, token: NewToken | undefined): Promise<PutAnswer> {
     return new Promise((resolve, reject) => {
       const waiting = { token, resolve, reject };
-      const batch = this.#batches.get(token.merchant);
+      const batch = this.#batches.get(merchant);
       if (batch !== undefined) {
         batch.push(waiting);
         return;
       }
       if (this.#batches.size === 0) setImmediate(() => this.#flush());
-      this.#batches.set(token.merchant, [waiting]);
+      this.#batches.set(merchant, [waiting]);
     });
   }
 
@@ -110,20 +122,39 @@ export class RedisStore implements SharedStore {
     const what = lead === undefined ? 'held' : lead.by === 'pool' ? 'pool' : 'topic';
     const topic = lead === undefined ? '' : topicOf(lead);
     const refuse = refuseConflict ? '1' : '';
-    const reply = await this.#run('caratClaim', merchant, claimId, leaseMs, what, topic, lead?.kind ?? '', refuse);
-    return claimAnswerOf(reply, merchant);
+    const reply = this.#send('caratClaim', merchant, claimId, leaseMs, what, topic, lead?.kind ?? '', refuse);
+    try {
+      return claimAnswerOf(await this.#within(reply), merchant);
+    } catch (error) {
+      void reply.then((late) => this.#putBack(claimAnswerOf(late, merchant), merchant)).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A token that came when nobody waited for the answer any more. */
+  async #putBack(late: ClaimAnswer, merchant: string): Promise<void> {
+    if (late.state === 'held' && late.claim.renewals === 0) await this.undo(merchant, late.claim);
   }
 
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
-    return (await this.#run('caratSettle', merchant, this.#channel, merchant, claimId, how)) as SettleAnswer;
+    return (await this.settleAndTell(merchant, claimId, how)).answer;
+  }
+
+  async settleAndTell(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled> {
+    return settledOf(await this.#run('caratSettle', merchant, this.#channel, merchant, claimId, how), merchant);
   }
 
   async undo(merchant: string, claim: Claim): Promise<void> {
-    await this.#run('caratUndo', merchant, this.#channel, merchant, claim.id, claim.deliveries);
+    const { id, deliveries, leaseExpiresAt } = claim;
+    await this.#run('caratUndo', merchant, this.#channel, merchant, id, deliveries, leaseExpiresAt);
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {
-    return (await this.#run('caratUse', merchant, id)) as SettleAnswer;
+    return (await this.useAndTell(merchant, id)).answer;
+  }
+
+  async useAndTell(merchant: string, id: string): Promise<Settled> {
+    return settledOf(await this.#run('caratUse', merchant, id), merchant);
   }
 
   async expect({ id, merchant, kind, topic, ttlMs }: Expectation): Promise<number> {
@@ -164,6 +195,13 @@ export class RedisStore implements SharedStore {
 
   onReconnect(listener: () => void): void {
     for (const event of ['ready', '+node', '-node']) this.#writer.on(event, listener);
+    // In a cluster a known replica becomes a master without any connection that begins or ends.
+    let masters = mastersOf(this.#writer);
+    this.#writer.on('refresh', () => {
+      const before = masters;
+      masters = mastersOf(this.#writer);
+      if (before !== masters) listener();
+    });
   }
 
   health(): StoreHealth {
@@ -183,7 +221,7 @@ export class RedisStore implements SharedStore {
     for (const [merchant, batch] of this.#batches) {
       for (let at = 0; at < batch.length; at += MOST_TOKENS_A_CALL) {
         const part = batch.slice(at, at + MOST_TOKENS_A_CALL);
-        const tokens = part.flatMap(({ token }) => tokenArguments(token));
+        const tokens = part.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
         this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens).then(
           (answers) => {
             for (const [i, { resolve }] of part.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
@@ -198,17 +236,22 @@ export class RedisStore implements SharedStore {
   }
 
   async #run(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
-    return this.#within(this.#writer[script](prefixOf(merchant), ...args.map(String)));
+    return this.#within(this.#send(script, merchant, ...args));
+  }
+
+  #send(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
+    // A cluster's client would try elsewhere, and in the end tell of its last try only.
+    if (this.#writer.status !== 'ready') return Promise.reject(new StoreAway('not connected', true));
+    return this.#writer[script](prefixOf(merchant), ...args.map(String));
   }
 
   /** @throws StoreAway when Redis refuses, cannot be reached, or takes longer than the deadline */
   async #within<T>(reply: Promise<T>): Promise<T> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(new StoreAway(`no answer within ${this.#deadlineMs} ms`, false)),
-        this.#deadlineMs,
-      );
+      const away = (): void => reject(new StoreAway(`no answer within ${this.#deadlineMs} ms`, false));
+      // After a hold-up of our own, an answer that is here already is read first.
+      timer = setTimeout(() => setImmediate(away), this.#deadlineMs);
     });
     try {
       return await Promise.race([reply, late]);
@@ -273,6 +316,15 @@ export class RedisStore implements SharedStore {
       // Redis is away; what is over stays noted there until somebody comes to tell of it.
     });
   }
+}
+
+/** Which master has which slots, as far as a cluster's client knows; else nothing. */
+function mastersOf(client: RedisClient): string {
+  const slots = 'slots' in client ? (client.slots as string[][]) : [];
+  return slots
+    .map((nodes) => nodes?.[0])
+    .filter((master, at, all) => master !== all[at - 1])
+    .join();
 }
 
 /** All keys of a merchant begin so, and live in one slot. */

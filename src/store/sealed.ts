@@ -19,6 +19,9 @@ import type {
 } from './store.ts';
 import { SealError, type Vault } from './vault.ts';
 
+/** As long as a token. */
+const FEIGNED = 'x'.repeat(64);
+
 export class SealedStore implements TokenStore {
   readonly #inner: TokenStore;
   readonly #vault: Vault;
@@ -36,6 +39,11 @@ export class SealedStore implements TokenStore {
 
   put(token: NewToken): Promise<PutAnswer> {
     return this.#inner.put({ ...token, value: this.#vault.seal(token.value, token.merchant, token.id) });
+  }
+
+  feign(merchant: string): Promise<void> {
+    this.#vault.seal(FEIGNED, merchant, FEIGNED);
+    return this.#inner.feign(merchant);
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {

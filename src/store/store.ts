@@ -122,6 +122,9 @@ export type Expiry =
   | { what: 'no_show'; merchant: string; kind: Kind; expectation: string }
   | { what: 'orphan'; merchant: string; kind: Kind; id: string };
 
+/** The most different tokens under one lead that are counted: whoever plants more must not make reading slow. */
+export const MOST_DISTINCT = 100;
+
 /** Says that something may have changed under these topics. A hint: it may be lost, doubled or late. */
 export interface Hint {
   merchant: string;
@@ -181,6 +184,8 @@ export interface TokenStore {
   open(events: StoreEvents): Promise<void>;
   /** Resolves when the token will outlive the process. */
   put(token: NewToken): Promise<PutAnswer>;
+  /** Keeps nothing, and takes as long as a put: how long a post takes must not tell a stranger what became of it. */
+  feign(merchant: string): Promise<void>;
   read(lead: Lead): Promise<ReadAnswer>;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** Ends a claim: `use` marks its token as used, `release` puts it back. */

@@ -99,6 +99,8 @@ export class RunningService {
     const payload = isText ? (body as string | undefined) : JSON.stringify(body);
     const sent = {
       ...(isText ? {} : { 'content-type': 'application/json' }),
+      // Node frames the body of a DELETE only if it is told to.
+      ...(payload === undefined ? {} : { 'content-length': String(Buffer.byteLength(payload)) }),
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
       ...headers,
     };

@@ -42,6 +42,10 @@ export class SteppedStore implements TokenStore {
     return answer;
   }
 
+  feign(merchant: string): Promise<void> {
+    return this.#inner.feign(merchant);
+  }
+
   async read(lead: Lead): Promise<ReadAnswer> {
     const subject = lead.by === 'pool' ? lead.kind : lead.is;
     await this.onPoint('read begins', subject);

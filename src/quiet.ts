@@ -1,0 +1,62 @@
+/**
+ * Keeps what strangers can cause as often as they like from filling the log: of each sort so many lines go through in a
+ * window of time, the rest is counted and told in one line when the window is over.
+ */
+
+export interface QuietOptions {
+  /** How many lines of a sort go through in a window. */
+  mostLines?: number | undefined;
+  windowMs?: number | undefined;
+}
+
+interface Window {
+  left: number;
+  more: number;
+  tell: (more: number) => void;
+  timer: NodeJS.Timeout;
+}
+
+export class Quiet {
+  readonly #mostLines: number;
+  readonly #windowMs: number;
+  /** One for each sort that was heard of lately. Their number is bounded, because the sorts are. */
+  readonly #windows = new Map<string, Window>();
+
+  constructor({ mostLines = 20, windowMs = 10_000 }: QuietOptions = {}) {
+    this.#mostLines = mostLines;
+    this.#windowMs = windowMs;
+  }
+
+  get windowMs(): number {
+    return this.#windowMs;
+  }
+
+  /** True for a line that may be written. `tell` says later how many more there were, if there were any. */
+  allows(sort: string, tell: (more: number) => void): boolean {
+    let window = this.#windows.get(sort);
+    if (window === undefined) {
+      const timer = setTimeout(() => this.#end(sort), this.#windowMs);
+      window = { left: this.#mostLines, more: 0, tell, timer };
+      this.#windows.set(sort, window);
+    }
+    if (window.left > 0) {
+      window.left -= 1;
+      return true;
+    }
+    window.more += 1;
+    return false;
+  }
+
+  /** Tells what is untold. */
+  close(): void {
+    for (const sort of [...this.#windows.keys()]) this.#end(sort);
+  }
+
+  #end(sort: string): void {
+    const window = this.#windows.get(sort);
+    if (window === undefined) return;
+    clearTimeout(window.timer);
+    this.#windows.delete(sort);
+    if (window.more > 0) window.tell(window.more);
+  }
+}

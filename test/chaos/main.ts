@@ -1,0 +1,43 @@
+/**
+ * `npm run chaos -- [--minutes 1] [--seed N] [--actors 12] [--json]`: two instances and a real Redis, harmed at random
+ * while workers work. Exit 0 when every promise was kept, 1 when one was broken; the seed repeats a run's faults.
+ */
+import { randomInt } from 'node:crypto';
+import { parseArgs } from 'node:util';
+import { type Report, run } from './run.ts';
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '1' },
+    seed: { type: 'string', default: String(randomInt(1, 1_000_000)) },
+    actors: { type: 'string', default: '12' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const [minutes, seed, actors] = [Number(values.minutes), Number(values.seed), Number(values.actors)];
+if (!(minutes > 0 && minutes <= 1440) || !Number.isSafeInteger(seed) || !(actors >= 1 && actors <= 200)) {
+  process.stderr.write('expected --minutes up to 1440, --seed a whole number, --actors from 1 to 200\n');
+  process.exit(2);
+}
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+say(`chaos for ${minutes} minutes, seed ${seed}`);
+const report = await run({ seed, actors, ms: minutes * 60_000, onProgress: say });
+process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : readable(report));
+process.exit(report.violations.length === 0 ? 0 : 1);
+
+function readable({ violations, counts, faults, tokens, postMs, ...rest }: Report): string {
+  const table = (of: Record<string, number>): string =>
+    Object.entries(of)
+      .map(([name, count]) => `  ${name.padEnd(36)} ${count}\n`)
+      .join('');
+  return [
+    `seed ${rest.seed}: ${rest.operations} operations in ${rest.seconds} s\n`,
+    `operations by answer (0: none, the instance was killed)\n${table(counts)}`,
+    `faults\n${table(faults)}`,
+    `tokens\n${table(tokens)}`,
+    `answers to Carat, in ms\n${table(postMs)}`,
+    violations.length === 0
+      ? 'every promise was kept\n'
+      : `${violations.length} promises were broken\n${violations.map((text) => `  ${text}\n`).join('')}`,
+  ].join('');
+}

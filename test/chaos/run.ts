@@ -1,0 +1,133 @@
+/** One run: a stage, actors, a monkey, and in the end a look at what is left. */
+import { Random } from '../support/random.ts';
+import { until } from '../support/until.ts';
+import { Actor } from './actors.ts';
+import { MERCHANTS, monkey, type Player, startStage, stopStage } from './cast.ts';
+import { check, type Found } from './checker.ts';
+import { count, type History, newHistory, type Posted } from './history.ts';
+
+/** Longer than the longest lease that an actor takes. */
+const LEASES_OVER_MS = 9000;
+
+export interface RunOptions {
+  seed: number;
+  ms: number;
+  actors: number;
+  /** Told every few seconds, and with each fault. */
+  onProgress?: (text: string) => void;
+}
+
+export interface Report {
+  seed: number;
+  seconds: number;
+  operations: number;
+  counts: Record<string, number>;
+  faults: Record<string, number>;
+  tokens: { posted: number; kept: number; used: number; left: number };
+  postMs: { median: number; p99: number; slowest: number; overOneSecond: number };
+  violations: string[];
+}
+
+export async function run({ seed, ms, actors, onProgress = () => {} }: RunOptions): Promise<Report> {
+  const history = newHistory();
+  const faults: Record<string, number> = {};
+  const begun = performance.now();
+  const ttlSeconds = Math.ceil(ms / 1000) + 600;
+  const stage = await startStage(ttlSeconds, (instance) => history.kills.push({ instance, at: Date.now() }));
+  try {
+    const over = new AbortController();
+    const recent: Posted[] = [];
+    const cast = Array.from({ length: actors }, (_, at) =>
+      new Actor(`x${at}`, stage.players, history, new Random(seed * 1000 + at), recent).act(over.signal),
+    );
+    const harm = monkey(stage, new Random(seed), over.signal, (name) => {
+      faults[name] = (faults[name] ?? 0) + 1;
+      onProgress(`${secondsSince(begun)} s: ${operationsIn(history)} operations; ${name}`);
+    });
+    const timer = setTimeout(() => over.abort(), ms);
+    await Promise.all([...cast, harm]).finally(() => clearTimeout(timer));
+    onProgress(`${secondsSince(begun)} s: all is healed; looking at what is left`);
+    const found = await look(stage.players, history);
+    return reportOf(seed, begun, history, faults, check(history, found));
+  } finally {
+    await stopStage(stage);
+  }
+}
+
+/** Reads every token that has a correlator, and empties the pools: what is left when all is well again. */
+async function look(players: readonly Player[], history: History): Promise<Found> {
+  for (const { api } of players) {
+    await until(
+      'the stores are brought together',
+      async () => {
+        const body = (await api.get('/readyz')).body as Record<'store' | 'fallback', Record<string, unknown>>;
+        return body.store['state'] === 'ok' && body.fallback['state'] === 'idle' && body.fallback['pending'] === 0;
+      },
+      30_000,
+    );
+  }
+  const leasesEnd = performance.now() + LEASES_OVER_MS;
+  await until('every lease is over', () => performance.now() > leasesEnd, 2 * LEASES_OVER_MS);
+  const live = new Set<string>();
+  const used = new Set<string>();
+  const tokens = [...history.posted.values()];
+  let at = 0;
+  const reader = async (api: Player['api']): Promise<void> => {
+    for (let token = tokens[at++]; token !== undefined; token = tokens[at++]) {
+      if (token.data === undefined) continue;
+      const { status, body } = await api.read({ merchant: token.merchant, merchant_data: token.data });
+      if (status === 200) live.add(String(body?.['value']));
+      if (status === 410) used.add(token.value);
+    }
+  };
+  await Promise.all([...players, ...players].map(({ api }) => reader(api)));
+  for (const merchant of MERCHANTS) {
+    for (let claims = 0; ; claims++) {
+      const { api } = players[claims % players.length] as Player;
+      const answer = await api.claim(`look-${claims}`, { kind: 'token', merchant, lease: 600 });
+      count(history, 'last look', answer.status);
+      if (answer.status !== 200) break;
+      live.add(String(answer.body?.['value']));
+    }
+  }
+  return { live, used };
+}
+
+function reportOf(
+  seed: number,
+  begun: number,
+  history: History,
+  faults: Record<string, number>,
+  violations: string[],
+): Report {
+  const posted = [...history.posted.values()];
+  const used = new Set(
+    history.settled.filter(({ how, status }) => how === 'use' && status === 204).map(({ value }) => value),
+  );
+  const times = history.postMs.toSorted((a, b) => a - b);
+  const part = (share: number): number => Math.round(times[Math.floor((times.length - 1) * share)] ?? 0);
+  const kept = posted.filter(({ ackedAt }) => ackedAt !== undefined).length;
+  return {
+    seed,
+    seconds: secondsSince(begun),
+    operations: operationsIn(history),
+    counts: Object.fromEntries([...history.counts].sort(([a], [b]) => a.localeCompare(b))),
+    faults,
+    tokens: { posted: posted.length, kept, used: used.size, left: posted.length - used.size },
+    postMs: {
+      median: part(0.5),
+      p99: part(0.99),
+      slowest: part(1),
+      overOneSecond: times.filter((ms) => ms > 1000).length,
+    },
+    violations,
+  };
+}
+
+function operationsIn({ counts }: History): number {
+  return [...counts.values()].reduce((sum, one) => sum + one, 0);
+}
+
+function secondsSince(begun: number): number {
+  return Math.round((performance.now() - begun) / 1000);
+}
