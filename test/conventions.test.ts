@@ -1,0 +1,165 @@
+/** Holds the project to its word: who may import whom, the documented options and commands, the size of a file. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { VARIABLE_DEFAULTS } from '../src/config.ts';
+import { ROOT } from './support/build.ts';
+import { IMPORTS, PACKAGES, PROCESS_USERS } from './support/import-table.ts';
+
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const SOURCES = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', 'src'], { cwd: ROOT })
+  .toString()
+  .split('\n')
+  .filter((path) => path.endsWith('.ts'));
+
+/** What a source imports: other sources by their path without ending, relative to `src`, and packages by name. */
+function importsOf(path: string): { ours: string[]; packages: string[] } {
+  const ours: string[] = [];
+  const packages: string[] = [];
+  for (const [, target = ''] of read(path).matchAll(/(?:\bfrom|^import|\bimport\()\s*'([^']+)'/gm)) {
+    if (target.startsWith('.')) ours.push(entry(join(dirname(path), target)));
+    else packages.push(target);
+  }
+  return { ours, packages };
+}
+
+function entry(path: string): string {
+  return relative('src', path).replace(/\.ts$/, '');
+}
+
+/** True when a name is that of the rule, or lies in its folder, or begins as it does before a star. */
+function matches(name: string, rule: string): boolean {
+  return rule.endsWith('*') ? name.startsWith(rule.slice(0, -1)) : name === rule || name.startsWith(`${rule}/`);
+}
+
+/** The most specific rule of a table for a name. */
+function ruleFor(name: string, rules: string[]): string | undefined {
+  return rules.filter((rule) => matches(name, rule)).sort((a, b) => b.length - a.length)[0];
+}
+
+describe('imports', () => {
+  test('there are sources to look at, and each is found to import what it does', () => {
+    expect(SOURCES.length).toBeGreaterThan(30);
+    expect(importsOf('src/config.ts').ours).toContain('store/redis-address');
+    expect(importsOf('src/main.ts').packages).toContain('pino');
+  });
+
+  test.each(SOURCES)('%s imports what the table lets it', (path) => {
+    const name = entry(path);
+    const rule = ruleFor(name, Object.keys(IMPORTS));
+    expect(rule, `an entry for ${name} in test/support/import-table.ts`).toBeDefined();
+    const allowed = IMPORTS[rule ?? ''] ?? [];
+    const { ours, packages } = importsOf(path);
+    expect(ours.filter((target) => !allowed.some((one) => matches(target, one)))).toEqual([]);
+    for (const target of packages) {
+      if (target.startsWith('node:') && target !== 'node:process') continue;
+      const users = PACKAGES[target];
+      expect(users, `an entry for the package ${target} in test/support/import-table.ts`).toBeDefined();
+      expect(
+        users?.some((user) => matches(name, user)),
+        `${name} importing ${target}`,
+      ).toBe(true);
+    }
+  });
+
+  test('every entry of the table is one that exists', () => {
+    const names = SOURCES.map(entry);
+    const named = [...Object.keys(IMPORTS), ...Object.values(IMPORTS).flat(), ...Object.values(PACKAGES).flat()];
+    expect(named.filter((rule) => !names.some((name) => matches(name, rule)))).toEqual([]);
+  });
+
+  test('only the processes touch the process', () => {
+    const users = SOURCES.filter((path) => /\bprocess\.[a-zA-Z]|globalThis\.process/.test(read(path))).map(entry);
+    expect(users.filter((name) => !PROCESS_USERS.includes(name))).toEqual([]);
+  });
+
+  test('packages that are imported are dependencies', () => {
+    const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+    const imported = new Set(
+      SOURCES.flatMap((path) => importsOf(path).packages).filter((name) => !name.startsWith('node:')),
+    );
+    expect([...imported].filter((name) => !(name in dependencies))).toEqual([]);
+  });
+});
+
+describe('files', () => {
+  /** Known to have two jobs; to be mended, and taken from this list. */
+  const TO_MEND = ['listeners/worker-routes', 'store/ledger', 'store/redis', 'store/redis-scripts'];
+
+  test('are short: past 250 lines a file has two jobs', () => {
+    const long = SOURCES.filter((path) => read(path).trimEnd().split('\n').length > 250).map(entry);
+    expect(long.filter((name) => !TO_MEND.includes(name))).toEqual([]);
+  });
+
+  test('are named for what is in them', () => {
+    const vague = /^(utils?|helpers?|common|shared-utils|misc|types|interfaces)$/;
+    expect(
+      SOURCES.filter((path) =>
+        entry(path)
+          .split('/')
+          .some((part) => vague.test(part)),
+      ),
+    ).toEqual([]);
+    // The one barrel is the public one.
+    expect(SOURCES.filter((path) => basename(path) === 'index.ts')).toEqual(['src/carat/index.ts']);
+  });
+});
+
+describe('options', () => {
+  const defaults = Object.fromEntries(VARIABLE_DEFAULTS);
+
+  test('.env.example has every variable with its default, commented out, each below a sentence', () => {
+    const lines = read('.env.example').split('\n');
+    const given = lines.flatMap((line) => [...line.matchAll(/^#?([A-Z][A-Z_]+)=(.*)$/g)]);
+    expect(Object.fromEntries(given.map(([, name, value]) => [name, value]))).toEqual(defaults);
+    expect(given).toHaveLength(VARIABLE_DEFAULTS.size);
+    expect(lines.filter((line) => line !== '' && !line.startsWith('#'))).toEqual([]);
+    expect(lines.filter((line, at) => /^#[A-Z]/.test(line) && lines[at - 1] === '')).toEqual([]);
+  });
+
+  test("the README's table has every variable with its default", () => {
+    const [, table = ''] = /^## Options$(.*?)^## /ms.exec(read('README.md')) ?? [];
+    const rows = [...table.matchAll(/^\| `([A-Z_]+)` \| (?:`([^`]*)`)? ?\|/gm)];
+    expect(Object.fromEntries(rows.map(([, name, value = '']) => [name, value]))).toEqual(defaults);
+    expect(rows).toHaveLength(VARIABLE_DEFAULTS.size);
+  });
+});
+
+describe('commands', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+
+  test("the README's first is to start it, its second to test it", () => {
+    const blocks = [...read('README.md').matchAll(/^```sh\n(.*?)^```$/gms)].map(([, commands = '']) => commands.trim());
+    expect(blocks.slice(0, 2)).toEqual(['npm ci && npm start', 'npm ci && npm test']);
+  });
+
+  test.each(['README.md', 'CONTRIBUTING.md', 'docs/design.md', 'docs/simulator.md', 'docs/carat-client.md', '.ci/run'])(
+    'of %s exist',
+    (path) => {
+      const named = [...read(path).matchAll(/\bnpm (?:run ([a-z:-]+)|(start|test)\b)/g)].map(
+        ([, run, short]) => run ?? short,
+      );
+      expect(named.filter((name) => name !== undefined && !(name in scripts))).toEqual([]);
+    },
+  );
+
+  test('npm start is the process itself, or npm would end by the signal', () => {
+    expect(scripts['start']).toMatch(/^exec node /);
+  });
+
+  test('CI runs the tests as the README does', () => {
+    expect(read('.ci/run')).toContain('npm ci && npm test');
+  });
+});
+
+test('what the documents point to is there', () => {
+  for (const path of ['README.md', 'CONTRIBUTING.md', 'docs/design.md']) {
+    for (const [, target = ''] of read(path).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+      expect(() => read(join(dirname(path), target)), `${path} points to ${target}`).not.toThrow();
+    }
+    for (const [, target = ''] of read(path).matchAll(/`((?:src|test|docs)\/[\w./-]+\.\w+)`/g)) {
+      expect(() => read(target), `${path} names ${target}`).not.toThrow();
+    }
+  }
+});

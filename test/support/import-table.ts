@@ -1,0 +1,61 @@
+/**
+ * Who may import whom, in `src`. A name stands for a file without its ending, or for a folder with all that is in it; with a
+ * star, for all that begins so. The most specific entry counts.
+ */
+export const IMPORTS: Record<string, readonly string[]> = {
+  main: ['config', 'service', 'store/disk'],
+  config: ['config-values', 'store/redis-address'],
+  'config-values': [],
+  service: [
+    ...['config', 'handoff', 'intake', 'journal', 'listeners', 'metrics', 'sources', 'store', 'waiters', 'wakeups'],
+  ],
+  // Pure: the bytes of a post.
+  post: [],
+  sources: ['config-values'],
+  // The one write path.
+  intake: ['journal', 'post', 'sources', 'store/store'],
+  // Stores know the types of a post, and each other.
+  store: ['post', 'store'],
+  'store/store': ['post'],
+  'store/redis-address': [],
+  expectations: [],
+  // Who waits knows nothing of what is waited for.
+  waiters: [],
+  wakeups: ['store/store', 'waiters'],
+  line: ['store/store', 'waiters'],
+  // The one read path: what a store promises, not which one it is.
+  handoff: ['line', 'store/store', 'waiters'],
+  journal: ['metrics', 'post', 'store/store'],
+  metrics: [],
+  protocol: ['post'],
+  // The public listener has nothing of the workers' to serve.
+  'listeners/authenticity': ['intake', 'listeners/always-ok', 'listeners/open-post', 'post'],
+  'listeners/open-post': ['intake', 'listeners/always-ok', 'post'],
+  'listeners/always-ok': [],
+  listeners: [
+    ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'metrics', 'post', 'protocol', 'store/store'],
+    ...['waiters', 'listeners/keys', 'listeners/problems', 'listeners/worker-routes'],
+  ],
+  // Carat's calls know nothing of the receiver, and the simulator nothing of either.
+  carat: ['carat'],
+  simulator: ['simulator'],
+  demo: ['carat/index', 'demo', 'simulator'],
+};
+
+/** Who may import a package. */
+export const PACKAGES: Record<string, readonly string[]> = {
+  'node:process': ['main'],
+  '@fastify/formbody': ['listeners/authenticity'],
+  'classic-level': ['store/disk', 'carat/recharge-notes'],
+  fastify: ['listeners', 'service', 'simulator'],
+  'fastify-type-provider-zod': ['listeners'],
+  ioredis: ['store/redis*'],
+  pino: ['journal', 'main', 'service'],
+  'pino-pretty': ['main'],
+  'prom-client': ['metrics'],
+  tinyqueue: ['store'],
+  zod: ['carat', 'config', 'config-values', 'listeners', 'protocol'],
+};
+
+/** Whose business the process is: environment, signals, exit code, standard streams. */
+export const PROCESS_USERS: readonly string[] = ['main', 'demo/main', 'demo/receiver', 'simulator/main'];
