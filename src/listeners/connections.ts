@@ -48,7 +48,7 @@ export class Connections {
       this.#idle.delete(socket);
       if (this.#byPeer.get(peer) === socket) this.#byPeer.delete(peer);
     });
-    if (this.#all.size > this.#limits.maxConnections) this.#makeRoom();
+    if (this.#all.size > this.#limits.maxConnections) this.#makeRoomFor(socket);
   }
 
   /** Says that TLS is spoken on a connection: its requests will come by this socket. */
@@ -85,9 +85,10 @@ export class Connections {
     else this.#idle.delete(under);
   }
 
-  #makeRoom(): void {
+  #makeRoomFor(newcomer: Socket): void {
     const [idle] = this.#idle;
-    if (idle === undefined) {
+    // Whoever came last has had no time to ask anything.
+    if (idle === undefined || idle === newcomer) {
       this.#giveUpOldestBody();
       return;
     }

@@ -19,9 +19,12 @@ import {
   ReadQuery,
   TokenAnswer,
 } from '../protocol.ts';
-import { type Claim, type Lead, type SettleAnswer, type TokenStore, topicOf } from '../store/store.ts';
+import { type Claim, isTokenId, type Lead, type SettleAnswer, type TokenStore, topicOf } from '../store/store.ts';
 import type { Keys } from './keys.ts';
 import { answers, ProblemError } from './problems.ts';
+
+/** What the id of an expectation looks like. */
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export interface WorkerRoutesOptions {
   store: TokenStore;
@@ -79,7 +82,8 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     async (request, reply) => {
       const { merchant } = request.query;
       keys.checkMerchant(request, merchant);
-      failUnlessDone(await store.use(merchant, request.params.id), 'unknown_token');
+      const { id } = request.params;
+      failUnlessDone(isTokenId(id) ? await store.use(merchant, id) : 'unknown', 'unknown_token');
       journal.settled(merchant, 'used');
       return reply.code(204).send();
     },
@@ -213,7 +217,8 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     async (request, reply) => {
       const { merchant } = request.query;
       keys.checkMerchant(request, merchant);
-      failUnlessDone(await store.cancel(merchant, request.params.id), 'unknown_expectation');
+      const { id } = request.params;
+      failUnlessDone(UUID.test(id) ? await store.cancel(merchant, id) : 'unknown', 'unknown_expectation');
       journal.expectation(merchant, 'cancelled', request.params.id);
       return reply.code(204).send();
     },

@@ -181,7 +181,8 @@ export class FallbackStore implements TokenStore {
   health(): StoreHealth {
     const shared = this.#shared.health();
     const local = this.#local.health();
-    const open = [...this.#domains.values()].some((domain) => domain.isAway);
+    // A connection that is lost shows before anybody asks for something.
+    const open = shared.state === 'away' || [...this.#domains.values()].some((domain) => domain.isAway);
     const pending = this.#local.pendingCount;
     const state = open ? 'away' : local.state === 'ok' ? 'ok' : 'degraded';
     const detail = [open ? (shared.detail ?? 'takes no writes') : undefined, local.detail].filter(Boolean).join('; ');

@@ -16,6 +16,11 @@ export function tokenId(merchant: string, kind: Kind, value: string): string {
   return createHash('sha256').update(`${merchant}\n${kind}\n${value}`).digest('hex').slice(0, 32);
 }
 
+/** True for what can be the id of a token. What cannot is asked of no store: a worker may have put the value there. */
+export function isTokenId(id: string): boolean {
+  return /^[0-9a-f]{32}$/.test(id);
+}
+
 /** A token as intake gives it to a store. */
 export interface NewToken extends Correlators {
   id: string;

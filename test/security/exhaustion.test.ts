@@ -1,0 +1,148 @@
+/** Strangers that take what there is of connections, bodies, memory and log: a genuine post is answered all the same. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { OK } from '../listeners/ok.ts';
+import { chunked, RawConnection, rawRequest, undated } from '../support/raw-http.ts';
+import { Receiver } from '../support/receiver.ts';
+import { RunningService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const GENUINE = { body: `seid=${'g'.repeat(64)}&sid=genuine` };
+
+let receiver: Receiver | undefined;
+let strangers: RawConnection[] = [];
+afterEach(async () => {
+  for (const stranger of strangers) stranger.destroy();
+  strangers = [];
+  await receiver?.stop();
+  receiver = undefined;
+});
+
+async function start(limits: Record<string, number> = {}): Promise<Receiver> {
+  receiver = await Receiver.start({ limits: { idleGraceMs: 20, ...limits } });
+  return receiver;
+}
+
+/** Connects so many strangers, some hundred at a time, each with the same first words. */
+async function crowd(port: number, size: number, words = ''): Promise<void> {
+  for (let left = size; left > 0; left -= 250) {
+    const some = Array.from({ length: Math.min(left, 250) }, () => RawConnection.open(port));
+    for (const stranger of await Promise.all(some)) strangers.push(words === '' ? stranger : stranger.write(words));
+  }
+}
+
+const HALF = rawRequest({ headers: [['Content-Length', '16000']], body: `seid=${'x'.repeat(1000)}` }).toString();
+const HALF_HEAD = 'POST /authenticity HTTP/1.1\r\nHost: a\r\nX-Slow: ';
+
+async function genuinePost({ connect }: Receiver): Promise<void> {
+  const connection = await connect();
+  connection.write(rawRequest(GENUINE));
+  expect(undated(await connection.answer())).toBe(OK);
+}
+
+test('a genuine post is answered while 5,000 strangers are connected', async () => {
+  const started = await start();
+  await crowd(started.port, 3500);
+  await crowd(started.port, 1000, HALF);
+  await crowd(started.port, 500, HALF_HEAD);
+  await until('all are connected', async () => (await started.connections()) >= 5000);
+  await genuinePost(started);
+  expect(started.recorded().map(({ outcome }) => outcome)).toContain('kept');
+});
+
+describe('when there are too many', () => {
+  test('connections, the idle ones give way, the longest idle first', async () => {
+    const started = await start({ maxConnections: 20 });
+    const busy = await started.connect();
+    busy.write(HALF);
+    const active = await started.connect();
+    await crowd(started.port, 18);
+    active.write(rawRequest(GENUINE));
+    expect(undated(await active.answer())).toBe(OK);
+    await crowd(started.port, 15);
+    await until('those too many are gone', async () => (await started.connections()) <= 20);
+    await Promise.all(strangers.slice(0, 15).map((stranger) => stranger.isClosed()));
+    expect(strangers.slice(18).some(({ closed }) => closed)).toBe(false);
+    expect([busy.closed, active.closed]).toEqual([false, false]);
+    await genuinePost(started);
+  });
+
+  test('bodies under way, the oldest is answered and closed', async () => {
+    const started = await start({ maxHalfOpenBodies: 10 });
+    await crowd(started.port, 1, HALF);
+    await until('its body is on its way', async () => (await started.connections()) === 1);
+    await genuinePost(started);
+    await crowd(started.port, 10, HALF);
+    const [oldest] = strangers;
+    expect(undated((await oldest?.answer()) ?? '')).toBe(OK);
+    await oldest?.isClosed();
+    await genuinePost(started);
+    expect(started.recorded().filter(({ outcome }) => outcome === 'kept')).toHaveLength(1);
+  });
+
+  test('connections all with a body under way, the oldest of these gives way', async () => {
+    const started = await start({ maxConnections: 10 });
+    await crowd(started.port, 10, HALF);
+    await until('all are there', async () => (await started.connections()) === 10);
+    const answered = genuinePost(started);
+    const [first] = strangers;
+    expect(undated((await first?.answer()) ?? '')).toBe(OK);
+    await answered;
+  });
+});
+
+test.each<[string, Buffer]>([
+  [
+    'a chunked body of a megabyte and more',
+    rawRequest({ headers: [['Transfer-Encoding', 'chunked']], body: chunked('x'.repeat(1_200_000)) }),
+  ],
+  ['50,000 fields', rawRequest({ body: Array.from({ length: 50_000 }, (_, at) => `f${at}=${at}`).join('&') })],
+  ['50,000 tokens', rawRequest({ body: 'seid=x&'.repeat(50_000) })],
+  ['a megabyte of percent signs', rawRequest({ body: '%'.repeat(1_000_000) })],
+])('%s costs little, and is answered', async (_name, request) => {
+  const started = await start();
+  const connection = await started.connect();
+  connection.write(request);
+  expect(undated(await connection.answer())).toBe(OK);
+  await genuinePost(started);
+  expect(started.recorded().map(({ outcome }) => outcome)).toEqual(['too_large', 'kept']);
+});
+
+test('a slow loris is hung up on, and a slow body answered', async () => {
+  const started = await start({ headersDeadlineMs: 300, bodyDeadlineMs: 300 });
+  await crowd(started.port, 20, HALF_HEAD);
+  await crowd(started.port, 20, HALF);
+  const drip = setInterval(() => {
+    for (const { socket, closed } of strangers) if (!closed && socket.writable) socket.write('x');
+  }, 50);
+  try {
+    await genuinePost(started);
+    await Promise.all(strangers.map((stranger) => stranger.isClosed()));
+  } finally {
+    clearInterval(drip);
+  }
+});
+
+test('a flood of unusable and unexpected posts fills no log, and every one is counted', async () => {
+  const running = await RunningService.start({ env: { ACCEPT: 'expected' } });
+  try {
+    const flood = Array.from({ length: 300 }, async (_, at) => {
+      await running.post({ nothing: `${at}` });
+      await running.post({ seid: `planted-${at}`, sid: 'x' });
+    });
+    await Promise.all(flood);
+    const told = (text: string): number => running.log.filter((line) => line.includes(text)).length;
+    await until('the last one was heard of', async () => told('unexpected') >= 20 && told('no_token') >= 20);
+    expect([told('no_token'), told('"outcome":"unexpected"')]).toEqual([20, 20]);
+    const { text } = await running.worker('GET', '/metrics');
+    expect(text).toContain('posts_total{merchant="default",kind="none",outcome="no_token"} 300');
+    expect(text).toContain('posts_total{merchant="default",kind="seid",outcome="unexpected"} 300');
+  } finally {
+    await running.stop();
+  }
+  // What was held back is told when the time is over, or the service stops.
+  const more = running.log.map((line) => JSON.parse(line)).filter((line) => 'more' in line);
+  expect(more).toMatchObject([
+    { event: 'post', outcome: 'no_token', merchant: 'default', more: 280 },
+    { event: 'post', outcome: 'unexpected', merchant: 'default', more: 280 },
+  ]);
+});

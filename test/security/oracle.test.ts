@@ -1,0 +1,131 @@
+/**
+ * What a prober can learn from the answers: nothing by their bytes, and nothing by their time. Posts of every sort are
+ * sent in random order over one connection; of two sorts it is asked how often an answer of the one takes longer than an
+ * answer of the other. Half of the time is what two of the same sort give; all or none of the time is an oracle.
+ */
+import { randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { OK } from '../listeners/ok.ts';
+import { rawRequest, undated } from '../support/raw-http.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { RunningService } from '../support/service.ts';
+
+/** Of each sort; the environment may ask for more. */
+const SAMPLES = Number(process.env['ORACLE_SAMPLES'] ?? 1000);
+const WARM_UP = 100;
+/** How far from one half a share may be. Answering before the commit, as once was done, gives 0.45 and more. */
+const TOLERANCE = 0.2;
+
+const ALLOWED: [string, string] = ['X-Forwarded-For', '192.0.2.1'];
+const NOT_ALLOWED: [string, string] = ['X-Forwarded-For', '192.0.3.1'];
+const value = (): string => randomBytes(32).toString('hex');
+const REPLAYED = value();
+
+let keys: string[] = [];
+/** Each makes a post of the same length. */
+const SORTS: Record<string, () => Buffer> = {
+  kept: () => rawRequest({ headers: [ALLOWED], body: `seid=${value()}&sid=${keys.pop()}` }),
+  unexpected: () => rawRequest({ headers: [ALLOWED], body: `seid=${value()}&sid=${value().slice(0, 36)}` }),
+  known: () => rawRequest({ headers: [ALLOWED], body: `seid=${REPLAYED}&sid=${'x'.repeat(36)}` }),
+  'not allowed': () => rawRequest({ headers: [NOT_ALLOWED], body: `seid=${value()}&sid=${value().slice(0, 36)}` }),
+  unusable: () => rawRequest({ headers: [ALLOWED], body: `xxxx=${value()}&sid=${value().slice(0, 36)}` }),
+};
+
+let running: RunningService;
+let redis: RedisServer | undefined;
+afterEach(async () => {
+  await running.stop();
+  await redis?.stop();
+  redis = undefined;
+});
+
+test.each(['embedded', 'redis'])('no sort of post is told from another (%s)', { timeout: 300_000 }, async (store) => {
+  redis = store === 'redis' ? await startRedis({ config: { appendfsync: 'no' } }) : undefined;
+  const env = {
+    ACCEPT: 'expected',
+    ALLOWED_SOURCES: '192.0.2.0/24',
+    TRUSTED_PROXIES: '127.0.0.1',
+    ...(redis === undefined ? {} : { STORE_URL: redis.url }),
+  };
+  running = await RunningService.start({ env });
+  const samples = redis === undefined ? SAMPLES : Math.ceil(SAMPLES / 2);
+  keys = Array.from({ length: samples + WARM_UP + 1 }, () => value().slice(0, 36));
+  const expectation = (is: string) => ({ id: value(), merchant: 'default', kind: 'seid', topic: `sid=${is}` }) as const;
+  for (let at = 0; at < keys.length; at += 100) {
+    const some = keys.slice(at, at + 100);
+    await Promise.all(some.map((is) => running.service.store.expect({ ...expectation(is), ttlMs: 600_000 })));
+  }
+
+  const socket = connect(Number(new URL(running.service.authenticityUrl).port), '127.0.0.1').setNoDelay(true);
+  await once(socket, 'connect');
+  const times: Record<string, number[]> = Object.fromEntries(Object.keys(SORTS).map((sort) => [sort, []]));
+  for (const sort of order(samples + WARM_UP)) {
+    const request = (SORTS[sort] as () => Buffer)();
+    times[sort]?.push(await timed(socket, request));
+  }
+  socket.destroy();
+
+  const measured = Object.entries(times).map(([sort, all]) => [sort, all.slice(WARM_UP)] as const);
+  const shares: Record<string, number> = {};
+  for (const [at, [sort, mine]] of measured.entries()) {
+    for (const [other, theirs] of measured.slice(at + 1)) shares[`${sort} over ${other}`] = shareOver(mine, theirs);
+  }
+  const medians = Object.fromEntries(measured.map(([sort, all]) => [sort, median(all).toFixed(3)]));
+  for (const [pair, share] of Object.entries(shares)) {
+    const told = `${pair}: ${share.toFixed(3)}, medians in ms ${JSON.stringify(medians)}`;
+    expect(Math.abs(share - 0.5), told).toBeLessThan(TOLERANCE);
+  }
+});
+
+/** Each sort equally often, shuffled. */
+function order(each: number): string[] {
+  const all = Object.keys(SORTS).flatMap((sort) => Array<string>(each).fill(sort));
+  for (let at = all.length - 1; at > 0; at -= 1) {
+    const other = randomInt(at + 1);
+    [all[at], all[other]] = [all[other] as string, all[at] as string];
+  }
+  return all;
+}
+
+/** Sends a post, and answers how many milliseconds its answer took. The answer's bytes are always the same. */
+function timed(socket: Socket, request: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let received = '';
+    const begun = performance.now();
+    socket.on('data', function more(bytes: Buffer) {
+      received += bytes.toString('latin1');
+      if (!received.endsWith('OK') || !received.includes('\r\n\r\n')) return;
+      const took = performance.now() - begun;
+      socket.off('data', more);
+      if (undated(received) === OK) resolve(took);
+      else reject(new Error(`expected ${JSON.stringify(OK)}, got ${JSON.stringify(received)}`));
+    });
+    socket.write(request);
+  });
+}
+
+/** How often one of the first takes longer than one of the second; ties count half. */
+function shareOver(first: readonly number[], second: readonly number[]): number {
+  const sorted = [...second].sort((a, b) => a - b);
+  let over = 0;
+  for (const one of first) over += (below(sorted, one, false) + below(sorted, one, true)) / 2;
+  return over / (first.length * second.length);
+}
+
+/** How many of a sorted list are below a number, or not above it. */
+function below(sorted: readonly number[], number: number, orEqual: boolean): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const at = sorted[middle] as number;
+    if (at < number || (orEqual && at === number)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function median(all: readonly number[]): number {
+  return [...all].sort((a, b) => a - b)[all.length >> 1] ?? Number.NaN;
+}
