@@ -5,10 +5,11 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { Events } from './events.ts';
+import type { Handed } from './handoff.ts';
 import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
 import { RecentPosts } from './recent-posts.ts';
-import type { Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
+import type { Claim, Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
 
 export interface JournalOptions {
   log: Logger;
@@ -65,11 +66,21 @@ export class Journal {
     this.#tell({ event: 'post', ...unusable });
   }
 
-  handedOver(token: TokenRecord, how: 'read' | 'claim'): void {
+  /** What a worker was answered that asked for a token. */
+  answered(merchant: string, how: 'read' | 'claim', outcome: Handed['outcome']): void {
+    this.#metrics.workerRequests.inc({ merchant, how, outcome });
+    if (outcome === 'conflict') this.#metrics.conflicts.inc({ merchant });
+  }
+
+  handedOver(token: TokenRecord, how: 'read' | 'claim', distinct: number, claim: Claim | null): void {
     const afterMs = Math.max(0, Date.now() - token.receivedAt);
     const { merchant, kind } = token;
     this.#metrics.handovers.inc({ merchant, kind, how });
-    this.#metrics.handoverSeconds.observe({ kind, how }, afterMs / 1000);
+    this.#metrics.handoverSeconds.observe({ merchant, kind, how }, afterMs / 1000);
+    if (distinct > 1) this.#metrics.conflicts.inc({ merchant });
+    if (how === 'claim' && claim !== null && claim.deliveries > 1 && claim.renewals === 0) {
+      this.#metrics.redeliveries.inc({ merchant, kind });
+    }
     const facts = {
       event: 'handover',
       how,
@@ -90,7 +101,13 @@ export class Journal {
     this.#tell({ event: 'settled', what, merchant, claimId });
   }
 
+  leaseLost(merchant: string, claimId: string): void {
+    this.#metrics.leasesLost.inc({ merchant });
+    this.#log.warn({ event: 'lease_lost', merchant, claimId }, 'a claim was settled after it had lost its token');
+  }
+
   expectation(merchant: string, what: 'opened' | 'cancelled', id: string): void {
+    this.#metrics.expectations.inc({ merchant, what });
     this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
     this.#tell({ event: 'expectation', what, merchant, id });
   }

@@ -26,11 +26,13 @@ import { Sources } from './sources.ts';
 import { EmbeddedStore } from './store/embedded.ts';
 import { FallbackStore } from './store/fallback.ts';
 import { LocalStore } from './store/local.ts';
+import { MeasuredStore } from './store/measured.ts';
 import { RedisStore } from './store/redis.ts';
 import type { RedisAddress } from './store/redis-address.ts';
 import { SealedStore } from './store/sealed.ts';
 import type { TokenStore } from './store/store.ts';
 import { Vault } from './store/vault.ts';
+import { VERSION } from './version.ts';
 import { Waiters } from './waiters.ts';
 import { Wakeups } from './wakeups.ts';
 
@@ -52,15 +54,30 @@ export class Service {
 
   constructor(config: Config, log: Logger, store: TokenStore = createStore(config)) {
     this.#config = config;
-    this.store = store;
     this.waiters = new Waiters({ max: config.maxWaiters });
     this.wakeups = new Wakeups(this.waiters);
-    this.#metrics = new Metrics(() => this.waiters.count);
+    const metrics = new Metrics();
+    this.#metrics = metrics;
+    this.store = new MeasuredStore(store, (operation, outcome, seconds) =>
+      metrics.storeSeconds.observe({ operation, outcome }, seconds),
+    );
+    metrics.watch({
+      version: VERSION,
+      merchants: config.merchants,
+      waitersOf: (merchant) => this.waiters.countOf(merchant),
+      maxWaiters: config.maxWaiters,
+      health: () => this.store.health(),
+    });
     this.#journal = new Journal({ log, metrics: this.#metrics, fingerprintKey: config.encryptionKeys[0] });
     const sources = new Sources(config.allowedSources, config.trustedProxies);
-    const intake = new Intake({ store, sources, journal: this.#journal });
+    const intake = new Intake({ store: this.store, sources, journal: this.#journal });
+    const onAnswer = (merchant: string, status: number | 'gone', seconds: number): void => {
+      if (status === 'gone') return metrics.unanswered.inc({ merchant });
+      metrics.answerSeconds.observe({ merchant }, seconds);
+      if (status !== 200) metrics.notOk.inc({ merchant });
+    };
     const tls = config.tls && { cert: readFileSync(config.tls.certFile), key: readFileSync(config.tls.keyFile) };
-    this.#authenticity = new AuthenticityListener({ paths: config.paths, intake, tls });
+    this.#authenticity = new AuthenticityListener({ paths: config.paths, intake, tls, onAnswer });
   }
 
   /** @throws DirectoryInUse, or the error of a listener that cannot listen; then nothing is left open. */

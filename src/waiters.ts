@@ -32,6 +32,21 @@ export class Waiters {
     return this.#draining;
   }
 
+  countOf(merchant: string): number {
+    let count = 0;
+    for (const waiters of this.#parked.get(merchant)?.values() ?? []) count += waiters.size;
+    return count;
+  }
+
+  /** Who waits for what, the longest first within a topic: no more than `most`. */
+  list(merchant: string, most: number): { merchant: string; topic: string; since: number }[] {
+    const listed: { merchant: string; topic: string; since: number }[] = [];
+    for (const [topic, waiters] of this.#parked.get(merchant) ?? []) {
+      for (const { since } of waiters) if (listed.push({ merchant, topic, since }) >= most) return listed;
+    }
+    return listed;
+  }
+
   /** The merchants for whom anybody waits. */
   merchants(): string[] {
     return [...this.#parked.keys()];
@@ -87,6 +102,8 @@ export class Waiters {
 
 /** One place under a topic. Whoever parked sleeps on it, as often as needed, and leaves. */
 export class Waiter {
+  /** When it was parked, in milliseconds since 1970. */
+  readonly since = Date.now();
   readonly #endsAt: number;
   readonly #signal: AbortSignal;
   readonly #leave: () => void;

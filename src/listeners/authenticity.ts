@@ -51,6 +51,8 @@ export interface AuthenticityListenerOptions {
   intake: Intake;
   tls?: { cert: Buffer; key: Buffer } | undefined;
   limits?: Partial<AuthenticityLimits> | undefined;
+  /** Told of each answer that was sent, and of each that nobody was there to take (`gone`). */
+  onAnswer?: ((merchant: string, status: number | 'gone', seconds: number) => void) | undefined;
 }
 
 export class AuthenticityListener {
@@ -58,6 +60,7 @@ export class AuthenticityListener {
   readonly #paths: ReadonlyMap<string, string>;
   readonly #intake: Intake;
   readonly #limits: AuthenticityLimits;
+  readonly #onAnswer: NonNullable<AuthenticityListenerOptions['onAnswer']>;
   /** Not answered yet. */
   readonly #open = new Set<OpenPost>();
   /** The last request of each connection: when what follows its headers breaks, its connection is all that Node tells. */
@@ -67,10 +70,11 @@ export class AuthenticityListener {
   readonly #connections = new Set<Socket>();
   #stopping = false;
 
-  constructor({ paths, intake, tls, limits }: AuthenticityListenerOptions) {
+  constructor({ paths, intake, tls, limits, onAnswer = () => {} }: AuthenticityListenerOptions) {
     this.#paths = paths;
     this.#intake = intake;
     this.#limits = { ...LIMITS, ...limits };
+    this.#onAnswer = onAnswer;
     const { headersDeadlineMs } = this.#limits;
     const http = { requireHostHeader: false, headersTimeout: headersDeadlineMs, connectionsCheckingInterval: 2000 };
     this.app = fastify({
@@ -133,7 +137,7 @@ export class AuthenticityListener {
         const isStopping = (): boolean => this.#stopping;
         const options = { merchant, intake: this.#intake, isStopping, ...this.#limits };
         request.openPost = new OpenPost(request, reply, options);
-        this.#track(request.openPost, request.raw.socket);
+        this.#track(request.openPost, request.raw.socket, merchant);
         done();
       } else if (request.routeOptions.url === '/livez') {
         reply.send({ status: 'alive' });
@@ -153,11 +157,16 @@ export class AuthenticityListener {
     });
   }
 
-  #track(open: OpenPost, socket: Socket): void {
+  #track(open: OpenPost, socket: Socket, merchant: string): void {
+    const begunAt = performance.now();
     this.#open.add(open);
     this.#lastOf.set(socket, open);
-    open.response.once('close', () => this.#open.delete(open));
+    open.response.once('close', () => {
+      this.#open.delete(open);
+      if (!open.response.writableFinished) this.#onAnswer(merchant, 'gone', (performance.now() - begunAt) / 1000);
+    });
     open.response.once('finish', () => {
+      this.#onAnswer(merchant, open.response.statusCode, (performance.now() - begunAt) / 1000);
       // A client that ended its half has nothing more to ask: once all is answered, the other half ends, too.
       if (socket.readableEnded && this.#lastOf.get(socket) === open) hangUp(socket);
     });

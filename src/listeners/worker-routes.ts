@@ -34,10 +34,11 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
   const { store, handoff, journal, keys } = options;
   const app = fastify.withTypeProvider<ZodTypeProvider>();
 
-  function answerToken(reply: FastifyReply, handed: Handed, how: 'read' | 'claim'): FastifyReply {
+  function answerToken(merchant: string, reply: FastifyReply, handed: Handed, how: 'read' | 'claim'): FastifyReply {
+    journal.answered(merchant, how, handed.outcome);
     if (handed.outcome === 'nothing' || handed.outcome === 'gone') return reply.code(204).send();
     if (handed.outcome !== 'token') throw problemOfHanded(handed);
-    journal.handedOver(handed.token, how);
+    journal.handedOver(handed.token, how, handed.distinct, handed.claim);
     return reply.send(tokenAnswer(handed));
   }
 
@@ -59,7 +60,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       keys.checkMerchant(request, merchant);
       const lead = leadOf(merchant, kind, correlators);
       if (lead === undefined) throw new ProblemError('invalid_request');
-      return answerToken(reply, await handoff.read(lead, patienceOf(reply, wait)), 'read');
+      return answerToken(merchant, reply, await handoff.read(lead, patienceOf(reply, wait)), 'read');
     },
   );
 
@@ -106,7 +107,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       const lead = leadOf(merchant, kind, correlators);
       if (lead === undefined) throw new ProblemError('invalid_request');
       const claim = { merchant, claimId: request.params.claim_id, leaseMs: Math.round(lease * 1000), lead };
-      return answerToken(reply, await handoff.claim(claim, patienceOf(reply, wait)), 'claim');
+      return answerToken(merchant, reply, await handoff.claim(claim, patienceOf(reply, wait)), 'claim');
     },
   );
 
@@ -165,7 +166,9 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     how: 'use' | 'release',
   ): Promise<FastifyReply> {
     keys.checkMerchant(request, merchant);
-    failUnlessDone(await store.settle(merchant, claimId, how), 'unknown_claim');
+    const answer = await store.settle(merchant, claimId, how);
+    if (answer === 'lease_lost') journal.leaseLost(merchant, claimId);
+    failUnlessDone(answer, 'unknown_claim');
     journal.settled(merchant, how === 'use' ? 'used' : 'released', claimId);
     return reply.code(204).send();
   }

@@ -163,6 +163,7 @@ export class FallbackStore implements TokenStore {
         disk: local.state,
         pending,
         journaled: this.#local.journaledCount,
+        pendingForMs: this.#local.pendingForMs,
       },
     };
   }

@@ -74,6 +74,13 @@ export class LocalStore extends EmbeddedStore {
     return count;
   }
 
+  /** For how long the oldest pending token has been waiting. Each merchant's come in the order in which they arrived. */
+  get pendingForMs(): number {
+    let oldest = this.clock();
+    for (const [first] of this.#pending.values()) oldest = Math.min(oldest, first?.token.receivedAt ?? oldest);
+    return this.clock() - oldest;
+  }
+
   get journaledCount(): number {
     return this.ledger.count;
   }

@@ -162,6 +162,8 @@ export interface StoreHealth {
     pending: number;
     /** Tokens on local disk, copies of what the shared store has among them. */
     journaled: number;
+    /** For how long the oldest pending token has been waiting; 0 when none is. */
+    pendingForMs: number;
   };
 }
 

@@ -57,7 +57,7 @@ export class Receiver {
     const store = spoil?.(real) ?? real;
     const lines: [] = [];
     const log = pino({ base: null }, { write: (line) => (lines as unknown[]).push(JSON.parse(line)) });
-    const metrics = new Metrics(() => 0);
+    const metrics = new Metrics();
     const intake = new Intake({ store, sources, journal: new Journal({ log, metrics }) });
     const listener = new AuthenticityListener({ paths: new Map(Object.entries(paths)), intake, tls, limits });
     const port = Number(new URL(await listener.listen(LOOPBACK, 0)).port);

@@ -1,0 +1,93 @@
+/** What the operator page shows: plain data, gathered for one merchant or for all of them. Holds no token's value. */
+import type { Correlators, Kind, UnusableReason } from '../post.ts';
+import type { PutAnswer, StoreHealth } from '../store/store.ts';
+
+export type PostOutcome = PutAnswer | 'late' | 'failed' | UnusableReason;
+
+/** Where a token is now: it waits for a worker, was given to one, was used, or expired before anybody asked. */
+export type Became = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';
+
+export interface PostView {
+  /** Milliseconds since 1970, as are all times here. */
+  at: number;
+  instance: string;
+  merchant: string;
+  /** None for an unusable post. */
+  kind: Kind | undefined;
+  outcome: PostOutcome;
+  correlators: Correlators;
+  fingerprint: string | undefined;
+  from: string;
+  /** None for what is never handed out. */
+  became: Became | undefined;
+  /** How long it took until the token was first handed over. */
+  handedAfterMs: number | undefined;
+}
+
+export interface WaiterView {
+  merchant: string;
+  topic: string;
+  since: number;
+}
+
+export interface ExpectationView {
+  merchant: string;
+  kind: Kind;
+  id: string;
+  topic: string | undefined;
+  at: number;
+}
+
+export interface OrphanView {
+  merchant: string;
+  kind: Kind;
+  fingerprint: string | undefined;
+  at: number;
+}
+
+export interface InstanceView {
+  name: string;
+  version: string;
+  startedAt: number;
+  waiters: number;
+  store: StoreHealth['state'];
+  self: boolean;
+}
+
+/** The colours of the plot: tokens by kind, and then what became of the other posts. */
+export const SERIES = ['seid', 'nit', 'token', 'replay', 'unusable', 'failed'] as const;
+export type Series = (typeof SERIES)[number];
+
+export interface Minute {
+  /** Minutes since 1970. */
+  minute: number;
+  posts: Record<Series, number>;
+  /** The most that waited at once, and the most that were pending, in that minute. */
+  waiters: number;
+  pending: number;
+}
+
+export interface View {
+  now: number;
+  /** The one merchant that is shown, or all of them. */
+  only: string | undefined;
+  merchants: readonly string[];
+  health: StoreHealth;
+  stopping: boolean;
+  waiting: { count: number; max: number; first: readonly WaiterView[] };
+  instances: readonly InstanceView[];
+  posts: readonly PostView[];
+  expected: readonly ExpectationView[];
+  noShows: readonly ExpectationView[];
+  orphans: readonly OrphanView[];
+  /** Oldest first, without gaps. */
+  minutes: readonly Minute[];
+  /** How many handovers took up to each bound of `HANDOVER_BOUNDS_MS`, each counted once; the last is beyond all. */
+  handovers: readonly number[];
+  /** Where Carat posts to, for the first steps; the path only if it is the default. */
+  authenticityUrl: string;
+  workerUrl: string;
+  needsKey: boolean;
+}
+
+export const HANDOVER_BOUNDS_MS = [1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000] as const;
