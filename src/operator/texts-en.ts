@@ -15,7 +15,8 @@ const outcomes: Record<PostOutcome, Told> = {
   },
   unexpected: {
     label: 'unexpected',
-    advice: 'Nobody had announced it, and ACCEPT=expected. Announce it before you ask Carat; or somebody knows your URL.',
+    advice:
+      'Nobody had announced it, and ACCEPT=expected. Announce it before you ask Carat; or somebody knows your URL.',
   },
   late: { label: 'kept late', advice: 'The store took longer than Carat may wait. Look at the store and its disk.' },
   failed: { label: 'not kept', advice: 'The store failed. The log has the reason; ask Carat for a new token.' },
@@ -29,7 +30,10 @@ const outcomes: Record<PostOutcome, Told> = {
     label: 'malformed value',
     advice: 'Expected 1 to 128 printable characters. Carat sends none like this; see where it came from.',
   },
-  several_tokens: { label: 'several tokens', advice: 'A post has one token. Carat sends none like this; see where it came from.' },
+  several_tokens: {
+    label: 'several tokens',
+    advice: 'A post has one token. Carat sends none like this; see where it came from.',
+  },
   status_notification: {
     label: 'status notification',
     advice: "Carat's status URL points here. Have support register another address for status notifications.",
@@ -39,7 +43,10 @@ const outcomes: Record<PostOutcome, Told> = {
     label: 'sender not allowed',
     advice: 'Not in ALLOWED_SOURCES. If it was Carat: add the address, or name your proxy in TRUSTED_PROXIES.',
   },
-  not_post: { label: 'not a POST', advice: 'A browser, a probe, or a redirect on the way that turned the post into a GET.' },
+  not_post: {
+    label: 'not a POST',
+    advice: 'A browser, a probe, or a redirect on the way that turned the post into a GET.',
+  },
 };
 
 const became: Record<Became, string> = {

@@ -115,14 +115,26 @@ export const PORTUGUESE: Texts = {
       label: 'inesperado',
       advice: 'Ninguém o anunciou, e ACCEPT=expected. Anuncie antes de chamar a Carat; ou alguém conhece a sua URL.',
     },
-    late: { label: 'guardado com atraso', advice: 'O armazenamento demorou mais do que a Carat espera. Verifique-o, e ao disco.' },
-    failed: { label: 'não guardado', advice: 'O armazenamento falhou. O motivo está no log; peça um novo token à Carat.' },
-    empty: { label: 'vazio', advice: 'Faltou o corpo: uma sonda, ou um proxy que descarta corpos ou redireciona o post.' },
+    late: {
+      label: 'guardado com atraso',
+      advice: 'O armazenamento demorou mais do que a Carat espera. Verifique-o, e ao disco.',
+    },
+    failed: {
+      label: 'não guardado',
+      advice: 'O armazenamento falhou. O motivo está no log; peça um novo token à Carat.',
+    },
+    empty: {
+      label: 'vazio',
+      advice: 'Faltou o corpo: uma sonda, ou um proxy que descarta corpos ou redireciona o post.',
+    },
     not_a_form: {
       label: 'não é formulário',
       advice: 'Esperado application/x-www-form-urlencoded. Um proxy reescreve ou comprime o corpo?',
     },
-    no_token: { label: 'sem token', advice: 'Formulário sem seid, nit ou token: um teste, ou um post destinado a outra URL.' },
+    no_token: {
+      label: 'sem token',
+      advice: 'Formulário sem seid, nit ou token: um teste, ou um post destinado a outra URL.',
+    },
     bad_value: { label: 'valor malformado', advice: `Esperados de 1 a 128 caracteres imprimíveis. ${SEE_SENDER}` },
     several_tokens: { label: 'vários tokens', advice: `Um post traz um só token. ${SEE_SENDER}` },
     status_notification: {

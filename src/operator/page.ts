@@ -1,0 +1,127 @@
+/** The operator page as a whole: its frame, whether all is well, the plots, and what to do when there is nothing yet. */
+import { durationText } from './durations.ts';
+import { Html, html } from './html.ts';
+import { handoverPlot, hoursOf, postsPlot, quantileText, waitersPlot } from './plots.ts';
+import { SCRIPT_PATH } from './script.ts';
+import { expectedSection, instancesSection, postsSection, waitingSection } from './sections.ts';
+import { STYLE } from './style.ts';
+import type { Texts } from './texts.ts';
+import { SERIES, type View } from './view.ts';
+
+/** A dot in the colour of the service's mood; a page without an icon makes browsers ask for one. */
+const ICON =
+  "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' fill='%230f8a6d'/%3E%3C/svg%3E";
+
+/** The live script replaces each element with `data-part` by what the server draws next. */
+export function renderPage(view: View, t: Texts): string {
+  return html`<!doctype html>
+<html lang="${t.lang}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${t.title} · carat-authenticity</title>
+<link rel="icon" href="${new Html(ICON)}">
+<noscript><meta http-equiv="refresh" content="10"></noscript>
+<style>${new Html(STYLE)}</style>
+<script src="${SCRIPT_PATH}" defer></script>
+</head>
+<body data-live="${t.live.live}" data-paused="${t.live.paused}">
+<a class="skip" href="#posts">${t.skip}</a>
+<header class="top">
+<p class="name">carat-authenticity</p>
+<h1>${t.title}</h1>
+<p class="live" id="live"><noscript>${t.live.still}</noscript></p>
+</header>
+<main>
+${statusSection(view, t)}
+${view.posts.length === 0 ? helpSection(view, t) : html`<div data-part="help"></div>`}
+${plotsSection(view, t)}
+${postsSection(view, t)}
+<div class="columns">
+${waitingSection(view, t)}
+${expectedSection(view, t)}
+</div>
+${instancesSection(view, t)}
+</main>
+<footer>
+<p>${t.footer.secrets} <span class="utc">${t.timesUtc}</span></p>
+<nav aria-label="API"><a href="/metrics">${t.footer.metrics}</a> <a href="/v1/posts">${t.footer.postsJson}</a> <a href="/readyz">${t.footer.ready}</a> <a href="/docs">${t.footer.docs}</a></nav>
+</footer>
+</body>
+</html>
+`.text;
+}
+
+function statusSection(view: View, t: Texts): Html {
+  const { mood, title, why } = statusOf(view, t);
+  const { health, waiting, instances, now } = view;
+  const self = instances.find((instance) => instance.self);
+  const { fallback } = health;
+  return html`<section class="status ${mood}" data-part="status" aria-labelledby="status">
+<div role="status"><h2 id="status"><span class="dot" aria-hidden="true"></span>${title}</h2>
+<p>${why}</p>${view.only !== undefined && html`<p class="quiet">${t.only(view.only)}</p>`}</div>
+<dl>
+${fact(t.facts.store, `${t.facts.stores[health.kind]} · ${t.facts.states[health.state]}`)}
+${fact(t.facts.fallback, fallback === undefined ? t.facts.noFallback : t.facts.pending(fallback.pending))}
+${fact(t.facts.waiting, `${number(waiting.count, t)} ${t.facts.of} ${number(waiting.max, t)}`)}
+${fact(t.facts.instances, number(instances.length, t))}
+${fact(t.facts.uptime, durationText(now - (self?.startedAt ?? now), t.lang))}
+${fact(t.facts.version, self?.version ?? '')}
+</dl>
+</section>`;
+}
+
+function fact(name: string, value: string): Html {
+  return html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
+}
+
+function number(value: number, t: Texts): string {
+  return value.toLocaleString(t.lang);
+}
+
+function statusOf({ health, stopping, waiting }: View, t: Texts): { mood: string; title: string; why: string } {
+  const s = t.status;
+  if (stopping) return { mood: 'warn', title: s.stopping, why: s.stoppingWhy };
+  if (health.state === 'away') return { mood: 'bad', title: s.away, why: s.awayWhy };
+  if (health.state === 'degraded') return { mood: 'bad', title: s.degraded, why: s.diskWhy };
+  if (health.fallback?.state === 'merging') return { mood: 'warn', title: s.ok, why: s.mergingWhy };
+  if (waiting.count >= waiting.max) return { mood: 'warn', title: s.degraded, why: s.fullWhy };
+  return { mood: 'good', title: s.ok, why: s.okWhy };
+}
+
+function helpSection({ authenticityUrl, workerUrl, needsKey, only }: View, t: Texts): Html {
+  const url = authenticityUrl.replace('YOUR-PATH', t.help.yourPath);
+  const key = needsKey ? "-H 'Authorization: Bearer KEY' " : '';
+  const merchant = only === undefined || only === 'default' ? '' : `&merchant=${only}`;
+  return html`<section class="help" data-part="help" aria-labelledby="help">
+<h2 id="help">${t.help.title}</h2>
+<p>${t.help.intro}</p>
+<ol>
+<li><strong>${t.help.send}</strong> ${t.help.sendWhy}
+<pre tabindex="0"><code>curl -d 'seid=first&amp;merchant_data=14114532781' ${url}</code></pre></li>
+<li><strong>${t.help.read}</strong> ${t.help.readWhy}
+<pre tabindex="0"><code>curl ${key}'${workerUrl}/v1/tokens?merchant_data=14114532781${merchant}'</code></pre></li>
+<li><strong>${t.help.register}</strong> ${t.help.registerWhy}</li>
+</ol>
+</section>`;
+}
+
+function plotsSection({ minutes, handovers }: View, t: Texts): Html {
+  const hours = hoursOf(minutes);
+  const all = minutes.reduce((sum, { posts }) => sum + SERIES.reduce((of, name) => of + posts[name], 0), 0);
+  const handed = handovers.reduce((sum, count) => sum + count, 0);
+  const last = minutes.at(-1);
+  const legend = SERIES.map((name) => html`<li><span class="key k-${name}"></span>${t.series[name]}</li>`);
+  return html`<div class="plots" data-part="plots">
+<figure class="wide"><figcaption><strong>${t.plots.posts}</strong> <span>${t.plots.postsWhy(all, hours)}</span></figcaption>
+${postsPlot(minutes, t)}
+<ul class="legend">${legend}</ul></figure>
+<figure><figcaption><strong>${t.plots.handover}</strong> <span>${handed === 0 ? t.plots.handoverNone : t.plots.handoverWhy(handed)}</span></figcaption>
+${handoverPlot(handovers, t)}
+<ul class="legend"><li>${t.plots.median} <b>${quantileText(handovers, 0.5, t)}</b></li><li>${t.plots.p95} <b>${quantileText(handovers, 0.95, t)}</b></li></ul></figure>
+<figure><figcaption><strong>${t.plots.waiters}</strong> <span>${t.plots.waitersWhy}</span></figcaption>
+${waitersPlot(minutes, t)}
+<ul class="legend"><li><span class="key k-waiters"></span>${t.plots.waitersNow} <b>${last?.waiters ?? 0}</b></li><li><span class="key k-pending"></span>${t.plots.pendingNow} <b>${last?.pending ?? 0}</b></li></ul></figure>
+</div>`;
+}

@@ -1,0 +1,132 @@
+/** The plots, drawn by the server as inline SVG: shapes and classes only, colours are in the style sheet. */
+import { durationText } from './durations.ts';
+import { Html, html } from './html.ts';
+import type { Texts } from './texts.ts';
+import { HANDOVER_BOUNDS_MS, type Minute, SERIES } from './view.ts';
+
+const WIDTH = 640;
+const HEIGHT = 150;
+/** Room for the labels of the axes. */
+const LEFT = 34;
+const BOTTOM = 20;
+const TOP = 8;
+const PLOT_WIDTH = WIDTH - LEFT;
+const PLOT_HEIGHT = HEIGHT - BOTTOM - TOP;
+
+/** Bars, one a minute, stacked by what the posts were. */
+export function postsPlot(minutes: readonly Minute[], t: Texts): Html {
+  const totals = minutes.map(({ posts }) => SERIES.reduce((sum, name) => sum + posts[name], 0));
+  const top = niceTop(Math.max(...totals));
+  const step = PLOT_WIDTH / minutes.length;
+  const bars: string[] = [];
+  for (const [at, { posts }] of minutes.entries()) {
+    let below = 0;
+    for (const name of SERIES) {
+      const count = posts[name];
+      if (count === 0) continue;
+      const y = yOf(below + count, top);
+      bars.push(rect(`s-${name}`, LEFT + at * step, y, Math.max(step - 0.6, 1), yOf(below, top) - y));
+      below += count;
+    }
+  }
+  const total = totals.reduce((sum, count) => sum + count, 0);
+  const label = `${t.plots.posts}: ${t.plots.postsWhy(total, hoursOf(minutes))}; ${t.plots.perMinute} ${Math.max(...totals)}`;
+  return svg(label, [grid(top), ...bars, timeAxis(minutes, t)].join(''));
+}
+
+/** Who waited and what was pending, as two lines. */
+export function waitersPlot(minutes: readonly Minute[], t: Texts): Html {
+  const most = Math.max(...minutes.flatMap(({ waiters, pending }) => [waiters, pending]));
+  const top = niceTop(most);
+  const step = PLOT_WIDTH / Math.max(minutes.length - 1, 1);
+  const line = (name: 'waiters' | 'pending'): string => {
+    const points = minutes.map((minute, at) => `${round(LEFT + at * step)},${round(yOf(minute[name], top))}`).join(' ');
+    return `<polyline class="l-${name}" points="${points}"/>`;
+  };
+  const label = `${t.plots.waiters}: ${t.plots.most} ${most}`;
+  return svg(label, [grid(top), line('pending'), line('waiters'), timeAxis(minutes, t)].join(''));
+}
+
+/** How many handovers took how long; the scale of time is logarithmic. */
+export function handoverPlot(counts: readonly number[], t: Texts): Html {
+  const top = niceTop(Math.max(...counts));
+  const step = PLOT_WIDTH / counts.length;
+  const bars = counts.map((count, at) =>
+    count === 0
+      ? ''
+      : rect('s-handover', LEFT + at * step + 2, yOf(count, top), step - 4, HEIGHT - BOTTOM - yOf(count, top)),
+  );
+  const labels = HANDOVER_BOUNDS_MS.map((bound, at) =>
+    at % 2 === 0 ? text(LEFT + (at + 1) * step, HEIGHT - 5, 'middle', durationText(bound, t.lang)) : '',
+  );
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return svg(`${t.plots.handover}: ${t.plots.handoverWhy(total)}`, [grid(top), ...bars, ...labels].join(''));
+}
+
+/** The bound below which so much of the handovers lie. */
+export function quantileText(counts: readonly number[], share: number, t: Texts): string {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  let seen = 0;
+  for (const [at, count] of counts.entries()) {
+    seen += count;
+    if (seen >= total * share) {
+      const bound = HANDOVER_BOUNDS_MS[at];
+      return bound === undefined
+        ? `> ${durationText(HANDOVER_BOUNDS_MS.at(-1) ?? 0, t.lang)}`
+        : durationText(bound, t.lang);
+    }
+  }
+  return '–';
+}
+
+export function hoursOf(minutes: readonly Minute[]): number {
+  return Math.round(minutes.length / 60);
+}
+
+function svg(label: string, shapes: string): Html {
+  return html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}">${new Html(shapes)}</svg>`;
+}
+
+/** Lines at nothing, half and the top, with their figures. */
+function grid(top: number): string {
+  return [0, top / 2, top]
+    .map((value) => {
+      const y = round(yOf(value, top));
+      const figure = Number.isInteger(value) ? text(LEFT - 6, y + 4, 'end', String(value)) : '';
+      return `<line class="grid" x1="${LEFT}" x2="${WIDTH}" y1="${y}" y2="${y}"/>${figure}`;
+    })
+    .join('');
+}
+
+function timeAxis(minutes: readonly Minute[], t: Texts): string {
+  const hours = hoursOf(minutes);
+  const marks: string[] = [];
+  for (let ago = hours; ago >= 0; ago -= 1) {
+    const x = LEFT + PLOT_WIDTH * (1 - ago / hours);
+    const anchor = ago === hours ? 'start' : ago === 0 ? 'end' : 'middle';
+    marks.push(text(x, HEIGHT - 5, anchor, ago === 0 ? t.plots.now : t.plots.ago(ago)));
+  }
+  return marks.join('');
+}
+
+/** Only figures and our own words come in here. */
+function text(x: number, y: number, anchor: string, words: string): string {
+  return html`<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${words}</text>`.text;
+}
+
+function rect(name: string, x: number, y: number, width: number, height: number): string {
+  return `<rect class="${name}" x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}"/>`;
+}
+
+function yOf(value: number, top: number): number {
+  return TOP + PLOT_HEIGHT * (1 - value / top);
+}
+
+/** The next round figure, so that the axis reads well and does not jump with every post. */
+function niceTop(most: number): number {
+  for (let unit = 1; ; unit *= 10) for (const step of [2, 4, 10]) if (unit * step >= most) return unit * step;
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,46 @@
+/** The routes of the operator page: the page itself, and its script. */
+import { createHash } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { renderPage } from './page.ts';
+import { SCRIPT, SCRIPT_PATH } from './script.ts';
+import { STYLE } from './style.ts';
+import { textsFor } from './texts.ts';
+import type { View } from './view.ts';
+
+export interface OperatorRoutesOptions {
+  /** What a request may see: everything, or the one merchant that its key is limited to. */
+  viewFor: (request: FastifyRequest) => View;
+}
+
+/** Only the style that stands in the page and the one script are let in; nothing from elsewhere, no frame, no form. */
+const POLICY = [
+  "default-src 'none'",
+  `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
+  "script-src 'self'",
+  "connect-src 'self'",
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const HEADERS = {
+  'content-security-policy': POLICY,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-store',
+  vary: 'accept-language',
+};
+
+export async function operatorRoutes(app: FastifyInstance, { viewFor }: OperatorRoutesOptions): Promise<void> {
+  app.get('/', { schema: { hide: true } }, async (request, reply) => {
+    const page = renderPage(viewFor(request), textsFor(request.headers['accept-language']));
+    return reply.headers(HEADERS).type('text/html; charset=utf-8').send(page);
+  });
+  app.get(SCRIPT_PATH, { schema: { hide: true } }, async (_request, reply) =>
+    reply
+      .headers({ ...HEADERS, 'cache-control': 'no-cache' })
+      .type('text/javascript; charset=utf-8')
+      .send(SCRIPT),
+  );
+}

@@ -1,0 +1,150 @@
+/** The tables of the operator page. On a narrow screen each row becomes a card, and each cell brings its heading along. */
+import { CORRELATORS, type Correlators } from '../post.ts';
+import { durationText } from './durations.ts';
+import { type Html, html } from './html.ts';
+import type { Texts } from './texts.ts';
+import type { PostOutcome, PostView, View } from './view.ts';
+
+export function postsSection(view: View, t: Texts): Html {
+  const { posts, merchants, instances } = view;
+  const showMerchant = merchants.length > 1 && view.only === undefined;
+  const showInstance = instances.length > 1;
+  const headings = [
+    t.posts.at,
+    ...(showMerchant ? [t.posts.merchant] : []),
+    t.posts.kind,
+    t.posts.correlators,
+    t.posts.fingerprint,
+    t.posts.from,
+    t.posts.outcome,
+  ];
+  const rows = posts.map((post) => {
+    const from = html`<span class="mono">${post.from}</span>${showInstance && html` <small>${t.posts.via(post.instance)}</small>`}`;
+    return [
+      time(post.at),
+      ...(showMerchant ? [html`${post.merchant}`] : []),
+      post.kind === undefined
+        ? html`<span class="quiet">–</span>`
+        : html`<span class="kind k-${post.kind}">${post.kind}</span>`,
+      correlatorsOf(post, t),
+      html`<span class="mono">${post.fingerprint ?? '–'}</span>`,
+      from,
+      outcomeOf(post, t),
+    ];
+  });
+  return html`<section id="posts" data-part="posts" aria-labelledby="posts-title" tabindex="-1">
+<h2 id="posts-title">${t.posts.title}</h2>
+${table('posts-title', headings, rows, t.posts.none)}
+</section>`;
+}
+
+function correlatorsOf({ correlators, kind }: PostView, t: Texts): Html {
+  const shown = CORRELATORS.filter((name) => correlators[name] !== undefined);
+  if (shown.length === 0) return html`<span class="quiet">${kind === undefined ? '–' : t.posts.pool}</span>`;
+  return html`<ul class="plain">${shown.map((name) => correlator(name, correlators))}</ul>`;
+}
+
+function correlator(name: keyof Correlators, correlators: Correlators): Html {
+  return html`<li><small>${name}</small> <span class="mono">${correlators[name]}</span></li>`;
+}
+
+const GRAVE: ReadonlySet<PostOutcome> = new Set(['failed', 'late']);
+const FINE: ReadonlySet<PostOutcome> = new Set(['kept', 'known', 'deferred']);
+
+function outcomeOf({ outcome, became, handedAfterMs }: PostView, t: Texts): Html {
+  const { label, advice } = t.outcomes[outcome];
+  const after = handedAfterMs === undefined ? '' : ` ${t.posts.after(durationText(handedAfterMs, t.lang))}`;
+  const mood = GRAVE.has(outcome) || became === 'orphan' ? 'bad' : FINE.has(outcome) ? 'fine' : 'warn';
+  const fate = became === undefined ? undefined : `${t.became[became]}${after}`;
+  const first = outcome === 'kept' && fate !== undefined ? fate : label;
+  return html`<span class="tag ${became === 'waiting' ? 'open' : mood}">${first}</span>${
+    outcome !== 'kept' && fate !== undefined && html` <span>${fate}</span>`
+  }${advice !== undefined && html`<p class="advice">${advice}</p>`}`;
+}
+
+export function waitingSection({ waiting, now, merchants, only }: View, t: Texts): Html {
+  const showMerchant = merchants.length > 1 && only === undefined;
+  const rows = waiting.first.map(({ merchant, topic, since }) => [
+    html`<span class="mono">${topicText(topic, t)}</span>${showMerchant && html` <small>${merchant}</small>`}`,
+    html`${durationText(now - since, t.lang)}`,
+  ]);
+  const more = waiting.count - waiting.first.length;
+  return html`<section data-part="waiting" aria-labelledby="waiting">
+<h2 id="waiting">${t.waiting.title} <span class="count">${waiting.count}</span></h2>
+${table('waiting', [t.waiting.topic, t.waiting.since], rows, t.waiting.none)}
+${more > 0 && html`<p class="quiet">${t.waiting.more(more)}</p>`}
+</section>`;
+}
+
+/** A topic is a correlator with its value, or the pool of a kind. */
+function topicText(topic: string, t: Texts): string {
+  return topic.startsWith('pool=') ? t.waiting.pool(topic.slice('pool='.length)) : topic;
+}
+
+export function expectedSection({ expected, noShows, orphans, merchants, only }: View, t: Texts): Html {
+  const showMerchant = merchants.length > 1 && only === undefined;
+  const e = t.expected;
+  const what = (kind: string, name: string | undefined, merchant: string): Html =>
+    html`<span class="kind k-${kind}">${kind}</span> <span class="mono">${name}</span>${showMerchant && html` <small>${merchant}</small>`}`;
+  const named = (topic: string | undefined, id: string): string => (topic === undefined ? id : topicText(topic, t));
+  return html`<section data-part="expected" aria-labelledby="expected">
+<h2 id="expected">${e.title} <span class="count">${expected.length}</span></h2>
+${table(
+  'expected',
+  [e.what, e.until],
+  expected.map(({ kind, topic, id, merchant, at }) => [what(kind, named(topic, id), merchant), time(at)]),
+  e.none,
+)}
+<h3 id="no-shows">${e.noShows} <span class="count">${noShows.length}</span></h3>
+${noShows.length > 0 && html`<p class="quiet">${e.noShowsWhy}</p>`}
+${table(
+  'no-shows',
+  [e.what, e.at],
+  noShows.map(({ kind, topic, id, merchant, at }) => [what(kind, named(topic, id), merchant), time(at)]),
+  e.noNoShows,
+)}
+<h3 id="orphans">${e.orphans} <span class="count">${orphans.length}</span></h3>
+${orphans.length > 0 && html`<p class="quiet">${e.orphansWhy}</p>`}
+${table(
+  'orphans',
+  [e.what, e.at],
+  orphans.map(({ kind, fingerprint, merchant, at }) => [what(kind, fingerprint, merchant), time(at)]),
+  e.noOrphans,
+)}
+</section>`;
+}
+
+export function instancesSection({ instances, now }: View, t: Texts): Html {
+  const { title, name, self, started } = t.instances;
+  const rows = instances.map((instance) => [
+    html`<span class="mono">${instance.name}</span>${instance.self && html` <small>${self}</small>`}`,
+    html`${t.facts.states[instance.store]}`,
+    html`${instance.waiters}`,
+    html`${durationText(now - instance.startedAt, t.lang)}`,
+    html`${instance.version}`,
+  ]);
+  const headings = [name, t.facts.store, t.facts.waiting, started, t.facts.version];
+  return html`<section data-part="instances" aria-labelledby="instances">
+<h2 id="instances">${title} <span class="count">${instances.length}</span></h2>
+${table('instances', headings, rows, '')}
+</section>`;
+}
+
+/** The script shows it in the reader's own time; without, it is UTC. */
+function time(at: number): Html {
+  const text = new Date(at).toISOString();
+  return html`<time datetime="${text}">${text.slice(11, 19)}</time>`;
+}
+
+/** Roles are stated, because a row that is shown as a card is no row to every browser. */
+function table(labelledBy: string, headings: readonly string[], rows: readonly Html[][], none: string): Html {
+  if (rows.length === 0) return html`<p class="none">${none}</p>`;
+  return html`<table role="table" aria-labelledby="${labelledBy}">
+<thead role="rowgroup"><tr role="row">${headings.map((heading) => html`<th role="columnheader" scope="col">${heading}</th>`)}</tr></thead>
+<tbody role="rowgroup">
+${rows.map(
+  (cells) =>
+    html`<tr role="row">${cells.map((cell, at) => html`<td role="cell" data-label="${headings[at]}"><div>${cell}</div></td>`)}</tr>
+`,
+)}</tbody></table>`;
+}
