@@ -39,10 +39,10 @@ ${view.posts.length === 0 ? helpSection(view, t) : html`<div data-part="help"></
 ${plotsSection(view, t)}
 ${postsSection(view, t)}
 <div class="columns">
-${waitingSection(view, t)}
+<div>${waitingSection(view, t)}
+${instancesSection(view, t)}</div>
 ${expectedSection(view, t)}
 </div>
-${instancesSection(view, t)}
 </main>
 <footer>
 <p>${t.footer.secrets} <span class="utc">${t.timesUtc}</span></p>
@@ -63,7 +63,7 @@ function statusSection(view: View, t: Texts): Html {
 <p>${why}</p>${view.only !== undefined && html`<p class="quiet">${t.only(view.only)}</p>`}</div>
 <dl>
 ${fact(t.facts.store, `${t.facts.stores[health.kind]} · ${t.facts.states[health.state]}`)}
-${fact(t.facts.fallback, fallback === undefined ? t.facts.noFallback : t.facts.pending(fallback.pending))}
+${view.only === undefined && fact(t.facts.fallback, fallback === undefined ? t.facts.noFallback : t.facts.pending(fallback.pending))}
 ${fact(t.facts.waiting, `${number(waiting.count, t)} ${t.facts.of} ${number(waiting.max, t)}`)}
 ${fact(t.facts.instances, number(instances.length, t))}
 ${fact(t.facts.uptime, durationText(now - (self?.startedAt ?? now), t.lang))}

@@ -4,11 +4,11 @@ import { Html, html } from './html.ts';
 import type { Texts } from './texts.ts';
 import { HANDOVER_BOUNDS_MS, type Minute, SERIES } from './view.ts';
 
-const WIDTH = 640;
-const HEIGHT = 150;
+const WIDTH = 420;
+const HEIGHT = 170;
 /** Room for the labels of the axes. */
-const LEFT = 34;
-const BOTTOM = 20;
+const LEFT = 36;
+const BOTTOM = 22;
 const TOP = 8;
 const PLOT_WIDTH = WIDTH - LEFT;
 const PLOT_HEIGHT = HEIGHT - BOTTOM - TOP;
@@ -25,7 +25,7 @@ export function postsPlot(minutes: readonly Minute[], t: Texts): Html {
       const count = posts[name];
       if (count === 0) continue;
       const y = yOf(below + count, top);
-      bars.push(rect(`s-${name}`, LEFT + at * step, y, Math.max(step - 0.6, 1), yOf(below, top) - y));
+      bars.push(rect(`s-${name}`, LEFT + at * step, y, Math.max(step - 0.4, 1), yOf(below, top) - y));
       below += count;
     }
   }
@@ -44,7 +44,15 @@ export function waitersPlot(minutes: readonly Minute[], t: Texts): Html {
     return `<polyline class="l-${name}" points="${points}"/>`;
   };
   const label = `${t.plots.waiters}: ${t.plots.most} ${most}`;
-  return svg(label, [grid(top), line('pending'), line('waiters'), timeAxis(minutes, t)].join(''));
+  return svg(
+    label,
+    [
+      grid(top),
+      minutes.some(({ pending }) => pending > 0) ? line('pending') : '',
+      line('waiters'),
+      timeAxis(minutes, t),
+    ].join(''),
+  );
 }
 
 /** How many handovers took how long; the scale of time is logarithmic. */
@@ -66,6 +74,7 @@ export function handoverPlot(counts: readonly number[], t: Texts): Html {
 /** The bound below which so much of the handovers lie. */
 export function quantileText(counts: readonly number[], share: number, t: Texts): string {
   const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total === 0) return '–';
   let seen = 0;
   for (const [at, count] of counts.entries()) {
     seen += count;
@@ -92,7 +101,7 @@ function grid(top: number): string {
   return [0, top / 2, top]
     .map((value) => {
       const y = round(yOf(value, top));
-      const figure = Number.isInteger(value) ? text(LEFT - 6, y + 4, 'end', String(value)) : '';
+      const figure = Number.isInteger(value) ? text(LEFT - 6, y + 4, 'end', compact(value)) : '';
       return `<line class="grid" x1="${LEFT}" x2="${WIDTH}" y1="${y}" y2="${y}"/>${figure}`;
     })
     .join('');
@@ -125,6 +134,10 @@ function yOf(value: number, top: number): number {
 /** The next round figure, so that the axis reads well and does not jump with every post. */
 function niceTop(most: number): number {
   for (let unit = 1; ; unit *= 10) for (const step of [2, 4, 10]) if (unit * step >= most) return unit * step;
+}
+
+function compact(value: number): string {
+  return value >= 1000 ? `${value / 1000}k` : String(value);
 }
 
 function round(value: number): number {

@@ -20,7 +20,7 @@ export const SCRIPT = `'use strict';
   }
   function say(state) {
     live.textContent = document.body.dataset[state];
-    live.className = 'live ' + state;
+    live.className = 'live ' + (state === 'live' ? 'on' : 'off');
   }
   async function refresh() {
     if (busy) { again = true; return; }

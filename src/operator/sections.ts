@@ -5,6 +5,9 @@ import { type Html, html } from './html.ts';
 import type { Texts } from './texts.ts';
 import type { PostOutcome, PostView, View } from './view.ts';
 
+/** There is nothing to say; a card leaves it out. */
+const VOID = html`<span class="quiet">–</span>`;
+
 export function postsSection(view: View, t: Texts): Html {
   const { posts, merchants, instances } = view;
   const showMerchant = merchants.length > 1 && view.only === undefined;
@@ -23,11 +26,9 @@ export function postsSection(view: View, t: Texts): Html {
     return [
       time(post.at),
       ...(showMerchant ? [html`${post.merchant}`] : []),
-      post.kind === undefined
-        ? html`<span class="quiet">–</span>`
-        : html`<span class="kind k-${post.kind}">${post.kind}</span>`,
+      post.kind === undefined ? VOID : html`<span class="kind k-${post.kind}">${post.kind}</span>`,
       correlatorsOf(post, t),
-      html`<span class="mono">${post.fingerprint ?? '–'}</span>`,
+      post.fingerprint === undefined ? VOID : html`<span class="mono">${post.fingerprint}</span>`,
       from,
       outcomeOf(post, t),
     ];
@@ -40,7 +41,8 @@ ${table('posts-title', headings, rows, t.posts.none)}
 
 function correlatorsOf({ correlators, kind }: PostView, t: Texts): Html {
   const shown = CORRELATORS.filter((name) => correlators[name] !== undefined);
-  if (shown.length === 0) return html`<span class="quiet">${kind === undefined ? '–' : t.posts.pool}</span>`;
+  if (kind === undefined) return VOID;
+  if (shown.length === 0) return html`<span class="quiet">${t.posts.pool}</span>`;
   return html`<ul class="plain">${shown.map((name) => correlator(name, correlators))}</ul>`;
 }
 
@@ -144,7 +146,7 @@ function table(labelledBy: string, headings: readonly string[], rows: readonly H
 <tbody role="rowgroup">
 ${rows.map(
   (cells) =>
-    html`<tr role="row">${cells.map((cell, at) => html`<td role="cell" data-label="${headings[at]}"><div>${cell}</div></td>`)}</tr>
+    html`<tr role="row">${cells.map((cell, at) => html`<td role="cell"${cell === VOID && html` class="void"`} data-label="${headings[at]}"><div>${cell}</div></td>`)}</tr>
 `,
 )}</tbody></table>`;
 }

@@ -16,8 +16,8 @@ a{color:var(--link)}
 .top h1{font-size:16px;font-weight:400;color:var(--quiet);margin:0;order:2}
 .name{font-weight:650;font-size:16px;margin:0;letter-spacing:-.01em}
 .live{margin:0 0 0 auto;order:3;font-size:13px;color:var(--quiet)}
-.live.live::before,.live.paused::before{content:"";display:inline-block;width:8px;height:8px;border-radius:50%;margin-right:7px;background:currentColor}
-.live.live{color:var(--good)}.live.paused{color:var(--warn)}
+.live.on::before,.live.off::before{content:"";display:inline-block;width:8px;height:8px;border-radius:50%;margin-right:7px;background:currentColor}
+.live.on{color:var(--good)}.live.off{color:var(--warn)}
 main{display:grid;gap:18px}
 main>div[data-part=help]{display:none}
 section,figure{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:18px 20px;margin:0;min-width:0}
@@ -26,7 +26,8 @@ h3{font-size:14px;font-weight:650;margin:18px 0 6px}
 .count{font-weight:400;color:var(--quiet);font-variant-numeric:tabular-nums;margin-left:4px}
 .quiet,.none,small{color:var(--quiet)}
 .none{margin:0}small{font-size:12.5px}
-.quiet{margin:0 0 6px}
+p.quiet{margin:0 0 6px;font-size:13px}
+td small{display:block;white-space:nowrap}.plain small,.kind+.mono+small{display:inline}
 .status{display:flex;flex-wrap:wrap;gap:14px 44px;align-items:center;justify-content:space-between}
 .status h2{font-size:25px;line-height:1.2;margin:0 0 3px;letter-spacing:-.02em;display:flex;align-items:center;gap:12px}
 .status p{margin:0;color:var(--quiet);max-width:56ch}
@@ -39,17 +40,16 @@ dt{font-size:12.5px;color:var(--quiet)}dd{margin:0;font-weight:550;font-variant-
 .help ol{margin:0;padding-left:22px}.help li{margin:10px 0}.help p{margin:0}
 pre{background:var(--soft);border-radius:8px;padding:10px 14px;margin:8px 0 0;overflow-x:auto;font-size:13px}
 .mono,code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.875em;overflow-wrap:anywhere}
-.plots{display:grid;gap:18px;grid-template-columns:repeat(2,minmax(0,1fr))}
-@media(min-width:1200px){.plots{grid-template-columns:repeat(3,minmax(0,1fr))}}
-@media(max-width:1199px) and (min-width:761px){.plots .wide{grid-column:1/-1}}
+.plots{display:grid;gap:18px;grid-template-columns:repeat(3,minmax(0,1fr))}
+@media(max-width:1099px){.plots{grid-template-columns:repeat(2,minmax(0,1fr))}.plots .wide{grid-column:1/-1}}
 figure{padding:16px 18px 14px;display:flex;flex-direction:column}
 figcaption strong{font-weight:650;display:block}figcaption span{font-size:13px;color:var(--quiet)}
 svg{display:block;width:100%;height:auto;margin:10px 0 8px}
-@media(min-width:761px) and (max-width:1199px){.wide svg{height:190px}}
-svg text{fill:var(--quiet);font-size:16px;font-variant-numeric:tabular-nums}
+@media(min-width:761px) and (max-width:1099px){.wide svg{height:200px}}
+svg text{fill:var(--quiet);font-size:11.5px;font-variant-numeric:tabular-nums}
 svg .grid{stroke:var(--line);stroke-width:1}
 .s-seid{fill:var(--seid)}.s-nit{fill:var(--nit)}.s-token{fill:var(--token)}.s-replay{fill:var(--replay)}.s-unusable{fill:var(--unusable)}.s-failed{fill:var(--failed)}.s-handover{fill:var(--nit)}
-polyline{fill:none;stroke-width:2.5;stroke-linejoin:round}.l-waiters{stroke:var(--seid)}.l-pending{stroke:var(--unusable);stroke-dasharray:7 4}
+polyline{fill:none;stroke-width:1.8;stroke-linejoin:round}.l-waiters{stroke:var(--seid)}.l-pending{stroke:var(--unusable);stroke-dasharray:7 4}
 .legend{list-style:none;margin:auto 0 0;padding:0;display:flex;flex-wrap:wrap;gap:3px 16px;font-size:13px;color:var(--quiet)}
 .legend b{color:var(--ink);font-weight:600}
 .key{display:inline-block;width:10px;height:10px;border-radius:3px;margin-right:6px}
@@ -65,7 +65,7 @@ tr:last-child td{border-bottom:0;padding-bottom:2px}
 .tag{display:inline-block;padding:1px 9px;border-radius:99px;font-size:13px;background:var(--goodbg);color:var(--good)}
 .tag.open{background:var(--openbg);color:var(--open)}.tag.warn{background:var(--warnbg);color:var(--warn)}.tag.bad{background:var(--badbg);color:var(--bad)}
 .advice{margin:4px 0 0;font-size:13px;color:var(--quiet);max-width:60ch}
-.columns{display:grid;gap:18px;grid-template-columns:repeat(2,minmax(0,1fr));align-items:start}
+.columns>div{display:grid;gap:18px}.columns{display:grid;gap:18px;grid-template-columns:repeat(2,minmax(0,1fr));align-items:start}
 footer{display:flex;flex-wrap:wrap;gap:6px 24px;justify-content:space-between;font-size:13px;color:var(--quiet);padding:18px 2px 0}
 footer p{margin:0}nav a{margin-right:14px}
 @media(max-width:760px){
@@ -73,12 +73,12 @@ body{padding:0 14px 28px}.top{padding:16px 0 10px}
 .plots,.columns{grid-template-columns:minmax(0,1fr)}
 section,figure{padding:15px 15px 13px;border-radius:10px}
 .status dl{display:grid;grid-template-columns:1fr 1fr;gap:10px 18px;width:100%}dd{white-space:normal}
-svg text{font-size:19px}
+svg text{font-size:15px}
 table,tbody,tr,td{display:block;width:100%}
 thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 tr{padding:10px 0;border-bottom:1px solid var(--line)}tr:last-child{border-bottom:0;padding-bottom:0}
 td,tr:last-child td{border:0;padding:2px 0;display:grid;grid-template-columns:104px minmax(0,1fr);gap:10px}
-td::before{content:attr(data-label);color:var(--quiet);font-size:13px}
+td.void{display:none}td::before{content:attr(data-label);color:var(--quiet);font-size:13px}
 .advice{max-width:none}}
 @media print{body{background:#fff}}
 `;

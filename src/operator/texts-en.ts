@@ -137,7 +137,7 @@ export const ENGLISH = {
     correlators: 'Correlators',
     fingerprint: 'Fingerprint',
     from: 'From',
-    outcome: 'What became of it',
+    outcome: 'Outcome',
     after: (time: string) => `after ${time}`,
     via: (instance: string) => `via ${instance}`,
     pool: 'none: shared out by kind',

@@ -73,7 +73,7 @@ export const PORTUGUESE: Texts = {
     correlators: 'Correlatores',
     fingerprint: 'Impressão',
     from: 'Origem',
-    outcome: 'O que foi feito dele',
+    outcome: 'Resultado',
     after: (time) => `após ${time}`,
     via: (instance) => `via ${instance}`,
     pool: 'nenhum: distribuído por tipo',
