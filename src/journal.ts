@@ -9,13 +9,20 @@ import type { Handed } from './handoff.ts';
 import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
 import { RecentPosts } from './recent-posts.ts';
-import type { Claim, Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
+import { type Claim, type Expiry, type PutAnswer, type TokenRecord, type Trouble, tokenId } from './store/store.ts';
 
 export interface JournalOptions {
   log: Logger;
   metrics: Metrics;
   /** The key of the fingerprints; without one, they compare only within this process. */
   fingerprintKey?: Buffer | undefined;
+}
+
+export interface OpenedExpectation {
+  kind: string;
+  topic: string;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
 }
 
 export class Journal {
@@ -29,6 +36,7 @@ export class Journal {
     this.#log = log;
     this.#metrics = metrics;
     this.#fingerprintKey = fingerprintKey;
+    this.events.follow((event) => this.posts.note(event));
   }
 
   /** 8 hexadecimal digits that tell tokens apart and give nothing away. */
@@ -54,15 +62,13 @@ export class Journal {
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
     const told = dropped.length === 0 ? facts : { ...facts, dropped };
     this.#log[level](told, `authenticity post: ${outcome}`);
-    this.posts.add({ receivedAt: Date.now(), ...facts });
-    this.#tell(told);
+    this.#tell({ ...told, token: tokenId(merchant, kind, post.value) });
   }
 
   unusablePost(merchant: string, reason: UnusableReason, from: string): void {
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
     this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
     const unusable = { outcome: 'unusable', reason, merchant, from };
-    this.posts.add({ receivedAt: Date.now(), ...unusable });
     this.#tell({ event: 'post', ...unusable });
   }
 
@@ -91,25 +97,31 @@ export class Journal {
       afterMs,
     };
     this.#log.info(facts, `token handed over by ${how}`);
-    this.posts.handedOver(facts, afterMs);
-    this.#tell(facts);
+    this.#tell({ ...facts, token: token.id, ...(how === 'claim' && claim !== null ? { claimId: claim.id } : {}) });
   }
 
-  settled(merchant: string, what: 'used' | 'released', claimId?: string): void {
+  settled(merchant: string, what: 'used' | 'released', by: { claimId: string } | { token: string }): void {
     this.#metrics.settled.inc({ merchant, what });
-    this.#log.info({ event: 'settled', what, merchant, claimId }, `token ${what}`);
-    this.#tell({ event: 'settled', what, merchant, claimId });
+    this.#log.info({ event: 'settled', what, merchant, ...by }, `token ${what}`);
+    this.#tell({ event: 'settled', what, merchant, ...by });
   }
 
   leaseLost(merchant: string, claimId: string): void {
     this.#metrics.leasesLost.inc({ merchant });
     this.#log.warn({ event: 'lease_lost', merchant, claimId }, 'a claim was settled after it had lost its token');
+    this.#tell({ event: 'lease_lost', merchant, claimId });
   }
 
-  expectation(merchant: string, what: 'opened' | 'cancelled', id: string): void {
+  /** `opened` says what is expected, and until when. */
+  expectation(
+    merchant: string,
+    what: 'opened' | 'cancelled',
+    id: string,
+    opened: Partial<OpenedExpectation> = {},
+  ): void {
     this.#metrics.expectations.inc({ merchant, what });
     this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
-    this.#tell({ event: 'expectation', what, merchant, id });
+    this.#tell({ event: 'expectation', what, merchant, id, ...opened });
   }
 
   expired(expiry: Expiry): void {
