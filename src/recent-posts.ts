@@ -81,7 +81,10 @@ export class RecentPosts {
   #handedOver(event: Event, merchant: string): void {
     const token = event.facts['token'] as string;
     const post = this.#find(merchant, (post) => post.token === token && post.became !== undefined);
-    if (post !== undefined) return handOver(post, event);
+    if (post !== undefined) {
+      handOver(post, event);
+      return;
+    }
     this.#early.set(token, event);
     const [oldest] = this.#early.keys();
     if (this.#early.size > POSTS_KEPT && oldest !== undefined) this.#early.delete(oldest);

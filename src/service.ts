@@ -92,9 +92,9 @@ export class Service {
     const sources = new Sources(config.allowedSources, config.trustedProxies);
     const intake = new Intake({ store: this.store, sources, journal: this.#journal });
     const onAnswer = (merchant: string, status: number | 'gone', seconds: number): void => {
-      if (status === 'gone') return metrics.unanswered.inc({ merchant });
-      metrics.answerSeconds.observe({ merchant }, seconds);
-      if (status !== 200) metrics.notOk.inc({ merchant });
+      if (status === 'gone') metrics.unanswered.inc({ merchant });
+      else metrics.answerSeconds.observe({ merchant }, seconds);
+      if (status !== 'gone' && status !== 200) metrics.notOk.inc({ merchant });
     };
     const tls = config.tls && { cert: readFileSync(config.tls.certFile), key: readFileSync(config.tls.keyFile) };
     this.#authenticity = new AuthenticityListener({ paths: config.paths, intake, tls, onAnswer });
