@@ -1,13 +1,14 @@
 /** The worker listener: the internal server by which workers get their tokens, and operators look at the service. */
-import { z } from 'zod';
+
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import { z } from 'zod';
 import type { Config } from '../config.ts';
 import type { Handoff } from '../handoff.ts';
 import type { Journal } from '../journal.ts';
 import type { Metrics } from '../metrics.ts';
-import { AliveAnswer, HealthAnswer } from '../protocol.ts';
 import type { Operator } from '../operator/operator.ts';
 import { operatorRoutes } from '../operator/routes.ts';
+import { AliveAnswer, HealthAnswer } from '../protocol.ts';
 import type { TokenStore } from '../store/store.ts';
 import type { Waiters } from '../waiters.ts';
 import { Keys } from './keys.ts';
