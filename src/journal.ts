@@ -1,7 +1,7 @@
 /**
  * What happened: one function for each business event, which becomes a log line, a count, and an event for those who look
  * on. A token's value leaves it as a fingerprint; keys, secret paths and bodies never come in. The counts are exact; of what
- * strangers can cause as often as they like, log and events tell the first few, and then how many more there were.
+ * strangers can cause as often as they like, the log tells the first few, and then how many more there were.
  */
 import type { Logger } from 'pino';
 import { Events } from './events.ts';
@@ -11,12 +11,19 @@ import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
 import { Quiet, type QuietOptions } from './quiet.ts';
 import { RecentPosts } from './recent-posts.ts';
-import type { Claim, Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
+import { type Claim, type Expiry, type PutAnswer, type TokenRecord, type Trouble, tokenId } from './store/store.ts';
 
 export interface JournalOptions extends MaskingOptions {
   log: Logger;
   metrics: Metrics;
   quiet?: QuietOptions;
+}
+
+export interface OpenedExpectation {
+  kind: string;
+  topic: string;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
 }
 
 export class Journal {
@@ -32,6 +39,7 @@ export class Journal {
     this.#metrics = metrics;
     this.#masking = new Masking(masking);
     this.#quiet = new Quiet(quiet);
+    this.events.follow((event) => this.posts.note(event));
   }
 
   /** Tells what was held back. */
@@ -61,19 +69,17 @@ export class Journal {
     };
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
     const told = dropped.length === 0 ? facts : { ...facts, dropped };
-    this.posts.add({ receivedAt: Date.now(), ...facts });
-    if (outcome === 'unexpected' && !this.#mayTell({ event: 'post', outcome, merchant })) return;
+    this.#tell({ ...told, token: tokenId(merchant, kind, post.value) });
+    if (outcome === 'unexpected' && !this.#mayLog({ event: 'post', outcome, merchant })) return;
     this.#log[level](told, `authenticity post: ${outcome}`);
-    this.#tell(told);
   }
 
   unusablePost(merchant: string, reason: UnusableReason, from: string): void {
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
     const unusable = { outcome: 'unusable', reason, merchant, from };
-    this.posts.add({ receivedAt: Date.now(), ...unusable });
-    if (!this.#mayTell({ event: 'post', outcome: reason, merchant })) return;
-    this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
     this.#tell({ event: 'post', ...unusable });
+    if (!this.#mayLog({ event: 'post', outcome: reason, merchant })) return;
+    this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
   }
 
   /** What a worker was answered that asked for a token. */
@@ -101,30 +107,36 @@ export class Journal {
       afterMs,
     };
     this.#log.info(facts, `token handed over by ${how}`);
-    this.posts.handedOver(facts, afterMs);
-    this.#tell(facts);
+    this.#tell({ ...facts, token: token.id, ...(how === 'claim' && claim !== null ? { claimId: claim.id } : {}) });
   }
 
-  settled(merchant: string, what: 'used' | 'released', claimId?: string): void {
+  settled(merchant: string, what: 'used' | 'released', by: { claimId: string } | { token: string }): void {
     this.#metrics.settled.inc({ merchant, what });
-    this.#log.info({ event: 'settled', what, merchant, claimId }, `token ${what}`);
-    this.#tell({ event: 'settled', what, merchant, claimId });
+    this.#log.info({ event: 'settled', what, merchant, ...by }, `token ${what}`);
+    this.#tell({ event: 'settled', what, merchant, ...by });
   }
 
   leaseLost(merchant: string, claimId: string): void {
     this.#metrics.leasesLost.inc({ merchant });
     this.#log.warn({ event: 'lease_lost', merchant, claimId }, 'a claim was settled after it had lost its token');
+    this.#tell({ event: 'lease_lost', merchant, claimId });
   }
 
-  expectation(merchant: string, what: 'opened' | 'cancelled', id: string): void {
+  /** `opened` says what is expected, and until when. */
+  expectation(
+    merchant: string,
+    what: 'opened' | 'cancelled',
+    id: string,
+    opened: Partial<OpenedExpectation> = {},
+  ): void {
     this.#metrics.expectations.inc({ merchant, what });
     this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
-    this.#tell({ event: 'expectation', what, merchant, id });
+    this.#tell({ event: 'expectation', what, merchant, id, ...opened });
   }
 
   expired(expiry: Expiry): void {
     this.#metrics.expired.inc({ merchant: expiry.merchant, kind: expiry.kind, what: expiry.what });
-    if (!this.#mayTell({ event: expiry.what, merchant: expiry.merchant })) return;
+    if (!this.#mayLog({ event: expiry.what, merchant: expiry.merchant })) return;
     const message =
       expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
     this.#log.warn({ event: expiry.what, ...expiry }, message);
@@ -149,7 +161,7 @@ export class Journal {
     this.events.tell(event, merchant, facts);
   }
 
-  #mayTell(sort: { event: string; outcome?: string; merchant: string }): boolean {
+  #mayLog(sort: { event: string; outcome?: string; merchant: string }): boolean {
     return this.#quiet.allows(Object.values(sort).join(' '), (more) =>
       this.#log.warn(
         { ...sort, more, withinSeconds: this.#quiet.windowMs / 1000 },

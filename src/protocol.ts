@@ -169,6 +169,7 @@ export const PostsAnswer = z.object({
     .array(
       z.object({
         received_at: time,
+        instance: z.string().describe('Which instance received it.'),
         merchant: z.string(),
         kind: kind.optional(),
         ...correlators,
@@ -176,13 +177,17 @@ export const PostsAnswer = z.object({
         outcome: z.string().describe('kept, known, unexpected, deferred, late, failed or unusable.'),
         reason: z.enum(UNUSABLE_REASONS).optional().describe('Why it is unusable.'),
         from: z.string().describe("The sender's address."),
+        became: z
+          .enum(['waiting', 'read', 'claimed', 'released', 'used', 'orphan'])
+          .optional()
+          .describe('Where its token is now; left out for what is never handed out.'),
         handed_over_after_ms: z
           .number()
           .nullable()
-          .describe('Milliseconds until its token was first given to a worker; null if it was not, here.'),
+          .describe('Milliseconds until its token was first given to a worker; null if it was not.'),
       }),
     )
-    .describe('Newest first; those that this instance has seen since it started, and of them the last.'),
+    .describe('Newest first; those that came since this instance started, with Redis to any instance.'),
 });
 export const HealthAnswer = z.object({
   status: z.enum(['ready', 'stopping']),

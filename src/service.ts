@@ -8,7 +8,8 @@
  *   in scripts; `fallback` stands around `redis` with a `local` store beside it; `sealed` around either, if there are keys.
  * - `wakeups` brings the store's hints to the `waiters`; `handoff` gives tokens to workers, claims in a `line`.
  * - `listeners/` are the two servers: `authenticity` for Carat, `workers` for everybody inside.
- * - `journal` hears of everything that happens, and tells the log and the `metrics`.
+ * - `journal` hears of everything that happens, and tells the log, the `metrics`, and the `events` for those who look on;
+ *   `relay` exchanges these with the other instances, and `operator/` shows them on a page.
  * - `protocol` is the wire of the worker API; `config` reads the environment; `main` is the process.
  */
 import { readFileSync } from 'node:fs';
@@ -23,6 +24,8 @@ import { AuthenticityListener } from './listeners/authenticity.ts';
 import { CertificateWatch } from './listeners/certificate.ts';
 import { createWorkerListener } from './listeners/workers.ts';
 import { Metrics } from './metrics.ts';
+import { Operator, WAITERS_SHOWN } from './operator/operator.ts';
+import { type InstanceState, Relay } from './relay.ts';
 import { Sources } from './sources.ts';
 import { EmbeddedStore } from './store/embedded.ts';
 import { FallbackStore } from './store/fallback.ts';
@@ -30,6 +33,7 @@ import { LocalStore } from './store/local.ts';
 import { MeasuredStore } from './store/measured.ts';
 import { RedisStore } from './store/redis.ts';
 import type { RedisAddress } from './store/redis-address.ts';
+import { RedisChannel } from './store/redis-channel.ts';
 import { SealedStore } from './store/sealed.ts';
 import type { TokenStore } from './store/store.ts';
 import { Vault } from './store/vault.ts';
@@ -53,6 +57,8 @@ export class Service {
   readonly #config: Config;
   readonly #journal: Journal;
   readonly #metrics: Metrics;
+  readonly #relay: Relay | undefined;
+  readonly #operator: Operator;
   readonly #authenticity: AuthenticityListener;
   readonly #certificate: CertificateWatch | undefined;
   #workers: FastifyInstance | undefined;
@@ -75,15 +81,26 @@ export class Service {
     });
     const [fingerprintKey] = config.encryptionKeys;
     this.#journal = new Journal({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
+    const self = this.#selfPortrait();
+    const channel = config.store && new RedisChannel(config.store);
+    this.#relay = channel && new Relay(channel, this.#journal.events, self);
+    this.#operator = new Operator({
+      journal: this.#journal,
+      store: this.store,
+      waiters: this.waiters,
+      merchants: config.merchants,
+      maxWaiters: config.maxWaiters,
+      needsKey: config.workerKeys.length > 0,
+      relay: this.#relay,
+      self,
+      addresses: () => this.#addresses(),
+    });
     const sources = new Sources(config.allowedSources, config.trustedProxies);
     const intake = new Intake({ store: this.store, sources, journal: this.#journal });
     const onAnswer = (merchant: string, status: number | 'gone', seconds: number): void => {
-      if (status === 'gone') {
-        metrics.unanswered.inc({ merchant });
-        return;
-      }
-      metrics.answerSeconds.observe({ merchant }, seconds);
-      if (status !== 200) metrics.notOk.inc({ merchant });
+      if (status === 'gone') metrics.unanswered.inc({ merchant });
+      else metrics.answerSeconds.observe({ merchant }, seconds);
+      if (status !== 'gone' && status !== 200) metrics.notOk.inc({ merchant });
     };
     const tls = config.tls && { cert: readFileSync(config.tls.certFile), key: readFileSync(config.tls.keyFile) };
     this.#authenticity = new AuthenticityListener({ paths: config.paths, intake, tls, onAnswer });
@@ -113,10 +130,20 @@ export class Service {
     });
     try {
       wakeups.start(store);
+      this.#relay?.start();
+      this.#operator.start();
       const { onConflict, workerHost, workerPort, host, port } = this.#config;
       const handoff = new Handoff({ store, waiters, onConflict });
-      const metrics = this.#metrics;
-      this.#workers = await createWorkerListener({ config: this.#config, store, handoff, waiters, journal, metrics });
+      const [metrics, operator] = [this.#metrics, this.#operator];
+      this.#workers = await createWorkerListener({
+        config: this.#config,
+        store,
+        handoff,
+        waiters,
+        journal,
+        metrics,
+        operator,
+      });
       this.workerUrl = await this.#workers.listen({ host: workerHost, port: workerPort });
       this.#certificate?.start();
       this.authenticityUrl = await this.#authenticity.listen(host, port);
@@ -133,8 +160,36 @@ export class Service {
     await this.#authenticity.stop();
     await this.#workers?.close();
     this.wakeups.stop();
+    this.#operator.stop();
+    this.#relay?.stop();
     await this.store.close();
     this.#journal.close();
+  }
+
+  /** What this instance says of itself to operators, here and elsewhere. */
+  #selfPortrait(): () => InstanceState {
+    const { merchants } = this.#config;
+    const startedAt = Date.now();
+    return () => {
+      const { state, fallback } = this.store.health();
+      return {
+        name: this.#journal.events.instance,
+        version: VERSION,
+        startedAt,
+        store: state,
+        pending: fallback?.pending ?? 0,
+        waiters: Object.fromEntries(merchants.map((merchant) => [merchant, this.waiters.countOf(merchant)])),
+        first: merchants.flatMap((merchant) => this.waiters.list(merchant, WAITERS_SHOWN)),
+      };
+    };
+  }
+
+  /** Where to send a first post. A path that was chosen is a secret, and not shown. */
+  #addresses(): { authenticityUrl: string; workerUrl: string } {
+    const [path] = this.#config.paths.keys();
+    const reachable = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
+    const shownPath = path === '/authenticity' ? path : '/YOUR-PATH';
+    return { authenticityUrl: `${reachable(this.authenticityUrl)}${shownPath}`, workerUrl: reachable(this.workerUrl) };
   }
 }
 

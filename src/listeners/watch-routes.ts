@@ -36,9 +36,9 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
     {
       schema: {
         operationId: 'followEvents',
-        summary: 'Follow what happens on this instance, redacted, as server-sent events.',
+        summary: 'Follow what happens, with Redis on all instances, redacted, as server-sent events.',
         description:
-          'Each event has an id, a name (post, handover, settled, expectation, no_show, orphan, trouble) and data of JSON. ' +
+          'Each event has an id, a name (post, handover, settled, lease_lost, expectation, no_show, orphan, trouble) and data of JSON. ' +
           'With Last-Event-ID it goes on after that event; what is not kept any more is told by an event named gap. ' +
           'A reader that is too slow is told so by an event named dropped, and the stream ends.',
         querystring: EventsQuery,
@@ -73,7 +73,7 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
     {
       schema: {
         operationId: 'lastPosts',
-        summary: 'The last posts that this instance has seen, newest first, redacted.',
+        summary: 'The last posts, with Redis those of all instances, newest first, redacted.',
         querystring: PostsQuery,
         response: { 200: PostsAnswer, ...answers('invalid_request', 'unauthorized', 'forbidden') },
       },
@@ -124,7 +124,8 @@ class Reader {
 
   #write(event: Event): void {
     if (this.#merchant !== undefined && event.merchant !== this.#merchant) return;
-    const data = { at: new Date(event.at).toISOString(), merchant: event.merchant, ...event.facts };
+    const { at, instance, merchant, facts } = event;
+    const data = { at: new Date(at).toISOString(), instance, merchant, ...facts };
     this.#response.write(`id: ${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(data)}\n\n`);
     if (this.#response.writableLength > MAX_UNREAD_BYTES) this.#drop();
   }
@@ -150,9 +151,7 @@ function note(name: string, why: string): string {
 type LastPost = z.output<typeof PostsAnswer>['posts'][number];
 
 function postAnswer({ receivedAt, handedOverAfterMs, ...post }: RecentPost): LastPost {
-  const { merchant, kind, merchant_data, sid, merchant_usn, order_id, fingerprint, outcome, reason, from } = post;
-  return {
-    received_at: new Date(receivedAt).toISOString(),
+  const {
     merchant,
     kind,
     merchant_data,
@@ -163,6 +162,23 @@ function postAnswer({ receivedAt, handedOverAfterMs, ...post }: RecentPost): Las
     outcome,
     reason,
     from,
+    instance,
+    became,
+  } = post;
+  return {
+    received_at: new Date(receivedAt).toISOString(),
+    instance,
+    merchant,
+    kind,
+    merchant_data,
+    sid,
+    merchant_usn,
+    order_id,
+    fingerprint,
+    outcome,
+    reason: reason as LastPost['reason'],
+    from,
+    became,
     handed_over_after_ms: handedOverAfterMs ?? null,
   };
 }

@@ -84,7 +84,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       keys.checkMerchant(request, merchant);
       const { id } = request.params;
       failUnlessDone(isTokenId(id) ? await store.use(merchant, id) : 'unknown', 'unknown_token');
-      journal.settled(merchant, 'used');
+      journal.settled(merchant, 'used', { token: id });
       return reply.code(204).send();
     },
   );
@@ -173,7 +173,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     const answer = await store.settle(merchant, claimId, how);
     if (answer === 'lease_lost') journal.leaseLost(merchant, claimId);
     failUnlessDone(answer, 'unknown_claim');
-    journal.settled(merchant, how === 'use' ? 'used' : 'released', claimId);
+    journal.settled(merchant, how === 'use' ? 'used' : 'released', { claimId });
     return reply.code(204).send();
   }
 
@@ -196,8 +196,9 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       const correlators = ownKey ? { merchant_data: newMerchantData() } : given;
       const lead = leadOf(merchant, kind, correlators);
       if (lead === undefined) throw new ProblemError('invalid_request');
-      const expiresAt = await store.expect({ id, merchant, kind, topic: topicOf(lead), ttlMs: Math.round(ttl * 1000) });
-      journal.expectation(merchant, 'opened', id);
+      const topic = topicOf(lead);
+      const expiresAt = await store.expect({ id, merchant, kind, topic, ttlMs: Math.round(ttl * 1000) });
+      journal.expectation(merchant, 'opened', id, { kind, topic, expiresAt });
       return reply.code(201).send({ id, kind, ...correlators, expires_at: timeText(expiresAt) });
     },
   );

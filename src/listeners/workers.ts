@@ -1,10 +1,13 @@
 /** The worker listener: the internal server by which workers get their tokens, and operators look at the service. */
-import fastify, { type FastifyInstance } from 'fastify';
+
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Config } from '../config.ts';
 import type { Handoff } from '../handoff.ts';
 import type { Journal } from '../journal.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Operator } from '../operator/operator.ts';
+import { operatorRoutes } from '../operator/routes.ts';
 import { AliveAnswer, HealthAnswer } from '../protocol.ts';
 import type { TokenStore } from '../store/store.ts';
 import type { Waiters } from '../waiters.ts';
@@ -26,10 +29,11 @@ export interface WorkerListenerOptions {
   waiters: Waiters;
   journal: Journal;
   metrics: Metrics;
+  operator: Operator;
 }
 
 export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
-  const { config, store, handoff, waiters, journal, metrics } = options;
+  const { config, store, handoff, waiters, journal, metrics, operator } = options;
   const keys = new Keys(config.workerKeys, config.merchants);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -123,5 +127,6 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   );
   await app.register(workerRoutes, { store, handoff, journal, keys });
   await app.register(watchRoutes, { journal, keys });
+  await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
   return app;
 }

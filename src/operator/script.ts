@@ -54,7 +54,7 @@ export const SCRIPT = `'use strict';
   source.onopen = () => { say('live'); soon(); };
   source.onerror = () => say('paused');
   source.onmessage = soon;
-  for (const type of EVENT_TYPES) source.addEventListener(type, soon);
+  for (const type of ['post', 'handover', 'settled', 'lease_lost', 'expectation', 'no_show', 'orphan', 'trouble']) source.addEventListener(type, soon);
   addEventListener('pagehide', () => source.close());
   localTimes();
   plan(IDLE_MS);

@@ -54,7 +54,8 @@ const GRAVE: ReadonlySet<PostOutcome> = new Set(['failed', 'late']);
 const FINE: ReadonlySet<PostOutcome> = new Set(['kept', 'known', 'deferred']);
 
 function outcomeOf({ outcome, became, handedAfterMs }: PostView, t: Texts): Html {
-  const { label, advice } = t.outcomes[outcome];
+  // Another instance may be newer, and know outcomes that we do not.
+  const { label, advice } = t.outcomes[outcome] ?? { label: outcome };
   const after = handedAfterMs === undefined ? '' : ` ${t.posts.after(durationText(handedAfterMs, t.lang))}`;
   const mood = GRAVE.has(outcome) || became === 'orphan' ? 'bad' : FINE.has(outcome) ? 'fine' : 'warn';
   const fate = became === undefined ? undefined : `${t.became[became]}${after}`;

@@ -1,4 +1,5 @@
-import type { Became, PostOutcome, Series } from './view.ts';
+import type { Became } from '../recent-posts.ts';
+import type { PostOutcome, Series } from './view.ts';
 
 /** What happened to a post, in a word or two, and what to do about it, if anything. */
 interface Told {

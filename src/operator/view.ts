@@ -1,11 +1,9 @@
 /** What the operator page shows: plain data, gathered for one merchant or for all of them. Holds no token's value. */
 import type { Correlators, Kind, UnusableReason } from '../post.ts';
+import type { Became } from '../recent-posts.ts';
 import type { PutAnswer, StoreHealth } from '../store/store.ts';
 
 export type PostOutcome = PutAnswer | 'late' | 'failed' | UnusableReason;
-
-/** Where a token is now: it waits for a worker, was given to one, was used, or expired before anybody asked. */
-export type Became = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';
 
 export interface PostView {
   /** Milliseconds since 1970, as are all times here. */

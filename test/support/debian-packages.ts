@@ -13,7 +13,22 @@ const COMMAND_TIMEOUT_MS = 120_000;
 const ALWAYS_THERE = new Set(['libc6']);
 
 /** Unpacks `server`, `tools` and the shared libraries that `tools` depends on into `folder`. */
-export async function unpackServer(server: string, tools: string, folder: string): Promise<void> {
+export function unpackServer(server: string, tools: string, folder: string): Promise<void> {
+  return unpack(folder, async (configuration, work) => [
+    server,
+    tools,
+    ...(await librariesOf(tools, configuration, work)),
+  ]);
+}
+
+/** Unpacks a program and all the shared libraries that it needs, those of its libraries among them, into `folder`. */
+export function unpackProgram(name: string, folder: string): Promise<void> {
+  return unpack(folder, async (configuration, work) => [name, ...(await allOf(name, configuration, work))]);
+}
+
+type Chosen = (configuration: string, work: string) => Promise<string[]>;
+
+async function unpack(folder: string, choose: Chosen): Promise<void> {
   const work = join(folder, 'apt');
   await mkdir(join(work, 'lists', 'partial'), { recursive: true });
   await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
@@ -24,8 +39,7 @@ export async function unpackServer(server: string, tools: string, folder: string
   // A third-party source that is away makes the update fail, though Debian's own may have come: the download decides.
   const update = await run('apt-get', ['-c', configuration, 'update'], work).catch((error: Error) => error);
   try {
-    const packages = [server, tools, ...(await librariesOf(tools, configuration, work))];
-    await run('apt-get', ['-c', configuration, 'download', ...packages], work);
+    await run('apt-get', ['-c', configuration, 'download', ...(await choose(configuration, work))], work);
   } catch (error) {
     throw new Error(`${(error as Error).message}${update instanceof Error ? `\n${update.message}` : ''}`);
   }
@@ -49,6 +63,21 @@ async function librariesOf(name: string, configuration: string, folder: string):
   const { stdout } = await run('apt-cache', ['-c', configuration, 'depends', name], folder);
   const libraries = [...stdout.matchAll(/^[ |]*Depends: <?(lib[^\s<>]+)>?$/gm)].map(([, library]) => library ?? '');
   return libraries.filter((library) => !ALWAYS_THERE.has(library));
+}
+
+/** What a package depends on, and what that depends on: the libraries, fonts' data and the program's own parts. */
+async function allOf(name: string, configuration: string, folder: string): Promise<string[]> {
+  const options = ['--recurse', '--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces'];
+  const { stdout } = await run(
+    'apt-cache',
+    ['-c', configuration, 'depends', ...options, '--no-enhances', name],
+    folder,
+  );
+  const packages = [...stdout.matchAll(/^(\S+)$/gm)].map(([, found]) => found ?? '');
+  const wanted = /^(lib|chromium-|fonts-|fontconfig|x11-common|xdg-utils)/;
+  return [...new Set(packages)].filter(
+    (found) => wanted.test(found) && !found.includes('<') && !ALWAYS_THERE.has(found),
+  );
 }
 
 /** The machine's own sources, and on Debian also its backports: there Debian 12 has Valkey. */
