@@ -4,7 +4,7 @@ import { Agent as PlainAgent, request as plainRequest, type RequestOptions } fro
 import { Agent, request } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LOOPBACK } from '../support/ports.ts';
-import { type Proxy, SECRET_PATH } from './proxies.ts';
+import { type ProxyServer, SECRET_PATH } from './proxies.ts';
 
 const WAIT_SECONDS = 5;
 const HAND_OVER_WITHIN_MS = 20_000;
@@ -28,19 +28,19 @@ export interface Outcome {
 
 export class Load {
   readonly outcome: Outcome = { posts: 0, refused: [], handedOver: 0, lost: [], repolls: {} };
-  readonly #proxy: Proxy;
+  readonly #proxy: ProxyServer;
   readonly #carat: Agent;
   readonly #workers = new PlainAgent({ keepAlive: true });
   readonly #running: Promise<void>[] = [];
   #isOver = false;
 
-  private constructor(proxy: Proxy, ca: Buffer) {
+  private constructor(proxy: ProxyServer, ca: Buffer) {
     this.#proxy = proxy;
     this.#carat = new Agent({ keepAlive: true, ca });
   }
 
   /** Each lane posts, and has a worker that began to wait before the post for one in two of them. */
-  static async start(proxy: Proxy, lanes: number): Promise<Load> {
+  static async start(proxy: ProxyServer, lanes: number): Promise<Load> {
     const load = new Load(proxy, await readFile(proxy.certificate.certFile));
     for (let lane = 0; lane < lanes; lane++) load.#running.push(load.#lane(lane));
     return load;

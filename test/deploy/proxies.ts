@@ -64,6 +64,7 @@ const KINDS: Record<ProxyName, Kind> = {
       const text = replaceAll(await readFile(join(DEPLOY, 'caddy/Caddyfile'), 'utf8'), {
         'https://carat.example.com {': `https://localhost:${port}, https://${LOOPBACK}:${port} {\n\tbind ${LOOPBACK}`,
         'http://:8091 {': `http://:${workerPort} {`,
+        'health_port 8081': `health_port ${instances[0].place.workerPort}`,
         '/etc/ssl/carat/fullchain.pem': certificate.certFile,
         '/etc/ssl/carat/privkey.pem': certificate.keyFile,
         '/var/log/caddy/': `${folder}/`,
@@ -77,7 +78,7 @@ const KINDS: Record<ProxyName, Kind> = {
   },
 };
 
-export class Proxy {
+export class ProxyServer {
   readonly port: number;
   readonly workerPort: number;
   readonly certificate: Certificate;
@@ -95,7 +96,7 @@ export class Proxy {
   }
 
   /** Has the proxy check its configuration, and starts it. */
-  static async start(name: ProxyName, instances: readonly [Instance, Instance]): Promise<Proxy> {
+  static async start(name: ProxyName, instances: readonly [Instance, Instance]): Promise<ProxyServer> {
     const program = await findProgram(name);
     const folder = await GuardedFolder.make(`${name}-`);
     const certificate = await makeCertificate(folder.path);
@@ -107,7 +108,7 @@ export class Proxy {
       throw error;
     });
     const server = await ServerProcess.start({ path: program.path, args: run, env, folder });
-    const proxy = new Proxy(site, accessLog, server, folder);
+    const proxy = new ProxyServer(site, accessLog, server, folder);
     await until(`${name} answers`, () => answers(site.workerPort)).catch(async (error: Error) => {
       await proxy.stop();
       throw new Error(`${error.message}\n${server.output}`);
@@ -141,10 +142,10 @@ async function answers(port: number): Promise<boolean> {
 function addresses([one, two]: readonly [Instance, Instance]): Record<string, string> {
   return {
     '/a/change-me': SECRET_PATH,
-    '10.0.0.11:8080': `${LOOPBACK}:${one.port}`,
-    '10.0.0.12:8080': `${LOOPBACK}:${two.port}`,
-    '10.0.0.11:8081': `${LOOPBACK}:${one.workerPort}`,
-    '10.0.0.12:8081': `${LOOPBACK}:${two.workerPort}`,
+    '10.0.0.11:8080': `${one.place.host}:${one.place.port}`,
+    '10.0.0.12:8080': `${two.place.host}:${two.place.port}`,
+    '10.0.0.11:8081': `${one.place.host}:${one.place.workerPort}`,
+    '10.0.0.12:8081': `${two.place.host}:${two.place.workerPort}`,
   };
 }
 
