@@ -10,11 +10,12 @@ COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
-# Production's packages only, and of the compiled ones only what this system can load.
+# Production's packages only; of compiled ones what Linux can load, and nothing that only editors and debuggers read.
 RUN npm run build \
   && npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > sbom.cdx.json \
   && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
-  && rm -rf node_modules/*/prebuilds/android-* node_modules/*/prebuilds/darwin-* node_modules/*/prebuilds/win32-* node_modules/classic-level/deps \
+  && rm -rf node_modules/*/prebuilds/android-* node_modules/*/prebuilds/darwin-* node_modules/*/prebuilds/win32-* node_modules/classic-level/deps node_modules/zod/src \
+  && find node_modules dist -type f '(' -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' ')' -delete \
   && mkdir /data && chown 1000:1000 /data
 
 FROM ${RUNTIME}

@@ -1,12 +1,14 @@
 #!/bin/sh
 # Root file systems that stand in for the images of a registry that cannot be reached, made of Debian's packages and npm's:
-#   node.tar   Debian's smallest tree with npm's Node 24 and npm
-#   redis.tar  the same kind of tree with Debian's redis-server
-#   nginx.tar  the same with Debian's nginx
+#   node.tar     Debian's smallest tree with npm's Node 24 and npm
+#   runtime.tar  the same without npm and the commands of a shell
+#   redis.tar    the same kind of tree with Debian's redis-server
+#   nginx.tar    the same with Debian's nginx
 # Usage: stand-ins.sh FOLDER. What is there already is left as it is. Needs root, mmdebstrap, npm and tar.
 set -eu
 
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
+# shellcheck source=/dev/null
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -38,6 +40,11 @@ if [ ! -e "$folder/node.tar" ]; then
   # The authorities that this machine trusts, for npm during the build.
   cp /etc/ssl/certs/ca-certificates.crt "$work/node/etc/ssl/certs/ca-certificates.crt"
   pack node
+  cd "$work/node"
+  rm -rf usr/local/bin/npm usr/local/lib/node_modules bin/* usr/bin/* var/cache var/lib/apt
+  cd - > /dev/null
+  mv "$work/node" "$work/runtime"
+  pack runtime
 fi
 
 if [ ! -e "$folder/redis.tar" ]; then

@@ -58,7 +58,7 @@ describe.each<ProxyName>(['nginx', 'caddy'])('behind %s', (name) => {
     expect(proxy.output).not.toContain(SECRET_PATH);
   });
 
-  test.runIf(name === 'nginx' || process.env['ALSO_CADDY'] !== undefined)(
+  test.runIf(name === 'nginx' || process.env['ROLLING_CADDY'] !== undefined)(
     'a rolling update under load loses no post and no wait',
     { timeout: 90_000 },
     async () => {
