@@ -24,6 +24,8 @@ export interface AuthenticityLimits extends ConnectionLimits {
   headersDeadlineMs: number;
   /** How long a stopping listener waits for clients to speak once more on the connections they keep open. */
   idleGraceMs: number;
+  /** How long it then waits, taking no more connections, for what is on its way on those that are open. */
+  lastWordsMs: number;
   /** How long it waits for requests under way; the process must end within 10 s. */
   stopDeadlineMs: number;
 }
@@ -33,6 +35,7 @@ const LIMITS: AuthenticityLimits = {
   maxBodyBytes: 1024 * 1024,
   headersDeadlineMs: 10_000,
   idleGraceMs: 500,
+  lastWordsMs: 250,
   stopDeadlineMs: 7000,
   maxConnections: 10_000,
   maxHalfOpenBodies: 2000,
@@ -108,17 +111,22 @@ export class AuthenticityListener {
   /** Goes on answering until what is under way is done, then closes. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const { idleGraceMs, stopDeadlineMs } = this.#limits;
+    const { idleGraceMs, lastWordsMs, stopDeadlineMs } = this.#limits;
     const giveUpAt = performance.now() + stopDeadlineMs;
     const underWay = [...this.#open];
     await this.#until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
     await this.#until(() => underWay.every((open) => !this.#open.has(open)), giveUpAt);
+    // A server that closes cuts the connections that look idle; on one of them a post may be on its way.
+    const { server } = this.app;
+    const cutIdle = server.closeIdleConnections.bind(server);
+    server.closeIdleConnections = () => undefined;
     const closed = this.app.close();
     const timers = [
+      setTimeout(cutIdle, lastWordsMs),
       setTimeout(() => {
         for (const open of this.#open) open.giveUp();
       }, giveUpAt - performance.now()),
-      setTimeout(() => this.app.server.closeAllConnections(), giveUpAt + idleGraceMs - performance.now()),
+      setTimeout(() => server.closeAllConnections(), giveUpAt + idleGraceMs - performance.now()),
     ];
     await closed;
     for (const timer of timers) clearTimeout(timer);

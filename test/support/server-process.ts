@@ -63,6 +63,13 @@ export class ServerProcess {
     await this.ended;
   }
 
+  /** SIGTERM. Resolves with the exit code when the process is gone; `null` if a signal ended it. */
+  async terminate(): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    await this.ended;
+    return this.#child.exitCode;
+  }
+
   #keep(text: string): void {
     this.#output = (this.#output + text).slice(-MAX_OUTPUT_CHARACTERS);
   }

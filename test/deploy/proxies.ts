@@ -1,0 +1,160 @@
+/**
+ * The proxies of `deploy/`, run with the very files that stand there. What a site changes is changed: addresses, ports,
+ * certificate, secret path, and where logs and temporary files go.
+ */
+import { execFile } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { type Certificate, makeCertificate } from '../support/certificate.ts';
+import { findProgram, type Program } from '../support/debian-program.ts';
+import { GuardedFolder } from '../support/guarded-folder.ts';
+import { freePort, LOOPBACK } from '../support/ports.ts';
+import { ServerProcess } from '../support/server-process.ts';
+import { until } from '../support/until.ts';
+import type { Instance } from './instance.ts';
+
+const DEPLOY = new URL('../../deploy/', import.meta.url).pathname;
+export const SECRET_PATH = '/a/0123456789abcdefghijklmnopqrstuv';
+
+/** What is put into a configuration, and the folder that it is written to. */
+interface Site {
+  folder: string;
+  port: number;
+  workerPort: number;
+  certificate: Certificate;
+  instances: readonly [Instance, Instance];
+}
+
+interface Kind {
+  /** Writes the configuration; gives the arguments of a check, and of a run in the foreground. */
+  configure(site: Site): Promise<{ check: string[]; run: string[]; accessLog: string }>;
+}
+
+export type ProxyName = 'nginx' | 'caddy';
+
+const KINDS: Record<ProxyName, Kind> = {
+  nginx: {
+    async configure({ folder, port, workerPort, certificate, instances }) {
+      await mkdir(join(folder, 'temp'));
+      await writeFile(join(folder, 'carat-proxy.conf'), await readFile(join(DEPLOY, 'nginx/carat-proxy.conf')));
+      const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+        (name) => `${name}_temp_path ${folder}/temp/${name};`,
+      );
+      const text = replaceAll(await readFile(join(DEPLOY, 'nginx/nginx.conf'), 'utf8'), {
+        'user www-data;': '',
+        'http {': `http {\n  ${temporary.join('\n  ')}`,
+        'pid /run/nginx.pid': `pid ${folder}/nginx.pid`,
+        '    listen [::]:443 ssl;\n': '',
+        'listen 443 ssl': `listen ${LOOPBACK}:${port} ssl`,
+        'listen 127.0.0.1:8091': `listen ${LOOPBACK}:${workerPort}`,
+        '/etc/ssl/carat/fullchain.pem': certificate.certFile,
+        '/etc/ssl/carat/privkey.pem': certificate.keyFile,
+        '/var/log/nginx/': `${folder}/`,
+        ...addresses(instances),
+      });
+      const file = join(folder, 'nginx.conf');
+      await writeFile(file, text);
+      const run = ['-e', 'stderr', '-p', folder, '-c', file];
+      return { check: ['-t', ...run], run: [...run, '-g', 'daemon off;'], accessLog: join(folder, 'carat.log') };
+    },
+  },
+  caddy: {
+    async configure({ folder, port, workerPort, certificate, instances }) {
+      const text = replaceAll(await readFile(join(DEPLOY, 'caddy/Caddyfile'), 'utf8'), {
+        'https://carat.example.com {': `https://localhost:${port}, https://${LOOPBACK}:${port} {\n\tbind ${LOOPBACK}`,
+        'http://:8091 {': `http://:${workerPort} {`,
+        'health_port 8081': `health_port ${instances[0].place.workerPort}`,
+        '/etc/ssl/carat/fullchain.pem': certificate.certFile,
+        '/etc/ssl/carat/privkey.pem': certificate.keyFile,
+        '/var/log/caddy/': `${folder}/`,
+        ...addresses(instances),
+      });
+      const file = join(folder, 'Caddyfile');
+      await writeFile(file, text);
+      const given = ['--config', file, '--adapter', 'caddyfile'];
+      return { check: ['validate', ...given], run: ['run', ...given], accessLog: join(folder, 'carat.log') };
+    },
+  },
+};
+
+export class ProxyServer {
+  readonly port: number;
+  readonly workerPort: number;
+  readonly certificate: Certificate;
+  readonly #accessLog: string;
+  readonly #process: ServerProcess;
+  readonly #folder: GuardedFolder;
+
+  private constructor(site: Site, accessLog: string, process: ServerProcess, folder: GuardedFolder) {
+    this.port = site.port;
+    this.workerPort = site.workerPort;
+    this.certificate = site.certificate;
+    this.#accessLog = accessLog;
+    this.#process = process;
+    this.#folder = folder;
+  }
+
+  /** Has the proxy check its configuration, and starts it. */
+  static async start(name: ProxyName, instances: readonly [Instance, Instance]): Promise<ProxyServer> {
+    const program = await findProgram(name);
+    const folder = await GuardedFolder.make(`${name}-`);
+    const certificate = await makeCertificate(folder.path);
+    const site = { folder: folder.path, port: await freePort(), workerPort: await freePort(), certificate, instances };
+    const { check, run, accessLog } = await KINDS[name].configure(site);
+    const env = { ...program.env, HOME: folder.path, XDG_DATA_HOME: folder.path, XDG_CONFIG_HOME: folder.path };
+    await checked(program, check, env).catch(async (error: Error) => {
+      await folder.remove();
+      throw error;
+    });
+    const server = await ServerProcess.start({ path: program.path, args: run, env, folder });
+    const proxy = new ProxyServer(site, accessLog, server, folder);
+    await until(`${name} answers`, () => answers(site.workerPort)).catch(async (error: Error) => {
+      await proxy.stop();
+      throw new Error(`${error.message}\n${server.output}`);
+    });
+    return proxy;
+  }
+
+  accessLog(): Promise<string> {
+    return readFile(this.#accessLog, 'utf8');
+  }
+
+  get output(): string {
+    return this.#process.output;
+  }
+
+  /** Ends it by SIGTERM, so that its own processes end with it. */
+  async stop(): Promise<void> {
+    if (this.#process.running) await this.#process.terminate();
+    await this.#folder.remove();
+  }
+}
+
+async function checked({ path }: Program, args: string[], env: Record<string, string>): Promise<void> {
+  await promisify(execFile)(path, args, { env: { ...process.env, ...env } });
+}
+
+async function answers(port: number): Promise<boolean> {
+  return (await fetch(`http://${LOOPBACK}:${port}/livez`)).ok;
+}
+
+function addresses([one, two]: readonly [Instance, Instance]): Record<string, string> {
+  return {
+    '/a/change-me': SECRET_PATH,
+    '10.0.0.11:8080': `${one.place.host}:${one.place.port}`,
+    '10.0.0.12:8080': `${two.place.host}:${two.place.port}`,
+    '10.0.0.11:8081': `${one.place.host}:${one.place.workerPort}`,
+    '10.0.0.12:8081': `${two.place.host}:${two.place.workerPort}`,
+  };
+}
+
+/** @throws Error for what is not in the text, so that a file that was changed is not tested by halves */
+function replaceAll(text: string, replacements: Record<string, string>): string {
+  let replaced = text;
+  for (const [from, to] of Object.entries(replacements)) {
+    if (!replaced.includes(from)) throw new Error(`expected the configuration to have ${JSON.stringify(from)}`);
+    replaced = replaced.replaceAll(from, () => to);
+  }
+  return replaced;
+}
