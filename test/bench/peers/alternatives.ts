@@ -43,6 +43,7 @@ const blpop: Way = {
 function bullmq(): Way {
   const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null };
   const queue = new Queue('tokens', { connection });
+  queue.setMaxListeners(0);
   const events = new QueueEvents('tokens', { connection });
   events.setMaxListeners(0);
   new Worker('tokens', async ({ data }) => data, { connection, concurrency: 64 });
