@@ -2,7 +2,8 @@
  * `npm run bench`: compares, in one run and in turns, what the service does with what is possible.
  *
  * --json         the figures as JSON on stdout, instead of tables
- * --quick        fewer rounds, a couple of minutes in all; no plots are written
+ * --quick        fewer rounds, a few minutes in all; plots are written only if --plots says so
+ * --plots        write the plots to docs/, as a whole run does
  * --only NAME    one scenario; can be given more than once
  */
 import { writeFile } from 'node:fs/promises';
@@ -11,19 +12,27 @@ import { parseArgs } from 'node:util';
 import { machine } from './machine.ts';
 import { svgOf } from './plot.ts';
 import { Bench, type Report, type Scenario } from './scenario.ts';
+import { alternatives } from './scenarios/alternatives.ts';
+import { claims } from './scenarios/claims.ts';
+import { growth } from './scenarios/growth.ts';
 import { handover } from './scenarios/handover.ts';
 import { memory } from './scenarios/memory.ts';
 import { posts } from './scenarios/posts.ts';
 import { redisCost } from './scenarios/redis-cost.ts';
 import { tableOf } from './table.ts';
 
-const SCENARIOS: Scenario[] = [posts, handover, memory, redisCost];
+const SCENARIOS: Scenario[] = [posts, handover, claims, memory, redisCost, alternatives, growth];
 const DOCS = join(import.meta.dirname, '..', '..', 'docs');
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, only: { type: 'string', multiple: true } },
+  options: {
+    json: { type: 'boolean' },
+    quick: { type: 'boolean' },
+    plots: { type: 'boolean' },
+    only: { type: 'string', multiple: true },
+  },
 });
-const { json = false, quick = false, only } = values;
+const { json = false, quick = false, plots = !quick, only } = values;
 const wanted = SCENARIOS.filter(({ name }) => only === undefined || only.includes(name));
 if (wanted.length < (only === undefined ? 1 : new Set(only).size)) {
   process.stderr.write(`bench: expected --only ${SCENARIOS.map(({ name }) => name).join(' | ')}\n`);
@@ -48,7 +57,7 @@ for (const scenario of wanted) {
     const report = await scenario.run(bench);
     results.push({ name: scenario.name, title: scenario.title, report });
     if (!json) process.stdout.write(`${tableOf(scenario, report)}\n`);
-    for (const { file, plot } of quick ? [] : (report.plots ?? [])) await writeFile(join(DOCS, file), svgOf(plot));
+    for (const { file, plot } of plots ? (report.plots ?? []) : []) await writeFile(join(DOCS, file), svgOf(plot));
   } finally {
     await bench.close();
   }

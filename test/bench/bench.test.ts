@@ -1,0 +1,28 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+
+const PROJECT = join(import.meta.dirname, '..', '..');
+
+it('measures one scenario, and tells it as JSON', async () => {
+  const args = ['--import', 'tsx', 'test/bench/main.ts', '--quick', '--only', 'redis-cost', '--json'];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: PROJECT });
+  const { machine, quick, results } = JSON.parse(stdout);
+  expect(machine).toMatchObject({ node: process.version, redis: expect.any(String) });
+  expect(quick).toBe(true);
+  expect(results).toHaveLength(1);
+  const [{ name, report }] = results;
+  expect(name).toBe('redis-cost');
+  expect(report.figures).toHaveLength(15);
+  for (const { what, unit, median, least, most } of report.figures) {
+    expect([what, unit]).toEqual([expect.any(String), expect.any(String)]);
+    expect(least <= median && median <= most).toBe(true);
+  }
+}, 120_000);
+
+it('says which scenarios there are when asked for another', async () => {
+  const args = ['--import', 'tsx', 'test/bench/main.ts', '--only', 'nothing'];
+  const run = promisify(execFile)(process.execPath, args, { cwd: PROJECT });
+  await expect(run).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('redis-cost') });
+}, 60_000);
