@@ -25,16 +25,31 @@ export const IMPORTS: Record<string, readonly string[]> = {
   line: ['store/store', 'waiters'],
   // The one read path: what a store promises, not which one it is.
   handoff: ['line', 'store/store', 'waiters'],
-  journal: ['metrics', 'post', 'store/store'],
+  journal: ['masking', 'metrics', 'post', 'quiet', 'store/store'],
   metrics: [],
+  masking: [],
+  quiet: [],
   protocol: ['post'],
   // The public listener has nothing of the workers' to serve.
-  'listeners/authenticity': ['intake', 'listeners/always-ok', 'listeners/open-post', 'post'],
-  'listeners/open-post': ['intake', 'listeners/always-ok', 'post'],
+  'listeners/authenticity': [
+    ...[
+      'intake',
+      'post',
+      'listeners/always-ok',
+      'listeners/certificate',
+      'listeners/connections',
+      'listeners/open-post',
+    ],
+  ],
   'listeners/always-ok': [],
+  'listeners/certificate': ['store/store'],
+  'listeners/connections': [],
+  'listeners/open-post': ['intake', 'listeners/always-ok', 'post'],
+  // And the workers' has nothing of Carat's.
   listeners: [
-    ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'metrics', 'post', 'protocol', 'store/store'],
-    ...['waiters', 'listeners/keys', 'listeners/problems', 'listeners/worker-routes'],
+    ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'masking', 'metrics', 'post', 'protocol'],
+    ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
+    'listeners/worker-routes',
   ],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
   carat: ['carat'],
