@@ -22,11 +22,12 @@ export interface Verdict {
 const MARKS = { pass: ['green', '✓'], warn: ['yellow', '!'], fail: ['red', '✗'], unknown: ['dim', '?'] } as const;
 
 export function tell({ url, ok, findings }: Verdict, { out, paint }: Terminal): void {
+  const width = Math.max(...findings.map(({ check }) => check.length));
   out(paint('bold', plain(url)));
   for (const { check, state, seen, mend } of findings) {
     const [colour, mark] = MARKS[state];
-    out(`${paint(colour, mark)} ${check.padEnd(24)} ${plain(seen)}`);
-    if (mend !== undefined && state !== 'pass') out(`  ${' '.repeat(24)} ${paint('bold', `→ ${mend}`)}`);
+    out(`${paint(colour, mark)} ${check.padEnd(width)} ${plain(seen)}`);
+    if (mend !== undefined && state !== 'pass') out(`  ${' '.repeat(width)} ${paint('bold', `→ ${mend}`)}`);
   }
   const failed = findings.filter(({ state }) => state === 'fail').length;
   const warned = findings.filter(({ state }) => state === 'warn').length;

@@ -1,0 +1,64 @@
+/** The snippets of the README, each run by its interpreter against the service, where there is one. */
+import { existsSync, readdirSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, extname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { RestartableService } from '../support/restartable-service.ts';
+import { run } from '../support/run.ts';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+const SNIPPETS = join(ROOT, 'examples/snippets');
+const INTERPRETERS: Record<string, string> = {
+  '.sh': 'sh',
+  '.mjs': 'node',
+  '.py': 'python3',
+  '.php': 'php',
+  '.java': 'java',
+};
+const VALUE = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
+
+const isThere = (program: string) =>
+  (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
+
+const snippets = readdirSync(SNIPPETS).map((file) => ({ file, interpreter: INTERPRETERS[extname(file)] ?? '' }));
+
+let folder: string;
+let service: RestartableService;
+let env: Record<string, string>;
+beforeAll(async () => {
+  // As in a project that has the package.
+  folder = await mkdtemp(join(tmpdir(), 'snippets-'));
+  await mkdir(join(folder, 'node_modules'));
+  await symlink(ROOT, join(folder, 'node_modules/carat-authenticity'));
+  for (const { file } of snippets) await copyFile(join(SNIPPETS, file), join(folder, file));
+});
+afterAll(() => rm(folder, { recursive: true }));
+beforeEach(async () => {
+  service = await RestartableService.start({ WORKER_API_KEYS: 'a-key' });
+  env = { WORKER_URL: service.workerUrl, WORKER_API_KEY: 'a-key' };
+});
+afterEach(() => service.stop());
+
+it('has one to wait and one to claim for each language', () => {
+  expect(snippets.map(({ file }) => file.toLowerCase()).sort()).toEqual(
+    Object.keys(INTERPRETERS)
+      .flatMap((extension) => [`claim${extension}`, `wait${extension}`])
+      .sort(),
+  );
+});
+
+describe.each(snippets)('$file', ({ file, interpreter }) => {
+  it.runIf(isThere(interpreter))('does what it says', async () => {
+    const waits = file.toLowerCase().startsWith('wait');
+    await service.post(waits ? { seid: VALUE, merchant_data: 'ação 1' } : { token: VALUE });
+    const ran = await run(interpreter, [join(folder, file), waits ? 'ação 1' : 'job-17'], env);
+    expect(ran).toMatchObject({ code: 0, error: '' });
+    expect(ran.out).toContain(VALUE);
+    if (waits) return;
+    const claims = `${service.workerUrl}/v1/claims/job-17/release`;
+    const headers = { authorization: 'Bearer a-key', connection: 'close' };
+    const released = await fetch(claims, { method: 'POST', headers });
+    expect(await released.json()).toMatchObject({ code: 'used' });
+  });
+});
