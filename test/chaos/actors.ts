@@ -6,10 +6,10 @@ import type { Answer } from '../support/worker-api.ts';
 import { MERCHANTS, type Player } from './cast.ts';
 import { count, type Handed, type History, type Posted } from './history.ts';
 
-/** The contract says one second; a machine that also starts and kills processes is given another. */
-const CARAT_MS = 2000;
+/** The contract says one second, and the report how many took longer; a machine that starts and kills processes is slow. */
+const CARAT_MS = 5000;
 /** How much later than its deadline a wait may end, on such a machine. */
-const WAIT_SLACK_MS = 3000;
+const WAIT_SLACK_MS = 10_000;
 
 export class Actor {
   readonly #name: string;

@@ -77,8 +77,13 @@ describe('two instances', () => {
     // One, and what the sweeps of two instances do meanwhile.
     expect(await calls()).toBeLessThan(10);
   });
+});
 
-  it('whose subscriptions are killed while workers wait: all are served soon', async () => {
+it('workers whose instance loses its subscription while they wait are all served soon', async () => {
+  const redis = await startRedis();
+  const [a, b] = [await Instance.start(redis.url), await Instance.start(redis.url)];
+  try {
+    await a.settled();
     const waits = numbers(50).map((at) => a.read({ merchant_data: `k${at}`, wait: 20 }));
     await until('all wait', () => a.service.waiters.count === 50);
     await redis.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
@@ -86,7 +91,11 @@ describe('two instances', () => {
     const answers = await Promise.all(waits);
     expect(answers.every(({ status }) => status === 200)).toBe(true);
     expect(Math.max(...answers.map(({ ms }) => ms))).toBeLessThan(8000);
-  });
+  } finally {
+    await a.stop();
+    await b.stop();
+    await redis.stop();
+  }
 });
 
 it('what expired leaves nothing in Redis but a counter that expires, too', async () => {
