@@ -39,7 +39,8 @@ async function onPage(options: BrowserContextOptions, look: (page: Page) => Prom
     const complaints: string[] = [];
     page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
     page.on('pageerror', (error) => complaints.push(String(error)));
-    await page.goto(service.service.workerUrl);
+    await page.goto(service.service.workerUrl, { timeout: 15_000 });
+    await page.locator('main').waitFor({ timeout: 5000 });
     await look(page);
     const dom = await page.content();
     for (const value of [SEID, NIT]) expect(dom).not.toContain(value);
