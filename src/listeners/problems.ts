@@ -41,7 +41,8 @@ function wrongParameters(errors: NonNullable<ProblemDocument['errors']>): Proble
 export function sendProblem(reply: FastifyReply, { code, message, extra }: ProblemError): FastifyReply {
   const { status, title } = PROBLEMS[code];
   if (status === 503) reply.header('retry-after', '1');
-  if (status === 401) reply.header('www-authenticate', 'Bearer, Basic realm="worker API", charset="UTF-8"');
+  // A field of its own for each: Chromium asks nobody for a password where Basic follows Bearer in one.
+  if (status === 401) reply.header('www-authenticate', ['Basic realm="worker API", charset="UTF-8"', 'Bearer']);
   const problem: ProblemDocument = { type: 'about:blank', title, status, detail: message, code, ...extra };
   return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
 }

@@ -1,0 +1,141 @@
+/** The operator page in a real browser: under its policy, live, in both languages, on a phone and on a wide screen. */
+import { join } from 'node:path';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { launchChromium } from '../support/chromium.ts';
+import { RunningService } from '../support/service.ts';
+
+const SEID = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
+const NIT = 'abcdefghijklmnopqrstuvwxyz1234567890abcdefghijklmnopqrstuvwxyz12';
+const SCREENSHOTS = join(import.meta.dirname, '..', '..', 'docs', 'screenshots');
+
+let browser: Browser;
+let service: RunningService;
+
+beforeAll(async () => {
+  browser = await launchChromium();
+  service = await RunningService.start({
+    env: {
+      AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/b',
+      WORKER_API_KEYS: 'all,loja2:two',
+      TOKEN_TTL_SECONDS: '600',
+    },
+  });
+});
+afterAll(async () => {
+  await browser.close();
+  await service.stop();
+});
+
+/** Opens the page, looks at it, and fails on anything that the browser complains of. */
+async function onPage(options: BrowserContextOptions, look: (page: Page) => Promise<void>, key = 'all'): Promise<void> {
+  const context = await browser.newContext({
+    locale: 'en-US',
+    httpCredentials: { username: 'me', password: key },
+    ...options,
+  });
+  try {
+    const page = await context.newPage();
+    const complaints: string[] = [];
+    page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    await page.goto(service.service.workerUrl, { timeout: 15_000 });
+    await page.locator('main').waitFor({ timeout: 5000 });
+    await look(page);
+    const dom = await page.content();
+    for (const value of [SEID, NIT]) expect(dom).not.toContain(value);
+    expect(complaints).toEqual([]);
+  } finally {
+    await context.close();
+  }
+}
+
+async function isWiderThanScreen(page: Page): Promise<boolean> {
+  return page.evaluate(
+    'document.documentElement.scrollWidth > document.documentElement.clientWidth',
+  ) as Promise<boolean>;
+}
+
+describe('the operator page', () => {
+  it('helps with the first steps, and shows a post soon after it came', async () => {
+    await onPage({ viewport: { width: 1440, height: 900 } }, async (page) => {
+      expect(await page.locator('h2').first().innerText()).toContain('All is well');
+      expect(await page.locator('.help').innerText()).toContain('Nothing has come yet');
+      await page.screenshot({ path: join(SCREENSHOTS, 'first-steps.png') });
+      await page.locator('.live.on').waitFor();
+      await service.post({ seid: SEID, merchant_data: '14114532781' });
+      await page.getByText('waits for a worker').waitFor({ timeout: 5000 });
+      expect(await page.locator('.help').count()).toBe(0);
+      await service.worker('GET', '/v1/tokens?merchant_data=14114532781', { key: 'all' });
+      await page.getByText(/read after/).waitFor({ timeout: 5000 });
+      expect(await page.locator('.plots svg').count()).toBe(3);
+      expect(await page.locator('.plots rect').count()).toBeGreaterThan(1);
+    });
+  });
+
+  it('says what is wrong with an unusable post, who waits, and what is expected', async () => {
+    await service.post({ seid: SEID, merchant_data: '14114532781' });
+    await service.post({ nit: NIT, status: 'CON' });
+    await service.post({ nit: NIT, nsu: '1123', pedido: 'A-77' }, '/b');
+    await service.post({ token: 'x'.repeat(64) });
+    const body = { kind: 'token' };
+    await service.worker('PUT', '/v1/claims/job-17', { key: 'all', body });
+    await service.worker('DELETE', '/v1/claims/job-17', { key: 'all' });
+    await service.worker('POST', '/v1/expectations', { key: 'all', body: { kind: 'seid' } });
+    const gone = new AbortController();
+    const waiting = service
+      .worker('GET', '/v1/tokens?sid=nobody&wait=30', { key: 'all', signal: gone.signal })
+      .catch(() => undefined);
+    await onPage({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark' }, async (page) => {
+      const posts = page.locator('#posts');
+      expect(await posts.innerText()).toMatch(/repeated[\s\S]*status notification|status notification[\s\S]*repeated/);
+      expect(await posts.innerText()).toContain('Have support register another address');
+      expect(await posts.innerText()).toMatch(/used after/);
+      expect(await posts.getByRole('columnheader').count()).toBeGreaterThan(5);
+      expect(await page.locator('[data-part=waiting]').innerText()).toContain('sid=nobody');
+      expect(await page.locator('[data-part=expected]').innerText()).toContain('merchant_data=');
+      await page.screenshot({ path: join(SCREENSHOTS, 'wide-dark.png'), fullPage: true });
+    });
+    await onPage({ viewport: { width: 1440, height: 900 }, locale: 'pt-BR' }, async (page) => {
+      expect(await page.locator('html').getAttribute('lang')).toBe('pt-BR');
+      expect(await page.locator('main').innerText()).toContain('Tudo em ordem');
+      expect(await page.locator('#posts').innerText()).toContain('notificação de status');
+      expect(await isWiderThanScreen(page)).toBe(false);
+      await page.screenshot({ path: join(SCREENSHOTS, 'wide-pt.png'), fullPage: true });
+    });
+    gone.abort();
+    await waiting;
+  });
+
+  it('fits a phone', async () => {
+    await onPage({ viewport: { width: 360, height: 740 } }, async (page) => {
+      expect(await isWiderThanScreen(page)).toBe(false);
+      await page.screenshot({ path: join(SCREENSHOTS, 'phone.png') });
+    });
+  });
+
+  it('can be read without script', async () => {
+    await onPage({ javaScriptEnabled: false }, async (page) => {
+      expect(await page.locator('#live').innerText()).toBe('reloads every 10 s');
+      expect(await page.locator('#posts').innerText()).toContain('status notification');
+    });
+  });
+
+  it('shows a key that is limited to a merchant nothing of the others', async () => {
+    const look = async (page: Page): Promise<void> => {
+      expect(await page.locator('main').innerText()).toContain('Only merchant loja2');
+      expect(await page.locator('#posts tbody tr').count()).toBe(1);
+      expect(await page.content()).not.toMatch(/14114532781|sid=nobody/);
+    };
+    await onPage({}, look, 'two');
+  });
+
+  it('wants a key, and has a strict policy', async () => {
+    const { status } = await service.worker('GET', '/');
+    expect(status).toBe(401);
+    const { headers } = await service.worker('GET', '/', { key: 'all' });
+    const policy = String(headers['content-security-policy']);
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toContain('unsafe');
+  });
+});
