@@ -6,6 +6,7 @@
 import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
+import { type Operation, operationsOf, readRecord } from './changes.ts';
 import type { Ledger } from './ledger.ts';
 import type { Change } from './records.ts';
 import type { Trouble } from './store.ts';
@@ -33,6 +34,8 @@ export class Disk {
   #failure: string | undefined;
   #checker: NodeJS.Timeout | undefined;
   #retry = false;
+  /** True once what was in the directory is in the ledger: until then, nothing there may be overwritten. */
+  #loaded = false;
 
   constructor(directory: string, ledger: Ledger) {
     this.#directory = directory;
@@ -71,7 +74,7 @@ export class Disk {
 
   /** For changes that nobody's answer depends on. */
   commitLater(): void {
-    if (this.#ledger.hasChanges) void this.commit();
+    if (this.#ledger.changes.any) void this.commit();
   }
 
   async close(): Promise<void> {
@@ -81,7 +84,7 @@ export class Disk {
   }
 
   async #write(): Promise<void> {
-    const changes = this.#ledger.takeChanges();
+    const changes = this.#ledger.changes.take();
     if (this.#level === undefined) {
       // Nothing is written piecemeal to a disk that has failed: when it is back, everything is written anew.
       if (this.#retry) await this.#comeBack();
@@ -89,7 +92,7 @@ export class Disk {
     }
     if (changes.length === 0) return;
     try {
-      await this.#level.batch(operations(changes), { sync: true });
+      await this.#level.batch(operationsOf(changes), { sync: true });
     } catch (error) {
       await this.#lose(error);
     }
@@ -101,20 +104,23 @@ export class Disk {
     try {
       level = await this.#openLevel();
       const format = await level.get(FORMAT_KEY);
+      const restored: Change[] = [];
       let broken = 0;
       let records = 0;
       for await (const [key, value] of level.iterator()) {
         if (key === FORMAT_KEY) continue;
         records += 1;
         if (format !== FORMAT) break;
-        const change = parse(key, value);
-        if (change === undefined) broken += 1;
-        else this.#ledger.restore(change);
+        const record = readRecord(key, value);
+        if (record === undefined) broken += 1;
+        else restored.push(record);
       }
       if (format !== FORMAT && records > 0) throw new Unreadable(`its format is ${format ?? 'unknown'}, not ${FORMAT}`);
       if (broken > 0)
         this.#tell('error', 'records_broken', 'records in DATA_DIR could not be read', { records: broken });
       await level.put(FORMAT_KEY, FORMAT);
+      this.#ledger.restore(restored);
+      this.#loaded = true;
       return level;
     } catch (error) {
       await level?.close();
@@ -126,6 +132,7 @@ export class Disk {
       });
       level = await this.#openLevel();
       await level.put(FORMAT_KEY, FORMAT);
+      this.#loaded = true;
       return level;
     }
   }
@@ -159,11 +166,14 @@ export class Disk {
   async #comeBack(): Promise<void> {
     this.#retry = false;
     try {
-      const level = await this.#openLevel();
+      const level = this.#loaded ? await this.#openLevel() : await this.#load();
       try {
-        await level.clear();
-        const everything = operations(this.#ledger.everything());
-        await level.batch([{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...everything], { sync: true });
+        // In one batch: a crash halfway must not lose what was acknowledged before.
+        const everything = operationsOf(this.#ledger.everything());
+        const kept = new Set(everything.map(({ key }) => key));
+        const gone: Operation[] = [];
+        for await (const key of level.keys()) if (!kept.has(key)) gone.push({ type: 'del', key });
+        await level.batch([...gone, ...everything, { type: 'put', key: FORMAT_KEY, value: FORMAT }], { sync: true });
       } catch (error) {
         await level.close();
         throw error;
@@ -208,29 +218,6 @@ function isUnreadable(error: unknown): boolean {
 function reasonOf(error: unknown): string {
   const { cause, message } = error as Error;
   return cause instanceof Error ? cause.message : message;
-}
-
-const SEPARATOR = '\n';
-
-type Operation = { type: 'put'; key: string; value: string } | { type: 'del'; key: string };
-
-/** One operation for each record that changed, as it is now. */
-function operations(changes: Iterable<Change>): Operation[] {
-  const byKey = new Map<string, Operation>();
-  for (const { of, merchant, id, entry } of changes) {
-    const key = [of, merchant, id].join(SEPARATOR);
-    byKey.set(key, entry === undefined ? { type: 'del', key } : { type: 'put', key, value: JSON.stringify(entry) });
-  }
-  return [...byKey.values()];
-}
-
-function parse(key: string, value: string): Change | undefined {
-  const [of, merchant, id] = key.split(SEPARATOR);
-  try {
-    return { of, merchant, id, entry: JSON.parse(value) } as Change;
-  } catch {
-    return undefined;
-  }
 }
 
 function endOfTick(): Promise<void> {

@@ -29,7 +29,7 @@ export class LocalStore extends EmbeddedStore {
     await super.open(events);
     const tokens = [...this.ledger.tokens()].filter((entry) => entry.standing !== 'there');
     for (const entry of tokens.sort((a, b) => a.order - b.order)) this.#await(entry);
-    for (const entry of this.ledger.expectations()) {
+    for (const entry of this.ledger.expectations.entries()) {
       if (entry.standing !== 'there') this.#pendingExpectations.add(entry);
     }
   }
@@ -60,7 +60,7 @@ export class LocalStore extends EmbeddedStore {
   }
 
   isExpectationPending(merchant: string, id: string): boolean {
-    const entry = this.ledger.expectation(merchant, id);
+    const entry = this.ledger.expectations.get(merchant, id);
     return entry !== undefined && this.#pendingExpectations.has(entry);
   }
 
@@ -134,12 +134,19 @@ export class LocalStore extends EmbeddedStore {
 
   /** The copies of what the shared store has, to be put back should it have lost them. */
   copies(merchant: string): MergedToken[] {
-    return this.ledger.tokensOf(merchant, 'there').map((entry) => this.#toMerge(entry));
+    const copies = [...this.ledger.tokensOf(merchant)].filter(({ standing }) => standing === 'there');
+    return copies.map((entry) => this.#toMerge(entry));
   }
 
   /** The shared store gave this token to a claim. */
   mirrorClaim(token: TokenRecord, claim: Claim): void {
-    this.ledger.mirror(token, claim);
+    const held = { standing: 'there', state: 'live', claim, deliveries: claim.deliveries, seen: false } as const;
+    const { merchant, id } = token;
+    if (this.ledger.get(merchant, id) === undefined) {
+      this.ledger.add({ token, ...held, order: token.receivedAt * 1000 });
+    }
+    this.ledger.update(this.ledger.get(merchant, id) as TokenEntry, held);
+    this.ledger.claims.note({ merchant, id: claim.id, token: id, released: false });
     this.disk.commitLater();
   }
 
@@ -161,7 +168,7 @@ export class LocalStore extends EmbeddedStore {
 
   override async expect(expectation: Expectation): Promise<number> {
     const ends = await super.expect(expectation);
-    const entry = this.ledger.expectation(expectation.merchant, expectation.id);
+    const entry = this.ledger.expectations.get(expectation.merchant, expectation.id);
     if (entry !== undefined) this.#pendingExpectations.add(entry);
     return ends;
   }
@@ -172,7 +179,7 @@ export class LocalStore extends EmbeddedStore {
 
   expectationMerged(entry: ExpectationEntry): void {
     this.#pendingExpectations.delete(entry);
-    this.ledger.updateExpectation(entry, 'there');
+    this.ledger.expectations.update(entry, 'there');
     this.disk.commitLater();
   }
 
