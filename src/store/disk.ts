@@ -124,17 +124,23 @@ export class Disk {
       return level;
     } catch (error) {
       await level?.close();
-      if (!isUnreadable(error)) throw error;
-      const aside = `${this.#directory}.aside-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
-      await rename(this.#directory, aside);
-      this.#tell('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
-        aside,
-      });
-      level = await this.#openLevel();
-      await level.put(FORMAT_KEY, FORMAT);
+      level = await this.#beginAnew(error);
       this.#loaded = true;
       return level;
     }
+  }
+
+  /** Sets a directory aside that makes no sense, and begins a new one. @throws what was wrong with any other */
+  async #beginAnew(error: unknown): Promise<ClassicLevel> {
+    if (!isUnreadable(error)) throw error;
+    const aside = `${this.#directory}.aside-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
+    await rename(this.#directory, aside);
+    this.#tell('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
+      aside,
+    });
+    const level = await this.#openLevel();
+    await level.put(FORMAT_KEY, FORMAT);
+    return level;
   }
 
   async #openLevel(): Promise<ClassicLevel> {
@@ -166,7 +172,8 @@ export class Disk {
   async #comeBack(): Promise<void> {
     this.#retry = false;
     try {
-      const level = this.#loaded ? await this.#openLevel() : await this.#load();
+      const opened = this.#loaded ? this.#openLevel().catch((error) => this.#beginAnew(error)) : this.#load();
+      const level = await opened;
       try {
         // In one batch: a crash halfway must not lose what was acknowledged before.
         const everything = operationsOf(this.#ledger.everything());
@@ -212,7 +219,8 @@ export class Disk {
 class Unreadable extends Error {}
 
 function isUnreadable(error: unknown): boolean {
-  return error instanceof Unreadable || /corrupt/i.test(reasonOf(error));
+  // LevelDB calls it an IO error when one of its files is missing.
+  return error instanceof Unreadable || /corrupt|no such file/i.test(reasonOf(error));
 }
 
 function reasonOf(error: unknown): string {
