@@ -1,18 +1,19 @@
 /** The ledger's claims: who holds which token, for how long, and what became of it. */
 import type { Kind } from '../post.ts';
+import type { Changes } from './changes.ts';
 import type { MerchantBook } from './merchant-book.ts';
-import { type Change, type ClaimEntry, holderOf, type TokenEntry } from './records.ts';
+import { type ClaimEntry, holderOf, type TokenEntry } from './records.ts';
 import { type Claim, type ClaimAnswer, type ClaimRequest, type SettleAnswer, topicsOf } from './store.ts';
 
 type Held = ClaimAnswer & { state: 'held' };
 
 export class Claims {
   readonly #bookOf: (merchant: string) => MerchantBook;
-  readonly #changed: (change: Change) => void;
+  readonly #changes: Changes;
 
-  constructor(bookOf: (merchant: string) => MerchantBook, changed: (change: Change) => void) {
+  constructor(bookOf: (merchant: string) => MerchantBook, changes: Changes) {
     this.#bookOf = bookOf;
-    this.#changed = changed;
+    this.#changes = changes;
   }
 
   find(merchant: string, claimId: string): ClaimEntry | undefined {
@@ -33,19 +34,23 @@ export class Claims {
     return entry?.state === 'live' && entry.standing !== 'here' && holderOf(entry, now)?.id === claimId;
   }
 
+  /** Remembers which token a claim id took. */
+  note(claim: ClaimEntry): void {
+    this.#bookOf(claim.merchant).addClaim(claim);
+    this.#changes.claim(claim);
+  }
+
   takeFromPool(kind: Kind, request: ClaimRequest, now: number): ClaimAnswer {
     const pool = this.#bookOf(request.merchant).pool(kind);
     const entry = pool.take(now);
     if (entry !== undefined) return this.take(entry, request, now);
-    const end = pool.nextLeaseEnd;
+    const end = pool.nextLeaseEnd(now);
     return end === undefined ? { state: 'none' } : { state: 'none', retryInMs: end - now };
   }
 
   take(entry: TokenEntry, { merchant, claimId, leaseMs }: ClaimRequest, now: number): Held {
     entry.deliveries += 1;
-    const claim: ClaimEntry = { merchant, id: claimId, token: entry.token.id, released: false };
-    this.#bookOf(merchant).addClaim(claim);
-    this.#changed({ of: 'claim', merchant, id: claimId, entry: claim });
+    this.note({ merchant, id: claimId, token: entry.token.id, released: false });
     return this.#lease(entry, claimId, leaseMs, 0, now);
   }
 
@@ -77,7 +82,7 @@ export class Claims {
   markUsed(entry: TokenEntry): SettleAnswer {
     if (entry.state === 'used') return 'done';
     entry.state = 'used';
-    this.#tokenChanged(entry);
+    this.#changes.token(entry);
     return 'done';
   }
 
@@ -92,7 +97,7 @@ export class Claims {
     const leaseExpiresAt = Math.min(now + leaseMs, entry.token.expiresAt);
     entry.claim = { id: claimId, leaseExpiresAt, deliveries: entry.deliveries, renewals };
     this.#bookOf(entry.token.merchant).offer(entry);
-    this.#tokenChanged(entry);
+    this.#changes.token(entry);
     return { state: 'held', token: entry.token, distinct: 1, claim: entry.claim };
   }
 
@@ -100,11 +105,7 @@ export class Claims {
     claim.released = true;
     delete entry.claim;
     this.#bookOf(entry.token.merchant).offer(entry);
-    this.#changed({ of: 'claim', merchant: claim.merchant, id: claim.id, entry: claim });
-    this.#tokenChanged(entry);
-  }
-
-  #tokenChanged(entry: TokenEntry): void {
-    this.#changed({ of: 'token', merchant: entry.token.merchant, id: entry.token.id, entry });
+    this.#changes.claim(claim);
+    this.#changes.token(entry);
   }
 }

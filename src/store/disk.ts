@@ -6,8 +6,9 @@
 import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { isUsed, type Operation, operations, parse } from './disk-records.ts';
+import { type Operation, operationsOf, readRecord } from './changes.ts';
 import type { Ledger } from './ledger.ts';
+import type { Change } from './records.ts';
 import type { Trouble } from './store.ts';
 
 /** Raised with every change of the records' shape; a directory of another format is set aside. */
@@ -35,7 +36,7 @@ export class Disk {
   #failure: string | undefined;
   #checker: NodeJS.Timeout | undefined;
   #retry = false;
-  /** True once the ledger holds all that was on disk. */
+  /** True once what was in the directory is in the ledger: until then, nothing there may be overwritten. */
   #loaded = false;
   #feigned = false;
 
@@ -82,7 +83,7 @@ export class Disk {
 
   /** For changes that nobody's answer depends on. */
   commitLater(): void {
-    if (this.#ledger.hasChanges) void this.commit();
+    if (this.#ledger.changes.any) void this.commit();
   }
 
   async close(): Promise<void> {
@@ -92,7 +93,7 @@ export class Disk {
   }
 
   async #write(): Promise<void> {
-    const changes = this.#ledger.takeChanges();
+    const changes = this.#ledger.changes.take();
     const feigned = this.#feigned;
     this.#feigned = false;
     if (this.#level === undefined) {
@@ -102,7 +103,7 @@ export class Disk {
     }
     if (changes.length === 0 && !feigned) return;
     try {
-      await writeAll(this.#level, feigned ? [...operations(changes), FEIGNED] : operations(changes));
+      await writeAll(this.#level, feigned ? [...operationsOf(changes), FEIGNED] : operationsOf(changes));
     } catch (error) {
       await this.#lose(error);
     }
@@ -113,26 +114,27 @@ export class Disk {
    * set aside and a new one begun.
    */
   async #load(): Promise<ClassicLevel> {
-    const known = new Set(operations(this.#ledger.everything()).map(({ key }) => key));
+    const isBehind = this.#ledger.count > 0;
     let level: ClassicLevel | undefined;
     try {
       level = await this.#openLevel();
       const format = await level.get(FORMAT_KEY);
+      const restored: Change[] = [];
       let broken = 0;
       let records = 0;
       for await (const [key, value] of level.iterator()) {
         if (key === FORMAT_KEY || key === FEIGNED.key) continue;
         records += 1;
         if (format !== FORMAT) break;
-        const change = parse(key, value);
-        if (change === undefined) broken += 1;
-        else if (!known.has(key)) this.#ledger.restore(change);
-        else if (isUsed(change)) this.#ledger.use(change.merchant, change.id, Date.now());
+        const record = readRecord(key, value);
+        if (record === undefined) broken += 1;
+        else restored.push(record);
       }
       if (format !== FORMAT && records > 0) throw new Unreadable(`its format is ${format ?? 'unknown'}, not ${FORMAT}`);
       if (broken > 0)
         this.#tell('error', 'records_broken', 'records in DATA_DIR could not be read', { records: broken });
-      if (known.size > 0) await rewrite(level, this.#ledger);
+      this.#ledger.restore(restored);
+      if (isBehind) await rewrite(level, this.#ledger);
       else await level.put(FORMAT_KEY, FORMAT);
       this.#loaded = true;
       return level;
@@ -149,6 +151,19 @@ export class Disk {
       this.#loaded = true;
       return level;
     }
+  }
+
+  /** Sets a directory aside that makes no sense, and begins a new one. @throws what was wrong with any other */
+  async #beginAnew(error: unknown): Promise<ClassicLevel> {
+    if (!isUnreadable(error)) throw error;
+    const aside = `${this.#directory}.aside-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
+    await rename(this.#directory, aside);
+    this.#tell('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
+      aside,
+    });
+    const level = await this.#openLevel();
+    await level.put(FORMAT_KEY, FORMAT);
+    return level;
   }
 
   async #openLevel(): Promise<ClassicLevel> {
@@ -236,7 +251,7 @@ function reasonOf(error: unknown): string {
 
 /** Makes a directory hold what the ledger does, in one batch: if it cannot be written, what was there stays there. */
 async function rewrite(level: ClassicLevel, ledger: Ledger): Promise<void> {
-  const puts = operations(ledger.everything());
+  const puts = operationsOf(ledger.everything());
   const kept = new Set(puts.map(({ key }) => key)).add(FORMAT_KEY);
   const all: Operation[] = [{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...puts];
   for await (const key of level.keys()) if (!kept.has(key)) all.push({ type: 'del', key });

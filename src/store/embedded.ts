@@ -97,13 +97,13 @@ export class EmbeddedStore implements TokenStore {
   }
 
   async expect(expectation: Expectation): Promise<number> {
-    const expiresAt = this.ledger.expect(expectation, this.clock());
+    const expiresAt = this.ledger.expectations.open(expectation, this.clock());
     await this.disk.commit();
     return expiresAt;
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
-    const { answer, topic } = this.ledger.cancel(merchant, id, this.clock());
+    const { answer, topic } = this.ledger.expectations.cancel(merchant, id, this.clock());
     await this.disk.commit();
     if (topic !== undefined) this.announce(merchant, [topic]);
     return answer;

@@ -3,8 +3,10 @@
  * In memory; the embedded store keeps its entries on disk.
  */
 import TinyQueue from 'tinyqueue';
-import type { Kind } from '../post.ts';
-import type { ExpectationEntry } from './records.ts';
+import { KINDS, type Kind } from '../post.ts';
+import type { Changes } from './changes.ts';
+import type { ExpectationEntry, Standing } from './records.ts';
+import { type Expectation, type Expiry, type Lead, topicOf } from './store.ts';
 
 export class ExpectationBook {
   readonly #byId = new Map<string, ExpectationEntry>();
@@ -12,6 +14,20 @@ export class ExpectationBook {
   readonly #open = new Map<string, ExpectationEntry[]>();
   readonly #newest = new Map<string, ExpectationEntry>();
   readonly #byExpiry = new TinyQueue<ExpectationEntry>([], (a, b) => a.expiresAt - b.expiresAt);
+
+  readonly #changes: Changes;
+
+  constructor(changes: Changes) {
+    this.#changes = changes;
+  }
+
+  /** Opens an expectation; answers when it ends. */
+  open({ ttlMs, ...what }: Expectation, now: number): number {
+    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, standing: 'here' };
+    this.add(entry);
+    this.#changes.expectation(entry);
+    return entry.expiresAt;
+  }
 
   add(entry: ExpectationEntry): void {
     const place = placeOf(entry.merchant, entry.topic, entry.kind);
@@ -41,38 +57,55 @@ export class ExpectationBook {
     if (entry === undefined) return undefined;
     entry.token = token;
     this.#close(place, entry);
+    this.#changes.expectation(entry);
     return entry;
   }
 
-  cancel(entry: ExpectationEntry, now: number): void {
+  /** The topic whose waiters should hear of it, if it changed anything. */
+  cancel(merchant: string, id: string, now: number): { answer: 'done' | 'unknown'; topic?: string } {
+    const entry = this.get(merchant, id);
+    if (entry === undefined || entry.expiresAt <= now) return { answer: 'unknown' };
+    if (entry.cancelledAt !== undefined) return { answer: 'done' };
     entry.cancelledAt = now;
     this.#close(placeOf(entry.merchant, entry.topic, entry.kind), entry);
+    this.#changes.expectation(entry);
+    return { answer: 'done', topic: entry.topic };
   }
 
-  /** True when the last thing that was expected under the topic, of the kind or of any, was cancelled. */
-  isCancelled(merchant: string, topic: string, kinds: readonly Kind[], now: number): boolean {
+  /** Notes where an expectation stands with regard to a shared store. */
+  update(entry: ExpectationEntry, standing: Standing): void {
+    entry.standing = standing;
+    this.#changes.expectation(entry);
+  }
+
+  /** What is said of a lead without a live token: the last thing that was expected under it may have been cancelled. */
+  absent(lead: Lead, used: boolean, now: number): { state: 'used' | 'cancelled' | 'none' } {
     let newest: ExpectationEntry | undefined;
-    for (const kind of kinds) {
-      const entry = this.#newest.get(placeOf(merchant, topic, kind));
+    for (const kind of lead.kind === undefined ? KINDS : [lead.kind]) {
+      const entry = this.#newest.get(placeOf(lead.merchant, topicOf(lead), kind));
       if (entry !== undefined && entry.expiresAt > now && (newest === undefined || entry.openedAt >= newest.openedAt)) {
         newest = entry;
       }
     }
-    return newest?.cancelledAt !== undefined;
+    if (newest?.cancelledAt !== undefined) return { state: 'cancelled' };
+    return { state: used ? 'used' : 'none' };
   }
 
-  /** Removes what is over, and answers it. */
-  sweep(now: number): ExpectationEntry[] {
-    const over: ExpectationEntry[] = [];
+  /** Forgets what is over, and tells which of it ended without its post. */
+  sweep(now: number): Expiry[] {
+    const noShows: Expiry[] = [];
     for (let entry = this.#byExpiry.peek(); entry && entry.expiresAt <= now; entry = this.#byExpiry.peek()) {
       this.#byExpiry.pop();
-      const place = placeOf(entry.merchant, entry.topic, entry.kind);
-      this.#byId.delete(idOf(entry.merchant, entry.id));
+      const { merchant, kind, id, topic } = entry;
+      const place = placeOf(merchant, topic, kind);
+      this.#byId.delete(idOf(merchant, id));
       this.#close(place, entry);
       if (this.#newest.get(place) === entry) this.#newest.delete(place);
-      over.push(entry);
+      const wasOpen = entry.cancelledAt === undefined && entry.token === undefined;
+      if (wasOpen && entry.standing === 'here') noShows.push({ what: 'no_show', merchant, kind, expectation: id });
+      this.#changes.gone('expectation', merchant, id);
     }
-    return over;
+    return noShows;
   }
 
   #close(place: string, entry: ExpectationEntry): void {

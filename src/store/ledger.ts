@@ -2,24 +2,15 @@
  * Every decision of the embedded store, in memory: what arrived, who holds it, what is used. Pure but for the clock that
  * is passed in; whatever a transition changed is collected in `changes`, for the embedded store to put on disk.
  */
-import TinyQueue from 'tinyqueue';
-import { KINDS } from '../post.ts';
+import { Changes } from './changes.ts';
 import { Claims } from './claims.ts';
 import { ExpectationBook } from './expectation-book.ts';
+import { ExpiryQueue } from './expiry-queue.ts';
 import { MerchantBook } from './merchant-book.ts';
+import { type Change, type ClaimEntry, holderOf, type Standing, type TokenEntry } from './records.ts';
 import {
-  type Change,
-  type ClaimEntry,
-  type ExpectationEntry,
-  holderOf,
-  type Standing,
-  type TokenEntry,
-} from './records.ts';
-import {
-  type Claim,
   type ClaimAnswer,
   type ClaimRequest,
-  type Expectation,
   type Expiry,
   type Hint,
   type Lead,
@@ -27,8 +18,6 @@ import {
   type PutAnswer,
   type ReadAnswer,
   type SettleAnswer,
-  type TokenRecord,
-  topicOf,
   topicsOf,
 } from './store.ts';
 
@@ -45,29 +34,17 @@ export interface LedgerOptions {
 export class Ledger {
   readonly #options: LedgerOptions;
   readonly #merchants = new Map<string, MerchantBook>();
-  readonly #expectations = new ExpectationBook();
-  readonly #byExpiry = new TinyQueue<TokenEntry>([], (a, b) => a.token.expiresAt - b.token.expiresAt);
+  readonly #byExpiry = new ExpiryQueue();
   readonly claims: Claims;
-  #changes: Change[] = [];
+  readonly expectations: ExpectationBook;
+  readonly changes = new Changes();
+  /** Orphans that were noticed between two sweeps. */
   #untold: Expiry[] = [];
 
   constructor(options: LedgerOptions) {
     this.#options = options;
-    this.claims = new Claims(
-      (merchant) => this.#book(merchant),
-      (change) => this.#changes.push(change),
-    );
-  }
-
-  get hasChanges(): boolean {
-    return this.#changes.length > 0;
-  }
-
-  /** Hands over what changed since the last call, oldest first. */
-  takeChanges(): Change[] {
-    const changes = this.#changes;
-    this.#changes = [];
-    return changes;
+    this.claims = new Claims((merchant) => this.#book(merchant), this.changes);
+    this.expectations = new ExpectationBook(this.changes);
   }
 
   /** All that is remembered, as if it had just changed. */
@@ -76,17 +53,24 @@ export class Ledger {
       for (const [id, entry] of book.tokens) yield { of: 'token', merchant, id, entry };
       for (const [id, entry] of book.claims) yield { of: 'claim', merchant, id, entry };
     }
-    for (const entry of this.#expectations.entries()) {
+    for (const entry of this.expectations.entries()) {
       yield { of: 'expectation', merchant: entry.merchant, id: entry.id, entry };
     }
   }
 
-  /** Puts back what was on disk. */
-  restore(change: Change): void {
-    if (change.entry === undefined) return;
-    if (change.of === 'token') this.#add(change.entry);
-    else if (change.of === 'claim') this.#book(change.merchant).addClaim(change.entry);
-    else this.#expectations.add(change.entry);
+  /** Puts back what was on disk. What came in the meantime stays; but what was used then is used. */
+  restore(records: readonly Change[]): void {
+    for (const { of, entry } of records.toSorted(oldestFirst)) {
+      if (entry === undefined) continue;
+      if (of === 'token') {
+        const since = this.get(entry.token.merchant, entry.token.id);
+        if (since === undefined) this.add(entry);
+        else if (entry.state === 'used') this.claims.markUsed(since);
+      } else if (of === 'claim') {
+        const book = this.#book(entry.merchant);
+        if (!book.claims.has(entry.id)) book.addClaim(entry);
+      } else this.expectations.add(entry);
+    }
   }
 
   /** @param standing `unsure` puts the verdict off when one is demanded */
@@ -97,9 +81,8 @@ export class Ledger {
     if (before !== undefined) this.#expire(before);
 
     const filled = topicsOf(token)
-      .map((topic) => this.#expectations.fill(token.merchant, topic, token.kind, token.id, now))
+      .map((topic) => this.expectations.fill(token.merchant, topic, token.kind, token.id, now))
       .filter((entry) => entry !== undefined);
-    for (const entry of filled) this.#expectationChanged(entry);
     const state =
       this.#options.accept === 'any' || filled.length > 0 ? 'live' : (this.#options.unmatched ?? 'unexpected');
 
@@ -112,18 +95,18 @@ export class Ledger {
       deliveries: 0,
       seen: false,
     };
-    this.#add(entry);
-    this.#tokenChanged(entry);
+    this.add(entry);
+    this.changes.token(entry);
     if (state === 'unexpected') this.#boundUnexpected(book);
     return state === 'live' ? 'kept' : state;
   }
 
   read(lead: Lead, now: number): ReadAnswer {
     const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
-    if (live === undefined) return this.#absent(lead, used, now);
+    if (live === undefined) return this.expectations.absent(lead, used, now);
     if (!live.seen) {
       live.seen = true;
-      this.#tokenChanged(live);
+      this.changes.token(live);
     }
     return { state: 'live', token: live.token, distinct, claim: holderOf(live, now) };
   }
@@ -137,7 +120,7 @@ export class Ledger {
     if (lead.by === 'pool') return this.claims.takeFromPool(lead.kind, request, now);
 
     const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
-    if (live === undefined) return this.#absent(lead, used, now);
+    if (live === undefined) return this.expectations.absent(lead, used, now);
     if (live.standing !== 'here') return { state: 'none' };
     if (distinct > 1 && request.refuseConflict) return { state: 'conflict', distinct };
     const holder = holderOf(live, now);
@@ -149,24 +132,6 @@ export class Ledger {
     const entry = this.#book(merchant).tokens.get(id);
     if (entry === undefined || entry.token.expiresAt <= now || entry.state === 'unexpected') return 'unknown';
     return entry.standing === 'here' ? this.claims.markUsed(entry) : 'away';
-  }
-
-  expect(expectation: Expectation, now: number): number {
-    const { ttlMs, ...what } = expectation;
-    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, standing: 'here' };
-    this.#expectations.add(entry);
-    this.#expectationChanged(entry);
-    return entry.expiresAt;
-  }
-
-  /** The topic whose waiters should hear of it, if it changed anything. */
-  cancel(merchant: string, id: string, now: number): { answer: 'done' | 'unknown'; topic?: string } {
-    const entry = this.#expectations.get(merchant, id);
-    if (entry === undefined || entry.expiresAt <= now) return { answer: 'unknown' };
-    if (entry.cancelledAt !== undefined) return { answer: 'done' };
-    this.#expectations.cancel(entry, now);
-    this.#expectationChanged(entry);
-    return { answer: 'done', topic: entry.topic };
   }
 
   sequence(merchant: string): number {
@@ -187,23 +152,15 @@ export class Ledger {
     return entry === undefined ? [] : topicsOf(entry.token);
   }
 
-  /** Forgets what is over. */
+  /** Forgets what is over, and tells what became of it. */
   sweep(now: number): Expiry[] {
-    for (let entry = this.#byExpiry.peek(); entry && entry.token.expiresAt <= now; entry = this.#byExpiry.peek()) {
-      this.#byExpiry.pop();
-      const { merchant, id } = entry.token;
-      if (this.#book(merchant).tokens.get(id) !== entry) continue;
-      this.#expire(entry);
+    for (let entry = this.#byExpiry.popOver(now); entry; entry = this.#byExpiry.popOver(now)) {
+      if (this.get(entry.token.merchant, entry.token.id) === entry) this.#expire(entry);
     }
-    const expiries = this.#untold;
+    for (const book of this.#merchants.values()) for (const pool of book.pools.values()) pool.sweep(now);
+    const orphans = this.#untold;
     this.#untold = [];
-    for (const entry of this.#expectations.sweep(now)) {
-      const { merchant, kind, id } = entry;
-      const open = entry.cancelledAt === undefined && entry.token === undefined;
-      if (open && entry.standing === 'here') expiries.push({ what: 'no_show', merchant, kind, expectation: id });
-      this.#changes.push({ of: 'expectation', merchant, id });
-    }
-    return expiries;
+    return [...orphans, ...this.expectations.sweep(now)];
   }
 
   /** How many tokens are remembered. */
@@ -221,21 +178,13 @@ export class Ledger {
     for (const book of this.#merchants.values()) yield* book.tokens.values();
   }
 
-  tokensOf(merchant: string, standing: Standing): TokenEntry[] {
-    return [...this.#book(merchant).tokens.values()].filter((entry) => entry.standing === standing);
+  tokensOf(merchant: string): Iterable<TokenEntry> {
+    return this.#book(merchant).tokens.values();
   }
 
   /** The claims that took a token, the last one among them. */
   claimsOf(entry: TokenEntry): ClaimEntry[] {
     return this.#book(entry.token.merchant).claimsOf(entry.token.id);
-  }
-
-  expectations(): Iterable<ExpectationEntry> {
-    return this.#expectations.entries();
-  }
-
-  expectation(merchant: string, id: string): ExpectationEntry | undefined {
-    return this.#expectations.get(merchant, id);
   }
 
   /** Notes what a shared store said of a token. */
@@ -248,42 +197,11 @@ export class Ledger {
       this.forget(entry);
     } else {
       this.#book(entry.token.merchant).offer(entry);
-      this.#tokenChanged(entry);
+      this.changes.token(entry);
     }
   }
 
-  updateExpectation(entry: ExpectationEntry, standing: Standing): void {
-    entry.standing = standing;
-    this.#expectationChanged(entry);
-  }
-
-  /** Notes a token that a shared store has: the claim that it gave it to, or that it is used. */
-  mirror(token: TokenRecord, claim?: Claim): void {
-    const { merchant, id } = token;
-    const book = this.#book(merchant);
-    if (!book.tokens.has(id)) {
-      const order = token.receivedAt * 1000;
-      this.#add({ token, standing: 'there', state: 'live', deliveries: 0, seen: true, order });
-    }
-    const before = book.tokens.get(id) as TokenEntry;
-    if (claim === undefined) {
-      this.update(before, { state: 'used' });
-      return;
-    }
-    const state = before.state === 'used' ? 'used' : 'live';
-    this.update(before, { standing: 'there', state, claim, deliveries: claim.deliveries });
-    const entry = { merchant, id: claim.id, token: id, released: false };
-    book.addClaim(entry);
-    this.#changes.push({ of: 'claim', merchant, id: claim.id, entry });
-  }
-
-  #absent(lead: Lead, used: boolean, now: number): { state: 'used' | 'cancelled' | 'none' } {
-    const kinds = lead.kind === undefined ? KINDS : [lead.kind];
-    if (this.#expectations.isCancelled(lead.merchant, topicOf(lead), kinds, now)) return { state: 'cancelled' };
-    return { state: used ? 'used' : 'none' };
-  }
-
-  #add(entry: TokenEntry): void {
+  add(entry: TokenEntry): void {
     this.#book(entry.token.merchant).add(entry);
     this.#byExpiry.push(entry);
   }
@@ -298,24 +216,16 @@ export class Ledger {
   forget(entry: TokenEntry): void {
     const { merchant, id } = entry.token;
     const claims = this.#book(merchant).remove(entry);
-    this.#changes.push({ of: 'token', merchant, id });
-    for (const claim of claims) this.#changes.push({ of: 'claim', merchant, id: claim });
+    this.changes.gone('token', merchant, id);
+    for (const claim of claims) this.changes.gone('claim', merchant, claim);
   }
 
   #boundUnexpected(book: MerchantBook): void {
     while (book.unexpected.size > this.#options.maxUnexpected) {
       const [oldest] = book.unexpected;
-      if (oldest === undefined) return;
-      this.forget(oldest);
+      if (oldest !== undefined) this.forget(oldest);
     }
-  }
-
-  #tokenChanged(entry: TokenEntry): void {
-    this.#changes.push({ of: 'token', merchant: entry.token.merchant, id: entry.token.id, entry });
-  }
-
-  #expectationChanged(entry: ExpectationEntry): void {
-    this.#changes.push({ of: 'expectation', merchant: entry.merchant, id: entry.id, entry });
+    this.#byExpiry.compact(this.count, () => [...this.tokens()]);
   }
 
   #book(merchant: string): MerchantBook {
@@ -326,4 +236,13 @@ export class Ledger {
     }
     return book;
   }
+}
+
+function oldestFirst(a: Change, b: Change): number {
+  return ageOf(a) - ageOf(b);
+}
+
+/** Where a record stands among those of its sort; claims stand nowhere. */
+function ageOf({ of, entry }: Change): number {
+  return entry === undefined || of === 'claim' ? 0 : of === 'token' ? entry.order : entry.openedAt;
 }

@@ -38,7 +38,7 @@ export class LocalStore extends EmbeddedStore {
     await super.open(events);
     const tokens = [...this.ledger.tokens()].filter((entry) => entry.standing !== 'there');
     for (const entry of tokens.sort((a, b) => a.order - b.order)) this.#await(entry);
-    for (const entry of this.ledger.expectations()) {
+    for (const entry of this.ledger.expectations.entries()) {
       if (entry.standing !== 'there') this.#pendingExpectations.add(entry);
     }
   }
@@ -69,7 +69,7 @@ export class LocalStore extends EmbeddedStore {
   }
 
   isExpectationPending(merchant: string, id: string): boolean {
-    const entry = this.ledger.expectation(merchant, id);
+    const entry = this.ledger.expectations.get(merchant, id);
     return entry !== undefined && this.#pendingExpectations.has(entry);
   }
 
@@ -150,7 +150,8 @@ export class LocalStore extends EmbeddedStore {
 
   /** The copies of what the shared store has, to be put back should it have lost them. */
   copies(merchant: string): MergedToken[] {
-    return this.ledger.tokensOf(merchant, 'there').map((entry) => this.#toMerge(entry));
+    const copies = [...this.ledger.tokensOf(merchant)].filter(({ standing }) => standing === 'there');
+    return copies.map((entry) => this.#toMerge(entry));
   }
 
   /** The copy of one token. */
@@ -167,11 +168,15 @@ export class LocalStore extends EmbeddedStore {
 
   /** The shared store gave this token to a claim. Its clock may differ from ours, by which copies are kept. */
   mirrorClaim(token: TokenRecord, claim: Claim, leaseMs: number): void {
-    this.#doubtful.delete(`${token.merchant}\n${claim.id}`);
+    const { merchant, id } = token;
+    this.#doubtful.delete(`${merchant}\n${claim.id}`);
     // A lease that ends with its token tells nothing of the clock.
     const ahead = claim.leaseExpiresAt >= token.expiresAt ? 0 : claim.leaseExpiresAt - leaseMs - this.clock();
-    const ours = { ...token, receivedAt: token.receivedAt - ahead, expiresAt: token.expiresAt - ahead };
-    this.ledger.mirror(ours, { ...claim, leaseExpiresAt: claim.leaseExpiresAt - ahead });
+    const entry = this.#copyOf({ ...token, receivedAt: token.receivedAt - ahead, expiresAt: token.expiresAt - ahead });
+    const ours = { ...claim, leaseExpiresAt: claim.leaseExpiresAt - ahead };
+    const state = entry.state === 'used' ? 'used' : 'live';
+    this.ledger.update(entry, { standing: 'there', state, claim: ours, deliveries: claim.deliveries });
+    this.ledger.claims.note({ merchant, id: claim.id, token: id, released: false });
     this.disk.commitLater();
   }
 
@@ -186,13 +191,13 @@ export class LocalStore extends EmbeddedStore {
 
   /** The token is used in the shared store, whoever put it there: should that be lost, this is what remains of it. */
   mirrorUsed(token: TokenRecord): void {
-    this.ledger.mirror(token);
+    this.ledger.update(this.#copyOf(token), { state: 'used' });
     this.disk.commitLater();
   }
 
   override async expect(expectation: Expectation): Promise<number> {
     const ends = await super.expect(expectation);
-    const entry = this.ledger.expectation(expectation.merchant, expectation.id);
+    const entry = this.ledger.expectations.get(expectation.merchant, expectation.id);
     if (entry !== undefined) this.#pendingExpectations.add(entry);
     return ends;
   }
@@ -203,7 +208,7 @@ export class LocalStore extends EmbeddedStore {
 
   expectationMerged(entry: ExpectationEntry): void {
     this.#pendingExpectations.delete(entry);
-    this.ledger.updateExpectation(entry, 'there');
+    this.ledger.expectations.update(entry, 'there');
     this.disk.commitLater();
   }
 
@@ -221,6 +226,16 @@ export class LocalStore extends EmbeddedStore {
     for (const entry of this.#pendingExpectations) {
       if (entry.expiresAt + this.#retentionMs <= now) this.#pendingExpectations.delete(entry);
     }
+  }
+
+  /** What is kept of a token that the shared store has, begun if it is new here. */
+  #copyOf(token: TokenRecord): TokenEntry {
+    const before = this.ledger.get(token.merchant, token.id);
+    if (before !== undefined) return before;
+    const order = token.receivedAt * 1000;
+    const entry: TokenEntry = { token, standing: 'there', state: 'live', deliveries: 0, seen: true, order };
+    this.ledger.add(entry);
+    return entry;
   }
 
   #await(entry: TokenEntry): void {

@@ -12,7 +12,7 @@ export class MerchantBook {
   readonly unexpected = new Set<TokenEntry>();
   lastOrder = 0;
   sequence = 0;
-  readonly #pools = new Map<Kind, Pool>();
+  readonly pools = new Map<Kind, Pool>();
   readonly #claimsOf = new Map<string, Set<string>>();
 
   add(entry: TokenEntry): void {
@@ -84,10 +84,10 @@ export class MerchantBook {
   }
 
   pool(kind: Kind): Pool {
-    let pool = this.#pools.get(kind);
+    let pool = this.pools.get(kind);
     if (pool === undefined) {
       pool = new Pool();
-      this.#pools.set(kind, pool);
+      this.pools.set(kind, pool);
     }
     return pool;
   }

@@ -1,26 +1,27 @@
 /**
  * The tokens of one merchant and kind that came without a correlator, shared out oldest first. Entries are taken out
- * lazily: whether one is still free, or still leased until then, is checked when its turn comes.
+ * lazily: whether one is still free, or its lease still the one that was given, is checked when its turn comes.
  */
 import TinyQueue from 'tinyqueue';
 import { holderOf, type TokenEntry } from './records.ts';
+import type { Claim } from './store.ts';
 
 export class Pool {
   readonly #free = new TinyQueue<TokenEntry>([], (a, b) => a.order - b.order);
-  readonly #leased = new TinyQueue<{ entry: TokenEntry; until: number }>([], (a, b) => a.until - b.until);
+  readonly #leased = new TinyQueue<{ entry: TokenEntry; claim: Claim }>(
+    [],
+    (a, b) => a.claim.leaseExpiresAt - b.claim.leaseExpiresAt,
+  );
 
   /** Makes a token claimable: now, or when the lease of its claim ends. */
   offer(entry: TokenEntry): void {
     if (entry.claim === undefined) this.#free.push(entry);
-    else this.#leased.push({ entry, until: entry.claim.leaseExpiresAt });
+    else this.#leased.push({ entry, claim: entry.claim });
   }
 
   /** The oldest token that is free now. */
   take(now: number): TokenEntry | undefined {
-    for (let next = this.#leased.peek(); next && next.until <= now; next = this.#leased.peek()) {
-      this.#leased.pop();
-      if (next.entry.claim?.leaseExpiresAt === next.until) this.#free.push(next.entry);
-    }
+    this.#endLeases(now);
     for (let entry = this.#free.pop(); entry; entry = this.#free.pop()) {
       const claimable = entry.state === 'live' && entry.standing === 'here' && entry.token.expiresAt > now;
       if (claimable && holderOf(entry, now) === null) return entry;
@@ -29,11 +30,27 @@ export class Pool {
   }
 
   /** When the first lease ends that still holds a token. */
-  get nextLeaseEnd(): number | undefined {
-    for (let next = this.#leased.peek(); next; next = this.#leased.peek()) {
-      if (next.entry.state === 'live' && next.entry.claim?.leaseExpiresAt === next.until) return next.until;
-      this.#leased.pop();
+  nextLeaseEnd(now: number): number | undefined {
+    this.#endLeases(now);
+    return this.#leased.peek()?.claim.leaseExpiresAt;
+  }
+
+  /** Drops what expired, so that a pool that nobody claims from does not grow for ever. */
+  sweep(now: number): void {
+    this.#endLeases(now);
+    for (let entry = this.#free.peek(); entry && entry.token.expiresAt <= now; entry = this.#free.peek()) {
+      this.#free.pop();
     }
-    return undefined;
+  }
+
+  /** Frees what has come back, and drops what was used, put back or leased anew since. */
+  #endLeases(now: number): void {
+    for (let next = this.#leased.peek(); next; next = this.#leased.peek()) {
+      const { entry, claim } = next;
+      const isCurrent = entry.state === 'live' && entry.claim === claim;
+      if (isCurrent && claim.leaseExpiresAt > now) return;
+      this.#leased.pop();
+      if (isCurrent) this.#free.push(entry);
+    }
   }
 }

@@ -1,16 +1,44 @@
 /** The counter at which workers wait: handoff, waiters and wake-ups over a real embedded store, without a network. */
 import { join } from 'node:path';
-import { Handoff, type HandoffOptions } from '../../src/handoff.ts';
+import { type Handed, Handoff, type HandoffOptions } from '../../src/handoff.ts';
 import type { Correlators, Kind } from '../../src/post.ts';
 import { EmbeddedStore } from '../../src/store/embedded.ts';
-import { type NewToken, tokenId } from '../../src/store/store.ts';
+import { type ClaimAnswer, type Lead, type NewToken, tokenId } from '../../src/store/store.ts';
 import { Waiters } from '../../src/waiters.ts';
 import { Wakeups } from '../../src/wakeups.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { SteppedStore } from './stepped-store.ts';
+import { until } from './until.ts';
 
 export const MERCHANT = 'default';
+export const LONG_MS = 60_000;
+export const POOL = { merchant: MERCHANT, by: 'pool', kind: 'token' } as Lead;
+export const under = (is: string): Lead => ({ merchant: MERCHANT, by: 'sid', is });
 const NEVER_MS = 2 ** 30;
+
+/** Somebody who asked to claim something, and whose client can go away. */
+export class Asked {
+  readonly claimId: string;
+  readonly client = new AbortController();
+  /** What came of it, once something did. */
+  outcome: Handed | undefined;
+
+  constructor(claimId: string, claim: (signal: AbortSignal) => Promise<Handed>) {
+    this.claimId = claimId;
+    void claim(this.client.signal).then((handed) => {
+      this.outcome = handed;
+    });
+  }
+
+  answered(): Promise<Handed> {
+    return until(`${this.claimId} is answered`, () => this.outcome);
+  }
+
+  /** The id of the token that was handed over, or what happened instead; nothing as long as nothing did. */
+  get got(): string | undefined {
+    return this.outcome?.outcome === 'token' ? this.outcome.token.id : this.outcome?.outcome;
+  }
+}
 
 export interface CounterOptions extends Partial<Pick<HandoffOptions, 'onConflict'>> {
   /** How often the slow check looks; never, when it is not given. */
@@ -52,6 +80,17 @@ export class Counter {
     this.wakeups.stop();
     await this.store.close();
     await this.#folder.remove();
+  }
+
+  /** Begins to claim, by way of the handoff. */
+  ask(claimId: string, lead = POOL, { waitMs = LONG_MS, leaseMs = LONG_MS } = {}): Asked {
+    const request = { merchant: MERCHANT, claimId, leaseMs, lead };
+    return new Asked(claimId, (signal) => this.handoff.claim(request, { waitMs, signal }));
+  }
+
+  /** Claims directly at the store. */
+  take(claimId: string, lead = POOL, leaseMs = LONG_MS): Promise<ClaimAnswer> {
+    return this.store.claim({ merchant: MERCHANT, claimId, leaseMs, lead, refuseConflict: false });
   }
 
   /** A token; without correlators it belongs to the pool. */
