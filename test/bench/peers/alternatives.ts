@@ -1,10 +1,8 @@
 /**
  * What a user would build instead, doing the floor's job over Redis: HOW=polling asks Redis each 250 ms for each worker
- * that waits, HOW=blpop keeps a blocked connection for each, HOW=bullmq puts a job off for
- * each worker that waits, which the post promotes and a BullMQ worker finishes (`waitUntilFinished`).
+ * that waits, HOW=blpop keeps a blocked connection for each.
  */
 import { createServer, type ServerResponse } from 'node:http';
-import { Job, Queue, QueueEvents, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 
 const POLL_EVERY_MS = 250;
@@ -40,31 +38,7 @@ const blpop: Way = {
   },
 };
 
-function bullmq(): Way {
-  const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null };
-  const queue = new Queue('tokens', { connection });
-  queue.setMaxListeners(0);
-  const events = new QueueEvents('tokens', { connection });
-  events.setMaxListeners(0);
-  new Worker('tokens', async ({ data }) => data, { connection, concurrency: 64 });
-  return {
-    async keep(key, value) {
-      const job = await Job.fromId(queue, key);
-      if (job === undefined) return queue.add('token', value, { jobId: key, removeOnComplete: { age: TTL_SECONDS } });
-      await job.updateData(value);
-      return job.promote();
-    },
-    async wait(key) {
-      // A job that is put off until the post comes; if the post came first, the job is there and this changes nothing.
-      const options = { jobId: key, delay: TTL_SECONDS * 1000, removeOnComplete: { age: TTL_SECONDS } };
-      const job = await queue.add('token', '', options);
-      return (await job.waitUntilFinished(events)) as string;
-    },
-  };
-}
-
-const how = process.env['HOW'];
-const way = how === 'polling' ? polling : how === 'blpop' ? blpop : bullmq();
+const way = process.env['HOW'] === 'polling' ? polling : blpop;
 
 createServer(async (request, response) => {
   if (request.method === 'GET') {

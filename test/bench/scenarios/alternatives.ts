@@ -20,7 +20,6 @@ async function run(bench: Bench): Promise<Report> {
   for (const [name, HOW] of [
     ['polling each 250 ms', 'polling'],
     ['a BLPOP connection each', 'blpop'],
-    ['BullMQ', 'bullmq'],
   ] as const) {
     servers.push(await bench.started(startPeer(name, 'alternatives', { HOW, REDIS_PORT })));
   }
