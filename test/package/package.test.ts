@@ -80,18 +80,7 @@ it('gives its types to a project that imports it', async () => {
      void client.waitForToken({ sid: 'a', orderId: 'b' });`,
   );
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const options = [
-    '--noEmit',
-    '--strict',
-    '--module',
-    'nodenext',
-    '--target',
-    'es2023',
-    '--lib',
-    'es2023,dom',
-    '--types',
-    '',
-  ];
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2023', '--lib', 'es2023,dom'];
   expect(await run('node', [tsc, ...options, 'worker.ts'], {}, { cwd: project })).toEqual({
     code: 0,
     out: '',

@@ -51,8 +51,8 @@ it('has one to wait and one to claim for each language', () => {
 describe.each(snippets)('$file', ({ file, interpreter }) => {
   it.runIf(isThere(interpreter))('does what it says', async () => {
     const waits = file.toLowerCase().startsWith('wait');
-    await service.post(waits ? { seid: VALUE, merchant_data: 'ação 1' } : { token: VALUE });
-    const ran = await run(interpreter, [join(folder, file), waits ? 'ação 1' : 'job-17'], env);
+    await service.post(waits ? { seid: VALUE, merchant_data: 'edit & 1' } : { token: VALUE });
+    const ran = await run(interpreter, [join(folder, file), waits ? 'edit & 1' : 'job-17'], env);
     expect(ran).toMatchObject({ code: 0, error: '' });
     expect(ran.out).toContain(VALUE);
     if (waits) return;
