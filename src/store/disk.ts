@@ -140,13 +140,7 @@ export class Disk {
       return level;
     } catch (error) {
       await level?.close();
-      if (!isUnreadable(error)) throw error;
-      const aside = `${this.#directory}.aside-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
-      await rename(this.#directory, aside);
-      this.#tell('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
-        aside,
-      });
-      level = await this.#openLevel();
+      level = await this.#beginAnew(error);
       await rewrite(level, this.#ledger);
       this.#loaded = true;
       return level;
@@ -205,7 +199,7 @@ export class Disk {
 
   /** A directory that is there again: what is in it is older than what is in memory. */
   async #takeOver(): Promise<ClassicLevel> {
-    const level = await this.#openLevel();
+    const level = await this.#openLevel().catch((error) => this.#beginAnew(error));
     try {
       await rewrite(level, this.#ledger);
       return level;
