@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Document } from '../../src/listeners/openapi.ts';
 import { Random } from '../support/random.ts';
 import { RestartableService } from '../support/restartable-service.ts';
@@ -16,13 +16,14 @@ const ajv = new Ajv2020({ strict: false });
 ajv.addSchema({ $id: 'document', ...document });
 
 let service: RestartableService;
-beforeAll(async () => {
+// One for each test: its timers are then no test's leftovers.
+beforeEach(async () => {
   service = await RestartableService.start({
     AUTHENTICITY_PATHS: 'default=/authenticity,m1=/m1',
     WORKER_API_KEYS: `${KEY},m1:${KEY}-of-m1`,
   });
 });
-afterAll(() => service.stop());
+afterEach(() => service.stop());
 
 /** A new connection each: none is left over for the next test. */
 const ask = (path: string, init: RequestInit = {}, key = KEY) =>
@@ -75,7 +76,11 @@ describe('the service, driven from it', () => {
             { seid: `v${id}${round}`, merchant_data: 'm1', sid: 'default', order_id: 'job-1' },
             random.pick(['/authenticity', '/m1']),
           );
-        if (round % 10 === 0) await service.post({ token: `pool-of-${id}-${round}` });
+        if (round % 10 === 0) {
+          await service.post({ token: `pool-of-${id}-${round}` });
+          const claim = { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"kind":"token"}' };
+          await (await ask('/v1/claims/job-1', claim)).text();
+        }
         const { path: made, body, headers } = requestFor(path, operation, random, round % 2 === 0 ? 0 : 0.15);
         const key = random.next() < 0.1 ? random.pick(['', `${KEY}-of-m1`]) : KEY;
         const response = await ask(
