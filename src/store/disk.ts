@@ -103,7 +103,9 @@ export class Disk {
     }
     if (changes.length === 0 && !feigned) return;
     try {
-      await writeAll(this.#level, feigned ? [...operationsOf(changes), FEIGNED] : operationsOf(changes));
+      const operations = operationsOf(changes);
+      if (feigned) operations.push(FEIGNED);
+      await this.#level.batch(operations, { sync: true });
     } catch (error) {
       await this.#lose(error);
     }
@@ -249,17 +251,7 @@ async function rewrite(level: ClassicLevel, ledger: Ledger): Promise<void> {
   const kept = new Set(puts.map(({ key }) => key)).add(FORMAT_KEY);
   const all: Operation[] = [{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...puts];
   for await (const key of level.keys()) if (!kept.has(key)) all.push({ type: 'del', key });
-  await writeAll(level, all);
-}
-
-/** All or nothing, and synced. A chained batch costs a third of one given as an array, which is copied and checked. */
-async function writeAll(level: ClassicLevel, all: Operation[]): Promise<void> {
-  const batch = level.batch();
-  for (const operation of all) {
-    if (operation.type === 'put') batch.put(operation.key, operation.value);
-    else batch.del(operation.key);
-  }
-  await batch.write({ sync: true });
+  await level.batch(all, { sync: true });
 }
 
 function endOfTick(): Promise<void> {

@@ -91,6 +91,7 @@ export class FallbackStore implements TokenStore {
     if (copy !== undefined) {
       // Should the shared store have lost it, it gets back all that is known of it, lest a used one be new.
       await domain.ask(() => this.#shared.merge(merchant, [copy], Date.now()));
+      await this.#local.feign();
       return 'known';
     }
     const before = this.#local.note(token);

@@ -36,7 +36,7 @@ describe('workers who wait', () => {
     await start();
     const { hostname, port } = new URL(running.service.workerUrl);
     const socket = connect(Number(port), hostname);
-    const get = (name: string): string => `GET /v1/tokens?sid=${name}&wait=60 HTTP/1.1\r\nHost: x\r\n\r\n`;
+    const get = (name: string): string => `GET /v1/tokens?sid=${name}&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n`;
     socket.write(get('one') + get('two') + get('three'));
     await parked(3);
     socket.destroy();
@@ -79,7 +79,7 @@ describe('workers who wait', () => {
     // A post under way keeps the listeners open while we look.
     const { hostname, port } = new URL(running.service.authenticityUrl);
     const post = connect(Number(port), hostname);
-    post.write('POST /authenticity HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nseid=');
+    post.write('POST /authenticity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nseid=');
     await until('the post is under way', () => post.readyState === 'open' && post.bytesWritten > 0);
     const stopped = running.service.stop();
     for (const answer of await Promise.all(waiting)) {

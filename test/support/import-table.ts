@@ -7,7 +7,8 @@ export const IMPORTS: Record<string, readonly string[]> = {
   config: ['config-values', 'store/redis-address'],
   'config-values': [],
   service: [
-    ...['config', 'handoff', 'intake', 'journal', 'listeners', 'metrics', 'sources', 'store', 'waiters', 'wakeups'],
+    ...['config', 'handoff', 'intake', 'journal', 'listeners', 'metrics', 'operator', 'relay', 'sources', 'store'],
+    ...['version', 'waiters', 'wakeups'],
   ],
   // Pure: the bytes of a post.
   post: [],
@@ -25,8 +26,15 @@ export const IMPORTS: Record<string, readonly string[]> = {
   line: ['store/store', 'waiters'],
   // The one read path: what a store promises, not which one it is.
   handoff: ['line', 'store/store', 'waiters'],
-  journal: ['masking', 'metrics', 'post', 'quiet', 'store/store'],
-  metrics: [],
+  journal: ['events', 'handoff', 'masking', 'metrics', 'post', 'quiet', 'recent-posts', 'store/store'],
+  // What those who look on are told, here and, over the relay, at other instances.
+  events: [],
+  'recent-posts': ['events', 'post'],
+  relay: ['events', 'store/store'],
+  'store/redis-channel': ['relay', 'store/redis-address', 'store/redis-client'],
+  operator: ['events', 'journal', 'operator', 'post', 'recent-posts', 'relay', 'store/store', 'waiters'],
+  version: [],
+  metrics: ['store/store'],
   masking: [],
   quiet: [],
   protocol: ['post'],
@@ -49,20 +57,25 @@ export const IMPORTS: Record<string, readonly string[]> = {
   listeners: [
     ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'masking', 'metrics', 'post', 'protocol'],
     ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
-    'listeners/worker-routes',
+    ...['events', 'operator', 'recent-posts', 'listeners/docs-page', 'listeners/openapi', 'listeners/openapi-examples'],
+    ...['listeners/watch-routes', 'listeners/worker-routes'],
   ],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
   carat: ['carat'],
   simulator: ['simulator'],
-  demo: ['carat/index', 'demo', 'simulator'],
+  demo: ['carat/index', 'client', 'demo', 'simulator'],
+  // The worker's client fits the token source of the flows, and knows no more of either side.
+  client: ['client', 'carat/token-source'],
+  cli: ['cli', 'client', 'main', 'simulator', 'store/store'],
 };
 
 /** Who may import a package. */
 export const PACKAGES: Record<string, readonly string[]> = {
-  'node:process': ['main'],
+  'node:process': ['cli', 'main'],
+  '@fastify/swagger': ['listeners/openapi'],
   '@fastify/formbody': ['listeners/authenticity'],
   'classic-level': ['store/disk', 'carat/recharge-notes'],
-  fastify: ['listeners', 'service', 'simulator'],
+  fastify: ['listeners', 'operator', 'service', 'simulator'],
   'fastify-type-provider-zod': ['listeners'],
   ioredis: ['store/redis*'],
   pino: ['journal', 'main', 'service'],
@@ -73,4 +86,4 @@ export const PACKAGES: Record<string, readonly string[]> = {
 };
 
 /** Whose business the process is: environment, signals, exit code, standard streams. */
-export const PROCESS_USERS: readonly string[] = ['main', 'demo/main', 'demo/receiver', 'simulator/main'];
+export const PROCESS_USERS: readonly string[] = ['cli/main', 'main', 'demo/main', 'demo/receiver', 'simulator/main'];
