@@ -1,4 +1,6 @@
 /** The operator page in a real browser: under its policy, live, in both languages, on a phone and on a wide screen. */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +9,8 @@ import { RunningService } from '../support/service.ts';
 
 const SEID = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
 const NIT = 'abcdefghijklmnopqrstuvwxyz1234567890abcdefghijklmnopqrstuvwxyz12';
-const SCREENSHOTS = join(import.meta.dirname, '..', '..', 'docs', 'screenshots');
+/** Those of the documentation are taken anew only when that is wanted: SCREENSHOTS=docs/screenshots. */
+const SCREENSHOTS = process.env['SCREENSHOTS'] ?? mkdtempSync(join(tmpdir(), 'screenshots-'));
 
 let browser: Browser;
 let service: RunningService;
