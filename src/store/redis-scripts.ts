@@ -209,6 +209,7 @@ for at = 4, #ARGV, 18 do
   local id, state, claim, lease = ARGV[at], ARGV[at + 10], ARGV[at + 12], tonumber(ARGV[at + 13])
   local deliveries, renewals = tonumber(ARGV[at + 14]), tonumber(ARGV[at + 15])
   local t = get(id)
+  local news = not t
   if not t then
     t = { id = id, k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], md = ARGV[at + 4], sd = ARGV[at + 5] }
     t.mu, t.oi, t.dl = ARGV[at + 6], ARGV[at + 7], deliveries
@@ -222,6 +223,7 @@ for at = 4, #ARGV, 18 do
   elseif t.st == 'live' and claim ~= '' then
     local dl = tonumber(t.dl)
     if deliveries > dl or (deliveries == dl and t.cl == claim and renewals > tonumber(t.rn)) then
+      news = true
       t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), renewals, deliveries
       redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', t.rn, 'dl', t.dl)
       unpool(t)
@@ -233,7 +235,10 @@ for at = 4, #ARGV, 18 do
     markUsed(t)
     t.st = 'used'
   end
-  if claim ~= '' and t.cl == claim then rememberHolder(claim, t, ARGV[at + 16] == '1') end
+  -- What was known of the claim already says nothing of what it took since.
+  if claim ~= '' and t.cl == claim then
+    if news then rememberHolder(claim, t, ARGV[at + 16] == '1') else remember(claim, t) end
+  end
   for other, released in string.gmatch(ARGV[at + 17], '([^,!]+)(!?)') do remember(other, t, released == '!') end
   states[#states + 1] = t.st
 end

@@ -74,8 +74,11 @@ export class Oracle {
     if (how !== 'use' || answer !== 'done') return;
     // What was used is the token that the claim took last; that is known unless it was taking another one meanwhile.
     const taken = this.holds.filter((hold) => hold.claimId === claimId).sort((a, b) => a.takenAt - b.takenAt);
-    const token = taken.at(-1)?.token;
-    if (token !== undefined && isAlone && this.#begunOf.get(claimId) === claimsBefore) this.#usedBy.set(token, ended);
+    const last = taken.at(-1);
+    // Of two that it took in the same millisecond, nobody can tell which was the last.
+    const isTied = taken.some(({ takenAt, token }) => takenAt === last?.takenAt && token !== last.token);
+    if (last === undefined || isTied || !isAlone || this.#begunOf.get(claimId) !== claimsBefore) return;
+    this.#usedBy.set(last.token, ended);
   }
 
   async read(run: () => Promise<ReadAnswer>): Promise<void> {
