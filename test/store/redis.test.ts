@@ -25,7 +25,7 @@ describe.each(TOPOLOGIES)('on $name', ({ name, start }) => {
     async setup(options) {
       return {
         async open(events) {
-          const store = new RedisStore({ address: parseStoreUrl(servers.url), ...options });
+          const store = new RedisStore({ address: parseStoreUrl(servers.url), deadlineMs: 5000, ...options });
           await store.open(events);
           return store;
         },
