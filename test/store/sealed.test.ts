@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from '../../src/store/embedded.ts';
 import { SealedStore } from '../../src/store/sealed.ts';
 import { type NewToken, type StoreEvents, type TokenStore, type Trouble, tokenId } from '../../src/store/store.ts';
@@ -32,15 +32,6 @@ describeStoreContract('a sealed store', {
 let folder: GuardedFolder;
 let store: TokenStore | undefined;
 let troubles: Trouble[];
-beforeEach(async () => {
-  folder = await GuardedFolder.make('sealed-');
-  troubles = [];
-});
-afterEach(async () => {
-  await store?.close();
-  await folder.remove();
-});
-
 async function open(...keys: Buffer[]): Promise<TokenStore> {
   await store?.close();
   const options = { ttlMs: 60_000, accept: 'any', maxUnexpected: 10 } as const;
@@ -64,38 +55,49 @@ const pool = { merchant: 'm', by: 'pool', kind: 'token' } as const;
 const take = (from: TokenStore, claimId: string) =>
   from.claim({ merchant: 'm', claimId, leaseMs: 60_000, refuseConflict: false, lead: pool });
 
-it('keeps no value in clear on disk', async () => {
-  const sealed = await open(NEW);
-  await sealed.put(token(VALUE));
-  expect(await take(sealed, 'c1')).toMatchObject({ state: 'held', token: { value: VALUE } });
-  await sealed.close();
-  store = undefined;
-  const files = await readdir(join(folder.path, 'tokens'));
-  const bytes = await Promise.all(files.map((file) => readFile(join(folder.path, 'tokens', file), 'latin1')));
-  expect(bytes.join('')).toContain('sealed ');
-  expect(bytes.join('')).not.toContain(VALUE);
-});
+describe('what is sealed at rest', () => {
+  beforeEach(async () => {
+    folder = await GuardedFolder.make('sealed-');
+    troubles = [];
+  });
+  afterEach(async () => {
+    await store?.close();
+    await folder.remove();
+  });
 
-it('opens what an older key sealed, and what was kept before there were keys', async () => {
-  await (await open()).put(token('plain'));
-  await (await open(OLD)).put(token('old'));
-  const sealed = await open(NEW, OLD);
-  await sealed.put(token('new'));
-  const values = [];
-  for (const id of ['c1', 'c2', 'c3']) values.push(await take(sealed, id));
-  expect(values).toMatchObject(['plain', 'old', 'new'].map((value) => ({ state: 'held', token: { value } })));
-});
+  it('keeps no value in clear on disk', async () => {
+    const sealed = await open(NEW);
+    await sealed.put(token(VALUE));
+    expect(await take(sealed, 'c1')).toMatchObject({ state: 'held', token: { value: VALUE } });
+    await sealed.close();
+    store = undefined;
+    const files = await readdir(join(folder.path, 'tokens'));
+    const bytes = await Promise.all(files.map((file) => readFile(join(folder.path, 'tokens', file), 'latin1')));
+    expect(bytes.join('')).toContain('sealed ');
+    expect(bytes.join('')).not.toContain(VALUE);
+  });
 
-it('names the key that is not known any more, and hands out the tokens behind it', async () => {
-  const old = await open(OLD);
-  await old.put(token('lost'));
-  await old.put(token('lost, too', { id: '1', sid: 'x', pooled: false }));
-  const sealed = await open(NEW);
-  await sealed.put(token('found'));
-  expect(await take(sealed, 'c1')).toMatchObject({ state: 'held', token: { value: 'found' } });
-  expect(await sealed.read({ merchant: 'm', by: 'sid', is: 'x' })).toEqual({ state: 'none' });
-  expect(troubles.map(({ code }) => code)).toEqual(['seal_unknown_key', 'seal_unknown_key']);
-  expect(JSON.stringify(troubles)).not.toContain('lost');
+  it('opens what an older key sealed, and what was kept before there were keys', async () => {
+    await (await open()).put(token('plain'));
+    await (await open(OLD)).put(token('old'));
+    const sealed = await open(NEW, OLD);
+    await sealed.put(token('new'));
+    const values = [];
+    for (const id of ['c1', 'c2', 'c3']) values.push(await take(sealed, id));
+    expect(values).toMatchObject(['plain', 'old', 'new'].map((value) => ({ state: 'held', token: { value } })));
+  });
+
+  it('names the key that is not known any more, and hands out the tokens behind it', async () => {
+    const old = await open(OLD);
+    await old.put(token('lost'));
+    await old.put(token('lost, too', { id: '1', sid: 'x', pooled: false }));
+    const sealed = await open(NEW);
+    await sealed.put(token('found'));
+    expect(await take(sealed, 'c1')).toMatchObject({ state: 'held', token: { value: 'found' } });
+    expect(await sealed.read({ merchant: 'm', by: 'sid', is: 'x' })).toEqual({ state: 'none' });
+    expect(troubles.map(({ code }) => code)).toEqual(['seal_unknown_key', 'seal_unknown_key']);
+    expect(JSON.stringify(troubles)).not.toContain('lost');
+  });
 });
 
 it('binds a value to its merchant and token', () => {
