@@ -40,12 +40,13 @@ export type Operation = { type: 'put'; key: string; value: string } | { type: 'd
 
 /** What is to be done on disk: one operation for each record that changed, as it is now. */
 export function operationsOf(changes: Iterable<Change>): Operation[] {
-  const byKey = new Map<string, Operation>();
-  for (const { of, merchant, id, entry } of changes) {
-    const key = [of, merchant, id].join(SEPARATOR);
-    byKey.set(key, entry === undefined ? { type: 'del', key } : { type: 'put', key, value: JSON.stringify(entry) });
+  const byKey = new Map<string, Change['entry']>();
+  for (const { of, merchant, id, entry } of changes) byKey.set(of + SEPARATOR + merchant + SEPARATOR + id, entry);
+  const operations: Operation[] = [];
+  for (const [key, entry] of byKey) {
+    operations.push(entry === undefined ? { type: 'del', key } : { type: 'put', key, value: JSON.stringify(entry) });
   }
-  return [...byKey.values()];
+  return operations;
 }
 
 /** The record under a key on disk, or undefined when it makes no sense. */

@@ -7,6 +7,7 @@ import { access, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { type Operation, operationsOf, readRecord } from './changes.ts';
+import { NOBODY } from './decoy.ts';
 import type { Ledger } from './ledger.ts';
 import type { Change } from './records.ts';
 import type { Trouble } from './store.ts';
@@ -14,8 +15,6 @@ import type { Trouble } from './store.ts';
 /** Raised with every change of the records' shape; a directory of another format is set aside. */
 const FORMAT = '1';
 const FORMAT_KEY = 'format';
-/** What is written when nothing is to be kept and the time of a write must pass: one record, over and over. */
-const FEIGNED = { type: 'put', key: 'feigned', value: 'x'.repeat(400) } as const;
 const RETRY_EVERY_MS = 1000;
 
 export class DirectoryInUse extends Error {
@@ -38,7 +37,6 @@ export class Disk {
   #retry = false;
   /** True once what was in the directory is in the ledger: until then, nothing there may be overwritten. */
   #loaded = false;
-  #feigned = false;
 
   constructor(directory: string, ledger: Ledger) {
     this.#directory = directory;
@@ -75,12 +73,6 @@ export class Disk {
     return this.#next;
   }
 
-  /** Writes nothing of worth, and takes as long as a commit. */
-  feign(): Promise<void> {
-    this.#feigned = true;
-    return this.commit();
-  }
-
   /** For changes that nobody's answer depends on. */
   commitLater(): void {
     if (this.#ledger.changes.any) void this.commit();
@@ -94,18 +86,14 @@ export class Disk {
 
   async #write(): Promise<void> {
     const changes = this.#ledger.changes.take();
-    const feigned = this.#feigned;
-    this.#feigned = false;
     if (this.#level === undefined) {
       // Nothing is written piecemeal to a disk that has failed: when it is back, everything is written anew.
       if (this.#retry) await this.#comeBack();
       return;
     }
-    if (changes.length === 0 && !feigned) return;
+    if (changes.length === 0) return;
     try {
-      const operations = operationsOf(changes);
-      if (feigned) operations.push(FEIGNED);
-      await this.#level.batch(operations, { sync: true });
+      await this.#level.batch(operationsOf(changes), { sync: true });
     } catch (error) {
       await this.#lose(error);
     }
@@ -125,11 +113,12 @@ export class Disk {
       let broken = 0;
       let records = 0;
       for await (const [key, value] of level.iterator()) {
-        if (key === FORMAT_KEY || key === FEIGNED.key) continue;
+        if (key === FORMAT_KEY) continue;
         records += 1;
         if (format !== FORMAT) break;
         const record = readRecord(key, value);
         if (record === undefined) broken += 1;
+        else if (record.merchant === NOBODY) this.#ledger.changes.gone(record.of, NOBODY, record.id);
         else restored.push(record);
       }
       if (format !== FORMAT && records > 0) throw new Unreadable(`its format is ${format ?? 'unknown'}, not ${FORMAT}`);

@@ -3,6 +3,7 @@
  * acknowledged. Changes that come while a batch is being written go together into the next one, with one sync for all.
  * When the disk fails, the store goes on in memory, says so, and writes everything again once the disk is back.
  */
+import { Decoy } from './decoy.ts';
 import { Disk } from './disk.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import type {
@@ -33,6 +34,7 @@ const SWEEP_EVERY_MS = 500;
 export class EmbeddedStore implements TokenStore {
   protected readonly ledger: Ledger;
   protected readonly disk: Disk;
+  protected readonly decoy: Decoy;
   protected readonly clock: () => number;
   #events: StoreEvents | undefined;
   #sweeper: NodeJS.Timeout | undefined;
@@ -40,6 +42,7 @@ export class EmbeddedStore implements TokenStore {
   constructor({ directory, clock = Date.now, ...options }: EmbeddedOptions) {
     this.ledger = new Ledger(options);
     this.disk = new Disk(directory, this.ledger);
+    this.decoy = new Decoy(options, this.ledger.changes);
     this.clock = clock;
   }
 
@@ -53,7 +56,9 @@ export class EmbeddedStore implements TokenStore {
 
   async put(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock());
-    const committed = answer === 'known' ? this.disk.feign() : this.disk.commit();
+    if (answer === 'known') this.decoy.keep(this.clock());
+    if (answer === 'unexpected') this.decoy.fill(this.clock());
+    const committed = this.disk.commit();
     // Readers see it from now on; only its sender waits for the disk.
     if (answer === 'kept') this.announce(token.merchant, topicsOf(token));
     await committed;
@@ -61,7 +66,8 @@ export class EmbeddedStore implements TokenStore {
   }
 
   feign(_merchant?: string): Promise<void> {
-    return this.disk.feign();
+    this.decoy.keep(this.clock());
+    return this.disk.commit();
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
@@ -131,6 +137,7 @@ export class EmbeddedStore implements TokenStore {
   /** Forgets what is over, and tells of it. */
   protected sweep(): void {
     for (const expiry of this.ledger.sweep(this.clock())) this.#events?.onExpiry(expiry);
+    this.decoy.sweep(this.clock());
     this.disk.commitLater();
   }
 }

@@ -37,12 +37,13 @@ export class Ledger {
   readonly #byExpiry = new ExpiryQueue();
   readonly claims: Claims;
   readonly expectations: ExpectationBook;
-  readonly changes = new Changes();
+  readonly changes: Changes;
   /** Orphans that were noticed between two sweeps. */
   #untold: Expiry[] = [];
 
-  constructor(options: LedgerOptions) {
+  constructor(options: LedgerOptions, changes = new Changes()) {
     this.#options = options;
+    this.changes = changes;
     this.claims = new Claims((merchant) => this.#book(merchant), this.changes);
     this.expectations = new ExpectationBook(this.changes);
   }

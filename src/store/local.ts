@@ -47,7 +47,8 @@ export class LocalStore extends EmbeddedStore {
   async keep(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'here');
     if (answer !== 'known') return this.notTaken(token, 'here');
-    await this.disk.feign();
+    this.decoy.keep(this.clock());
+    await this.disk.commit();
     return answer;
   }
 
@@ -114,6 +115,7 @@ export class LocalStore extends EmbeddedStore {
     if (entry !== undefined && answer === 'kept')
       this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : 'live' });
     else if (entry !== undefined && before !== 'known') this.ledger.forget(entry);
+    if (answer !== 'kept') this.decoy.keep(this.clock());
     await this.disk.commit();
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Channel } from '../relay.ts';
 import type { RedisAddress } from './redis-address.ts';
-import { createRedisClient, type RedisClient } from './redis-client.ts';
+import { createRedisClient, listen, type RedisClient } from './redis-client.ts';
 
 /** What may lie unsent on the connection before more is refused. */
 const MAX_UNANSWERED = 20;
@@ -26,10 +26,7 @@ export class RedisChannel implements Channel {
     for (const client of [this.#writer, this.#subscriber]) client.on('error', () => {});
     this.#subscriber.on('message', (_channel: string, text: string) => onText(text));
     this.#writer.connect().catch(() => {});
-    this.#subscriber.connect().catch(() => {});
-    this.#subscriber.on('ready', () => {
-      this.#subscriber.subscribe(this.#name).catch(() => {});
-    });
+    void listen(this.#subscriber, this.#name);
   }
 
   send(text: string): boolean {

@@ -3,7 +3,8 @@
  * connection and try again for over a minute: the opposite of a deadline.
  */
 import { readFileSync } from 'node:fs';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Cluster, Command, Redis, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from './redis-address.ts';
 import { SCRIPTS, type ScriptName } from './redis-scripts.ts';
 
@@ -13,6 +14,7 @@ export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: strin
 const retryMs = (times: number): number => Math.min(50 * times, 500);
 const CONNECT_WITHIN_MS = 1000;
 const SILENT_FOR_MS = 2000;
+const RESUBSCRIBE_AFTER_MS = 50;
 
 /** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects before it is told to. */
 export function createRedisClient(address: RedisAddress, role: 'writer' | 'subscriber'): RedisClient {
@@ -63,7 +65,7 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
         // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
         // off is not: nobody could say whether it was done.
         const { db: _db, retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
-        return new Cluster([...nodes], {
+        const cluster = new Cluster([...nodes], {
           redisOptions: nodeOptions,
           lazyConnect: true,
           enableOfflineQueue: false,
@@ -77,7 +79,56 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
           maxRedirections: 16,
           scaleReads: 'master',
         });
+        // By itself it would connect to a node with the first command for it, and refuse that one.
+        cluster.on('+node', (node: Redis) => node.connect().catch(() => {}));
+        return cluster;
       }
     }
   }
+}
+
+/**
+ * Connects, and listens to a channel whenever there is a connection. Resolves when it does for the first time. A
+ * cluster's client may change the node it listens to, and what is asked of the old one meanwhile fails.
+ */
+export function listen(client: RedisClient, channel: string): Promise<void> {
+  return new Promise((resolve) => {
+    client.on('ready', async () => {
+      let isListening = false;
+      while (!isListening && client.status === 'ready') {
+        isListening = await client.subscribe(channel).then(
+          () => true,
+          () => delay(RESUBSCRIBE_AFTER_MS, false),
+        );
+      }
+      if (isListening) resolve();
+    });
+    // It goes on trying by itself, and tells what is wrong by its `error` event.
+    client.connect().catch(() => {});
+  });
+}
+
+/** Whether a command for a key can be sent now: to a cluster, if its master of that key is connected. */
+export function isConnected(client: RedisClient, key: string): boolean {
+  if (client.status !== 'ready') return false;
+  const master = masterOf(client, key);
+  return master === undefined || master.status === 'ready';
+}
+
+/** Resolves when every master that is known can be sent commands, or fails to connect. */
+export async function connected(client: RedisClient): Promise<void> {
+  await client.connect();
+  if (!('nodes' in client)) return;
+  const starting = client.nodes('master').filter(({ status }) => status !== 'ready');
+  await Promise.all(
+    starting.map((node) => new Promise((resolve) => void node.once('ready', resolve).once('end', resolve))),
+  );
+}
+
+/** The connection to the master of a key, if the client is a cluster's and knows it. */
+function masterOf(client: RedisClient, key: string): Redis | undefined {
+  if (!('nodes' in client)) return undefined;
+  const slot = new Command('get', [key]).getSlot() ?? 0;
+  const address = (client.slots as string[][])[slot]?.[0];
+  return client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address);
 }

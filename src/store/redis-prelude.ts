@@ -14,7 +14,7 @@
  * | `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
  * | `d` | sorted set | what is told when its time is over: tokens that nobody got, open expectations | a minute after the last |
  * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
- * | `x`, `y` | hash, sorted set | what is written when nothing is to be kept, and the time of a write must pass | a minute later |
+ * | `x`, `y`, `z` | hash, sorted set, number | what is written when nothing is to be kept, and the time of a write must pass | a minute later |
  * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
  */
 import { KINDS } from '../post.ts';
@@ -52,6 +52,12 @@ local function announce(channel, merchant, under)
   if redis.call('SET', P .. 's', now, 'NX', 'PX', 120000) == false then redis.call('PEXPIRE', P .. 's', 120000) end
   local sequence = redis.call('INCR', P .. 's')
   redis.call('PUBLISH', channel, merchant .. '\\n' .. sequence .. '\\n' .. table.concat(under, '\\n'))
+end
+-- As long as an announcement, and nobody hears anything of it.
+local function mutter(channel)
+  if redis.call('SET', P .. 'z', now, 'NX', 'PX', 60000) == false then redis.call('PEXPIRE', P .. 'z', 60000) end
+  redis.call('INCR', P .. 'z')
+  redis.call('PUBLISH', channel, '')
 end
 local function answer(state, distinct, id)
   local fields = redis.call('HMGET', P .. 't:' .. id, ${TOKEN_FIELDS.map((field) => `'${field}'`).join(', ')})

@@ -29,6 +29,7 @@ for at = 6, #ARGV, 8 do
   end
 end
 announce(ARGV[1], ARGV[2], under)
+if #under == 0 then mutter(ARGV[1]) end
 return answers
 `;
 
@@ -243,6 +244,7 @@ for at = 4, #ARGV, 18 do
   states[#states + 1] = t.st
 end
 announce(ARGV[1], ARGV[2], under)
+if #under == 0 then mutter(ARGV[1]) end
 return states
 `;
 

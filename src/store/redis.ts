@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis';
 import type { ExpectationEntry } from './records.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { awayError } from './redis-away.ts';
-import { createRedisClient, type RedisClient } from './redis-client.ts';
+import { connected, createRedisClient, isConnected, listen, type RedisClient } from './redis-client.ts';
 import type { ScriptName } from './redis-scripts.ts';
 import { tellOfServer } from './redis-server.ts';
 import { claimAnswerOf, mergeArguments, readAnswerOf, settledOf, tokenArguments } from './redis-wire.ts';
@@ -87,10 +87,10 @@ export class RedisStore implements SharedStore {
     // Hints that were sent while nobody listened are lost: everybody looks again.
     for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
-    const connected = Promise.all([this.#writer.connect(), this.#listen()]).catch((error: Error) =>
-      this.#onError(error),
+    const ready = Promise.all([connected(this.#writer), listen(this.#subscriber, this.#channel)]).catch(
+      (error: Error) => this.#onError(error),
     );
-    await Promise.race([connected, new Promise((resolve) => setTimeout(resolve, START_WITHIN_MS).unref())]);
+    await Promise.race([ready, new Promise((resolve) => setTimeout(resolve, START_WITHIN_MS).unref())]);
   }
 
   put(token: NewToken): Promise<PutAnswer> {
@@ -166,8 +166,9 @@ export class RedisStore implements SharedStore {
   }
 
   async sequence(merchant: string): Promise<number> {
-    const counter = this.#within(this.#writer.get(`${prefixOf(merchant)}s`));
-    return Number((await counter) ?? 0);
+    const key = `${prefixOf(merchant)}s`;
+    if (!isConnected(this.#writer, key)) throw new StoreAway('not connected', true);
+    return Number((await this.#within(this.#writer.get(key))) ?? 0);
   }
 
   /** A cluster's masters fail one by one, anything else as a whole. */
@@ -241,7 +242,7 @@ export class RedisStore implements SharedStore {
 
   #send(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
     // A cluster's client would try elsewhere, and in the end tell of its last try only.
-    if (this.#writer.status !== 'ready') return Promise.reject(new StoreAway('not connected', true));
+    if (!isConnected(this.#writer, prefixOf(merchant))) return Promise.reject(new StoreAway('not connected', true));
     return this.#writer[script](prefixOf(merchant), ...args.map(String));
   }
 
@@ -262,12 +263,8 @@ export class RedisStore implements SharedStore {
     }
   }
 
-  async #listen(): Promise<void> {
-    await this.#subscriber.connect();
-    await this.#subscriber.subscribe(this.#channel);
-  }
-
   #onMessage(message: string): void {
+    if (message === '') return;
     const [merchant = '', sequence, ...topics] = message.split('\n');
     this.#events?.onHint({ merchant, topics, sequence: Number(sequence) });
   }

@@ -9,7 +9,10 @@ import { describeStoreContract } from './contract.ts';
 
 const TOPOLOGIES = [
   { name: 'Redis', start: () => startRedis() },
-  { name: 'Redis Cluster', start: () => startCluster() },
+  {
+    name: 'Redis Cluster', // Nothing fails over here: a hint is lost when the nodes of a busy machine take each other for dead.
+    start: () => startCluster({ config: { 'cluster-node-timeout': '15000' } }),
+  },
   { name: 'Redis behind Sentinel', start: () => startSentinel() },
 ];
 

@@ -85,7 +85,7 @@ async function meetingAddress(node: RedisServer): Promise<string[]> {
 
 async function settled(nodes: RedisServer[]): Promise<void> {
   const healthy = async (node: RedisServer) => {
-    if ((await clusterInfo(node, 'cluster_state')) !== 'ok') return false;
+    if ((await clusterInfo(node, 'cluster_state')) !== 'ok' || !(await knows(node, running(nodes)))) return false;
     const replication = await node.info('replication');
     return replication.get('role') === 'master' || replication.get('master_link_status') === 'up';
   };
@@ -94,6 +94,12 @@ async function settled(nodes: RedisServer[]): Promise<void> {
     async () => (await Promise.all(running(nodes).map(healthy))).every((answer) => answer),
     SETTLE_DEADLINE_MS,
   );
+}
+
+/** Whether a node tells of all, masters and replicas: of a replica that it does not know as one, a client takes leave. */
+async function knows(node: RedisServer, others: RedisServer[]): Promise<boolean> {
+  const slots = JSON.stringify(await node.command('CLUSTER', 'SLOTS'));
+  return others.every(({ port }) => slots.includes(`,${port},`));
 }
 
 async function roleOf(node: RedisServer): Promise<'master' | 'replica'> {

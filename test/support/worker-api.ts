@@ -42,6 +42,11 @@ export class Api {
     return this.#send('PUT', `${this.at.workerUrl}/v1/claims/${id}`, JSON.stringify(body), 'application/json');
   }
 
+  /** Announces what Carat is about to be asked for. */
+  expect(body: Record<string, unknown>): Promise<Answer> {
+    return this.#send('POST', `${this.at.workerUrl}/v1/expectations`, JSON.stringify(body), 'application/json');
+  }
+
   /** Says that the claim's token was used. */
   used(id: string, merchant = 'default'): Promise<Answer> {
     return this.#send('DELETE', `${this.at.workerUrl}/v1/claims/${id}?merchant=${merchant}`);

@@ -6,19 +6,21 @@ import { topicsOf } from '../../../src/store/store.ts';
 import { until } from '../../support/until.ts';
 import type { Bench, Case } from './bench.ts';
 
+/** What a store heard of the merchant after a sequence; of what was before, and of others, it may hear at any time. */
+function heardSince({ hints, merchant }: Bench, at: number, sequence: number): Hint[] {
+  const isNew = (hint: Hint): boolean => hint.merchant === merchant && (hint.sequence ?? 0) > sequence;
+  return (hints[at] as Hint[]).filter(isNew);
+}
+
 /** Runs something, and answers the hint under a topic that every store heard because of it. */
 async function hintOf(bench: Bench, topic: string, run: () => Promise<unknown>): Promise<Hint> {
-  const before = bench.hints.map((hints) => hints.length);
   const sequence = await bench.a.sequence(bench.merchant);
   await run();
   expect(await bench.b.sequence(bench.merchant)).toBeGreaterThan(sequence);
   const heard: Hint[] = [];
-  for (const [at, hints] of bench.hints.entries()) {
-    heard.push(
-      await until(`store ${at} hears of ${topic}`, () =>
-        hints.slice(before[at]).find((hint) => hint.merchant === bench.merchant && hint.topics.includes(topic)),
-      ),
-    );
+  for (const at of bench.hints.keys()) {
+    const isIt = (hint: Hint): boolean => hint.topics.includes(topic);
+    heard.push(await until(`store ${at} hears of ${topic}`, () => heardSince(bench, at, sequence).find(isIt)));
   }
   const [hint] = heard;
   if (hint === undefined) throw new Error('no store is open');
@@ -59,15 +61,13 @@ export function describeHints(test: Case): void {
   test('the counter moves by one with each announcement, and is the same at every store', async (bench) => {
     // Where the counter begins is the store's own affair.
     await bench.put(bench.token({ sid: 'first' }));
-    await until('every store heard of the first', () => bench.hints.every((heard) => heard.length > 0));
-    for (const heard of bench.hints) heard.length = 0;
     const before = await bench.a.sequence(bench.merchant);
     const tokens = Array.from({ length: 10 }, (_, at) => bench.token({ sid: `${at}` }));
     await Promise.all(tokens.map((token, at) => (at % 2 ? bench.a : bench.b).put(token)));
     const after = await bench.a.sequence(bench.merchant);
     expect(await bench.b.sequence(bench.merchant)).toBe(after);
     const hints = await until('every store heard of all ten', () => {
-      const all = bench.hints.map((heard) => heard.filter(({ merchant }) => merchant === bench.merchant));
+      const all = bench.hints.map((_, at) => heardSince(bench, at, before));
       return all.every((heard) => heard.flatMap(({ topics }) => topics).length === 10) && all;
     });
     for (const heard of hints) {
