@@ -52,8 +52,9 @@ export class Intake {
     const from = this.#sources.senderOf(peer, forwardedFor);
     const reading = typeof body === 'string' ? readPost(body) : ({ usable: false, reason: body.unusable } as const);
     if (reading.usable && this.#sources.isAllowed(from)) {
-      const outcome = await this.#inTime(() => this.#keep(merchant, reading.post));
-      setImmediate(() => this.#journal.tokenPosted(merchant, reading.post, from, outcome));
+      const id = tokenId(merchant, reading.post.kind, reading.post.value);
+      const outcome = await this.#inTime(() => this.#keep(id, merchant, reading.post));
+      setImmediate(() => this.#journal.tokenPosted(id, merchant, reading.post, from, outcome));
     } else {
       const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
       await this.#inTime(() => this.#store.feign(merchant));
@@ -61,8 +62,7 @@ export class Intake {
     }
   }
 
-  #keep(merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer> {
-    const id = tokenId(merchant, kind, value);
+  #keep(id: string, merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer> {
     return this.#store.put({ id, merchant, kind, value, pooled, ...correlators });
   }
 

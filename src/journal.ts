@@ -11,7 +11,7 @@ import type { Metrics } from './metrics.ts';
 import type { Correlators, TokenPost, UnusableReason } from './post.ts';
 import { Quiet, type QuietOptions } from './quiet.ts';
 import { RecentPosts } from './recent-posts.ts';
-import { type Claim, type Expiry, type PutAnswer, type TokenRecord, type Trouble, tokenId } from './store/store.ts';
+import type { Claim, Expiry, PutAnswer, TokenRecord, Trouble } from './store/store.ts';
 
 export interface JournalOptions extends MaskingOptions {
   log: Logger;
@@ -53,7 +53,13 @@ export class Journal {
   }
 
   /** `late`: the store had not acknowledged the token when Carat had to be answered. */
-  tokenPosted(merchant: string, post: TokenPost, from: string, outcome: PutAnswer | 'late' | 'failed'): void {
+  tokenPosted(
+    id: string,
+    merchant: string,
+    post: TokenPost,
+    from: string,
+    outcome: PutAnswer | 'late' | 'failed',
+  ): void {
     this.#metrics.posts.inc({ merchant, kind: post.kind, outcome });
     if (post.unusualLength) this.#metrics.unusualLengths.inc({ merchant, kind: post.kind });
     for (const correlator of post.dropped) this.#metrics.droppedCorrelators.inc({ merchant, correlator });
@@ -69,7 +75,7 @@ export class Journal {
     };
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
     const told = dropped.length === 0 ? facts : { ...facts, dropped };
-    this.#tell({ ...told, token: tokenId(merchant, kind, post.value) });
+    this.#tell({ ...told, token: id });
     if (outcome === 'unexpected' && !this.#mayLog({ event: 'post', outcome, merchant })) return;
     this.#log[level](told, `authenticity post: ${outcome}`);
   }

@@ -1,13 +1,15 @@
 /** The process: environment, signals, exit code. Exit 0 after a signal, 2 for a wrong configuration, 1 for the rest. */
 import process from 'node:process';
 import { pino } from 'pino';
-import pretty from 'pino-pretty';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { Service } from './service.ts';
 import { DirectoryInUse } from './store/disk.ts';
 
 /** The stop takes less; this is for one that hangs. */
 const STOP_AT_LATEST_MS = 9500;
+/** Lines of the log go out together: when there are so many bytes, or after so long. */
+const LOG_BUFFER_BYTES = 4096;
+const LOG_AT_LATEST_MS = 100;
 
 function refuse(exitCode: number, lines: string[]): never {
   process.stderr.write(`${lines.map((line) => `carat-authenticity: ${line}`).join('\n')}\n`);
@@ -31,8 +33,8 @@ const onTerminal = process.stdout.isTTY;
 const log = pino(
   { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
   onTerminal
-    ? pretty({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
-    : pino.destination({ fd: 1, sync: false }),
+    ? (await import('pino-pretty')).default({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
+    : pino.destination({ fd: 1, sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_AT_LATEST_MS }),
 );
 
 const service = new Service(config, log);

@@ -93,7 +93,13 @@ export class Disk {
     }
     if (changes.length === 0) return;
     try {
-      await this.#level.batch(operationsOf(changes), { sync: true });
+      // A chained batch costs a third of an array of operations.
+      const batch = this.#level.batch();
+      for (const operation of operationsOf(changes)) {
+        if (operation.type === 'put') batch.put(operation.key, operation.value);
+        else batch.del(operation.key);
+      }
+      await batch.write({ sync: true });
     } catch (error) {
       await this.#lose(error);
     }

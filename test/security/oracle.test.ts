@@ -81,7 +81,8 @@ test.each(['embedded', 'redis'])('no sort of post is told from another (%s)', { 
     for (const [other, theirs] of measured.slice(at + 1)) shares[`${sort} over ${other}`] = shareOver(mine, theirs);
   }
   const medians = Object.fromEntries(measured.map(([sort, all]) => [sort, median(all).toFixed(3)]));
-  if (process.env['ORACLE_SAMPLES'] !== undefined) console.log({ store, samples, medians, shares });
+  if (process.env['ORACLE_SAMPLES'] !== undefined)
+    process.stdout.write(`${JSON.stringify({ store, samples, medians, shares })}\n`);
   for (const [pair, share] of Object.entries(shares)) {
     const told = `${pair}: ${share.toFixed(3)}, medians in ms ${JSON.stringify(medians)}`;
     expect(Math.abs(share - 0.5), told).toBeLessThan(TOLERANCE);

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DirectoryInUse } from '../../src/store/disk.ts';
+import { chainedBatches } from '../support/chained-batches.ts';
 import { EmbeddedBench, M, names } from '../support/embedded.ts';
 import { until } from '../support/until.ts';
 
@@ -69,7 +70,7 @@ describe('the disk', () => {
   it('sets a directory aside that was spoiled under it, and writes everything again', async () => {
     await bench.open();
     await put('x');
-    vi.spyOn(ClassicLevel.prototype, 'batch').mockRejectedValueOnce(new Error('the disk is full'));
+    vi.spyOn(await chainedBatches(), 'write').mockRejectedValueOnce(new Error('the disk is full'));
     await rm(await fileOf('MANIFEST'));
     expect(await put('y')).toBe('kept');
     const { state, detail } = bench.store.health();
