@@ -70,6 +70,10 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     checkSite(request);
     keys.admit(request);
   });
+  app.addHook('onSend', async (_request, reply) => {
+    // An answer that comes after the idle connections were closed would leave one open, and the stop waiting for it.
+    if (waiters.draining) reply.header('connection', 'close');
+  });
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ProblemError('not_found')));
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);

@@ -1,6 +1,9 @@
 /** Long polls over real HTTP: clients that go away, too many of them, and a service that stops. */
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { EmbeddedStore } from '../../src/store/embedded.ts';
+import { GuardedFolder } from '../support/guarded-folder.ts';
+import { latch } from '../support/latch.ts';
 import { type Answer, RunningService, type StartOptions } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
@@ -96,6 +99,27 @@ describe('workers who wait', () => {
     await stopped;
   });
 
+  it('keep no stop waiting whose attempt ends after it began: the connection ends with the answer', async () => {
+    const folder = await GuardedFolder.make('slow-');
+    const store = new EmbeddedStore({ directory: folder.path, ttlMs: 60_000, accept: 'any', maxUnexpected: 10 });
+    const claimAtOnce = store.claim.bind(store);
+    const { opened, open } = latch();
+    store.claim = async (request) => {
+      await opened;
+      return claimAtOnce(request);
+    };
+    await start({ store });
+    const waiting = claim('c1');
+    await parked(1);
+    const stopped = running.service.stop();
+    await until('it listens no more', () => refuses(running.service.workerUrl));
+    open();
+    const { status, headers } = await waiting;
+    expect([status, headers.connection]).toEqual([503, 'close']);
+    await stopped;
+    await folder.remove();
+  });
+
   it('are all served, 2,000 of them, and leave nothing behind', async () => {
     await start();
     const names = Array.from({ length: 2000 }, (_, at) => `w${at}`);
@@ -111,3 +135,16 @@ describe('workers who wait', () => {
     expect(running.service.wakeups.missed).toBe(0);
   });
 });
+
+/** Whether nobody listens at an address any more. */
+function refuses(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', () => resolve(true));
+  });
+}
