@@ -1,0 +1,98 @@
+/**
+ * The truth table of `docs/semantics.md`, row by row, by a real service over HTTP, on the embedded store and on Redis. The
+ * table says for which keys and kinds a row holds, and what the answer is; the row's test, named like it, plays it.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { RunningService } from '../support/service.ts';
+import { absences, browsers, conflicts, crowds, keys, lifetimes, stops } from './circumstances.ts';
+import { claims, pool } from './claims.ts';
+import { posts, strangers, verdicts } from './posts.ts';
+import { reads } from './reads.ts';
+import { expectations, settling } from './settling.ts';
+import { readTable, type TableRow } from './table.ts';
+import { type Row, type Setting, Trial, type World } from './trial.ts';
+
+const TABLE = readTable('docs/semantics.md');
+const SETTINGS: Setting[] = [
+  { name: 'as it is', rows: { ...posts, ...reads, ...claims, ...pool, ...settling, ...expectations, ...browsers } },
+  { name: 'a sender not let in', env: { ALLOWED_SOURCES: '192.0.2.0/24' }, rows: strangers },
+  { name: 'ACCEPT=expected', env: { ACCEPT: 'expected' }, rows: verdicts },
+  { name: 'ON_CONFLICT=refuse', env: { ON_CONFLICT: 'refuse' }, rows: conflicts },
+  { name: 'a short life', env: { TOKEN_TTL_SECONDS: '2' }, rows: lifetimes },
+  { name: 'keys', env: { WORKER_API_KEYS: 'a-key-for-all,default:a-limited-key' }, rows: keys },
+  { name: 'full', env: { MAX_WAITERS: '1' }, own: true, rows: crowds },
+  { name: 'stopping', own: true, rows: stops },
+  { name: 'Redis away', own: true, redisOnly: true, rows: absences },
+];
+
+describe('the table', () => {
+  it('has each row once, and each row has one test', () => {
+    const tested = SETTINGS.flatMap(({ rows }) => Object.keys(rows));
+    expect(TABLE.map(({ id }) => id).sort()).toEqual(tested.sort());
+    expect(TABLE.length).toBeGreaterThan(100);
+  });
+
+  it('is the same in Portuguese', () => {
+    const same = ({ id, keys, kinds, status, code }: TableRow) => ({ id, keys, kinds, status, code });
+    expect(readTable('docs/pt-BR/semantics.md').map(same)).toEqual(TABLE.map(same));
+  });
+});
+
+/** Each row has a merchant of its own, so that no row's tokens and waits are those of another. */
+const merchantOf = ({ id }: TableRow): string => id.replace('.', '-');
+
+function envOf(setting: Setting, rows: readonly TableRow[], redis: RedisServer | undefined): Record<string, string> {
+  const merchants = ['default', ...new Set(rows.map(merchantOf))];
+  return {
+    AUTHENTICITY_PATHS: merchants.map((merchant) => `${merchant}=/${merchant}`).join(','),
+    ...(redis === undefined ? {} : { STORE_URL: `${redis.url}/${SETTINGS.indexOf(setting)}` }),
+    ...setting.env,
+  };
+}
+
+/** Plays a row for each of its keys and kinds. */
+async function play(row: TableRow, test: Row, world: World): Promise<void> {
+  for (const key of row.keys) {
+    for (const kind of row.kinds) {
+      const { status, code } = await test(new Trial(world, { merchant: merchantOf(row), kind, key }));
+      expect({ key, kind, status, code }).toEqual({ key, kind, status: row.status, code: row.code });
+    }
+  }
+}
+
+for (const store of ['embedded', 'Redis'] as const) {
+  describe.each(SETTINGS.filter(({ redisOnly }) => store === 'Redis' || !redisOnly))(
+    `on ${store}: $name`,
+    (setting) => {
+      const rows = TABLE.filter(({ id }) => id in setting.rows);
+      let redis: RedisServer | undefined;
+      let running: RunningService | undefined;
+      beforeAll(async () => {
+        if (setting.own) return;
+        if (store === 'Redis') redis = await startRedis();
+        running = await RunningService.start({ env: envOf(setting, rows, redis) });
+      });
+      afterAll(async () => {
+        await running?.stop();
+        await redis?.stop();
+      });
+
+      it.concurrent.each(rows.map((row) => [row.id, row] as const))('%s', async (id, row) => {
+        const test = setting.rows[id] as Row;
+        if (running !== undefined) return play(row, test, { running, redis });
+        const own = store === 'Redis' ? await startRedis() : undefined;
+        const env = envOf(setting, rows, own);
+        const one = await RunningService.start({ env });
+        const other = own && (await RunningService.start({ env }));
+        try {
+          await play(row, test, { running: one, other, redis: own });
+        } finally {
+          await one.stop();
+          await other?.stop();
+          await own?.stop();
+        }
+      });
+    },
+  );
+}
