@@ -1,0 +1,83 @@
+/** The handbook for operators names only what there is: metrics, log lines, troubles, outcomes. And every trouble is in it. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { Metrics } from '../../src/metrics.ts';
+import { UNUSABLE_REASONS } from '../../src/post.ts';
+import { PROBLEMS } from '../../src/protocol.ts';
+import { ROOT } from '../support/build.ts';
+
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+const files = execFileSync('git', ['ls-files', 'src'], { cwd: ROOT }).toString().trim().split('\n');
+const SOURCE = files.filter((path) => !/^src\/(carat|simulator|demo|cli|client)\//.test(path)).map(read);
+
+/** The codes with which troubles are told, as the sources write them. */
+const TROUBLES = new Set([
+  ...SOURCE.flatMap((text) => [
+    ...text.matchAll(/(?:#tell|trouble|onTrouble)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g),
+    ...text.matchAll(/\bwarn\(\s*'(redis_[a-z_]+)'/g),
+    ...text.matchAll(/what === 'merge' \? '(merging)'/g),
+    ...text.matchAll(/what === 'merge' \? 'merging' : '(restoring)'/g),
+  ]).map(([, code = '']) => code),
+  'seal_unknown_key',
+  'seal_broken',
+  'bug',
+]);
+/** What else a log line can be. */
+const EVENTS = new Set(
+  SOURCE.flatMap((text) => [...text.matchAll(/\b(?:event: |what: (?=.no_show|.orphan))'([a-z_]+)'/g)]).map(
+    ([, event = '']) => event,
+  ),
+);
+
+const names = async (): Promise<string[]> => {
+  const metrics = new Metrics();
+  metrics.watch({
+    version: '',
+    merchants: [],
+    waitersOf: () => 0,
+    maxWaiters: 0,
+    health: () => ({ kind: 'redis', state: 'ok' }),
+  });
+  return (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name);
+};
+
+describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) => {
+  const text = read(path);
+
+  it('names metrics that there are', async () => {
+    const known = await names();
+    const named = [...text.matchAll(/\b(carat_authenticity_[a-z_]+)/g)].map(([, name = '']) => name);
+    expect(named.length).toBeGreaterThan(15);
+    expect(named.filter((name) => !known.includes(name))).toEqual([]);
+  });
+
+  it('names log lines and troubles that there are', () => {
+    const cells = text.split('\n').filter((line) => line.startsWith('| log |'));
+    const codes = cells.flatMap((line) => [...line.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code = '']) => code));
+    const facts = ['outcome', 'aside', 'late', 'failed', 'unexpected'];
+    expect(cells.length).toBeGreaterThan(10);
+    expect(codes.filter((code) => ![...TROUBLES, ...EVENTS, ...facts].includes(code))).toEqual([]);
+  });
+
+  it('has every trouble that the service can tell', () => {
+    expect(TROUBLES.size).toBeGreaterThan(17);
+    expect([...TROUBLES].filter((code) => !text.includes(`\`${code}\``) && !text.includes(`code="${code}"`))).toEqual(
+      [],
+    );
+  });
+
+  it('has every reason for which a post is unusable', () => {
+    expect(UNUSABLE_REASONS.filter((reason) => !text.includes(`\`${reason}\``))).toEqual([]);
+  });
+
+  it('names problems of the worker API that there are', () => {
+    const named = [...text.matchAll(/`([45]\d\d) ([a-z_]+)`/g)].map(([, status, code]) => ({ status, code }));
+    expect(named.length).toBeGreaterThan(2);
+    for (const { status, code } of named) {
+      expect(PROBLEMS).toHaveProperty(code as string);
+      expect(String(PROBLEMS[code as keyof typeof PROBLEMS].status)).toBe(status);
+    }
+  });
+});
