@@ -5,7 +5,10 @@ require __DIR__ . '/carat.php';
 [$job, $operation] = [$argv[1], $argv[2] ?? '100'];
 
 // With ACCEPT=expected, only an announced token is handed out.
-[, $place] = worker('POST', '/v1/expectations', ['kind' => 'token']);
+[$status, $place] = worker('POST', '/v1/expectations', ['kind' => 'token']);
+if ($status !== 201) {
+    exit_with('cannot announce: ' . json_encode($place));
+}
 [$status, $asked] = carat('GET', '/v1/token');
 if ($status !== 200) {
     worker('DELETE', "/v1/expectations/{$place['id']}");

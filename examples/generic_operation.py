@@ -6,7 +6,9 @@ job = sys.argv[1]
 operation = sys.argv[2] if len(sys.argv) > 2 else "100"
 
 # With ACCEPT=expected, only an announced token is handed out.
-_, place = worker("POST", "/v1/expectations", {"kind": "token"})
+status, place = worker("POST", "/v1/expectations", {"kind": "token"})
+if status != 201:
+    sys.exit(f"cannot announce: {place}")
 status, asked = carat("GET", "/v1/token")
 if status != 200:
     worker("DELETE", f"/v1/expectations/{place['id']}")
