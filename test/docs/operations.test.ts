@@ -7,6 +7,12 @@ import { Metrics } from '../../src/metrics.ts';
 import { UNUSABLE_REASONS } from '../../src/post.ts';
 import { PROBLEMS } from '../../src/protocol.ts';
 import { ROOT } from '../support/build.ts';
+import { startRedis } from '../support/redis.ts';
+import { RestartableService } from '../support/restartable-service.ts';
+import { until } from '../support/until.ts';
+
+/** So that no connection is left for a later test to find. */
+const ALONE = { headers: { connection: 'close' } };
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const files = execFileSync('git', ['ls-files', 'src'], { cwd: ROOT }).toString().trim().split('\n');
@@ -68,6 +74,12 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
     );
   });
 
+  it('has every alert', () => {
+    const alerts = [...read('deploy/prometheus/alerts.yml').matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name);
+    expect(alerts.length).toBeGreaterThan(8);
+    expect(alerts.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
+
   it('has every reason for which a post is unusable', () => {
     expect(UNUSABLE_REASONS.filter((reason) => !text.includes(`\`${reason}\``))).toEqual([]);
   });
@@ -80,4 +92,14 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
       expect(String(PROBLEMS[code as keyof typeof PROBLEMS].status)).toBe(status);
     }
   });
+});
+
+it('shows what readyz answers as it is', async () => {
+  const [, shown = ''] = /^```json\n(.*?)^```$/ms.exec(read('docs/operations.md')) ?? [];
+  const redis = await startRedis();
+  const service = await RestartableService.start({ STORE_URL: redis.url });
+  const ready = async (): Promise<unknown> => (await fetch(`${service.workerUrl}/readyz`, ALONE)).json();
+  await until('it is as it is shown', async () => JSON.stringify(await ready()) === shown.trim());
+  await service.stop();
+  await redis.stop();
 });
