@@ -4,14 +4,14 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisServer, startRedis } from '../support/redis.ts';
-import { RunningService } from '../support/service.ts';
-import { absences, browsers, conflicts, crowds, keys, lifetimes, stops } from './circumstances.ts';
+import { absences, browsers, conflicts, crowds, keys, lifetimes, silences, stops } from './circumstances.ts';
 import { claims, pool } from './claims.ts';
 import { posts, strangers, verdicts } from './posts.ts';
 import { reads } from './reads.ts';
 import { expectations, settling } from './settling.ts';
 import { readTable, type TableRow } from './table.ts';
 import { type Row, type Setting, Trial, type World } from './trial.ts';
+import { type Playing, play } from './world.ts';
 
 const TABLE = readTable('docs/semantics.md');
 const SETTINGS: Setting[] = [
@@ -19,11 +19,12 @@ const SETTINGS: Setting[] = [
   { name: 'a sender not let in', env: { ALLOWED_SOURCES: '192.0.2.0/24' }, rows: strangers },
   { name: 'ACCEPT=expected', env: { ACCEPT: 'expected' }, rows: verdicts },
   { name: 'ON_CONFLICT=refuse', env: { ON_CONFLICT: 'refuse' }, rows: conflicts },
-  { name: 'a short life', env: { TOKEN_TTL_SECONDS: '2' }, rows: lifetimes },
+  { name: 'a short life', env: { TOKEN_TTL_SECONDS: '4' }, rows: lifetimes },
   { name: 'keys', env: { WORKER_API_KEYS: 'a-key-for-all,default:a-limited-key' }, rows: keys },
   { name: 'full', env: { MAX_WAITERS: '1' }, own: true, rows: crowds },
   { name: 'stopping', own: true, rows: stops },
   { name: 'Redis away', own: true, redisOnly: true, rows: absences },
+  { name: 'Redis silent', own: true, redisOnly: true, impatient: true, rows: silences },
 ];
 
 describe('the table', () => {
@@ -42,17 +43,13 @@ describe('the table', () => {
 /** Each row has a merchant of its own, so that no row's tokens and waits are those of another. */
 const merchantOf = ({ id }: TableRow): string => id.replace('.', '-');
 
-function envOf(setting: Setting, rows: readonly TableRow[], redis: RedisServer | undefined): Record<string, string> {
+function envOf(setting: Setting, rows: readonly TableRow[]): Record<string, string> {
   const merchants = ['default', ...new Set(rows.map(merchantOf))];
-  return {
-    AUTHENTICITY_PATHS: merchants.map((merchant) => `${merchant}=/${merchant}`).join(','),
-    ...(redis === undefined ? {} : { STORE_URL: `${redis.url}/${SETTINGS.indexOf(setting)}` }),
-    ...setting.env,
-  };
+  return { AUTHENTICITY_PATHS: merchants.map((merchant) => `${merchant}=/${merchant}`).join(','), ...setting.env };
 }
 
 /** Plays a row for each of its keys and kinds. */
-async function play(row: TableRow, test: Row, world: World): Promise<void> {
+async function tryRow(row: TableRow, test: Row, world: World): Promise<void> {
   for (const key of row.keys) {
     for (const kind of row.kinds) {
       const { status, code } = await test(new Trial(world, { merchant: merchantOf(row), kind, key }));
@@ -66,27 +63,28 @@ for (const store of ['embedded', 'Redis'] as const) {
     `on ${store}: $name`,
     (setting) => {
       const rows = TABLE.filter(({ id }) => id in setting.rows);
+      const env = envOf(setting, rows);
+      const { impatient } = setting;
       let redis: RedisServer | undefined;
-      let running: RunningService | undefined;
+      let playing: Playing | undefined;
       beforeAll(async () => {
         if (setting.own) return;
         if (store === 'Redis') redis = await startRedis();
-        running = await RunningService.start({ env: envOf(setting, rows, redis) });
+        playing = await play({ env, redisUrl: redis?.url });
       });
       afterAll(async () => {
-        await running?.stop();
+        await playing?.stop();
         await redis?.stop();
       });
 
       it.concurrent.each(rows.map((row) => [row.id, row] as const))('%s', async (id, row) => {
         const test = setting.rows[id] as Row;
-        if (running !== undefined) return play(row, test, { running, redis });
+        if (playing !== undefined) return tryRow(row, test, { running: playing.running });
         const own = store === 'Redis' ? await startRedis() : undefined;
-        const env = envOf(setting, rows, own);
-        const one = await RunningService.start({ env });
-        const other = own && (await RunningService.start({ env }));
+        const one = await play({ env, redisUrl: own?.url, impatient });
+        const other = own && (await play({ env, redisUrl: own.url, impatient }));
         try {
-          await play(row, test, { running: one, other, redis: own });
+          await tryRow(row, test, { running: one.running, other: other?.running, redis: own });
         } finally {
           await one.stop();
           await other?.stop();

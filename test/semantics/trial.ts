@@ -22,6 +22,8 @@ export interface Setting {
   own?: true;
   /** What only a shared store can show. */
   redisOnly?: true;
+  /** Redis is given no more time than in production. */
+  impatient?: true;
   rows: Record<string, Row>;
 }
 

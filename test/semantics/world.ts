@@ -1,0 +1,47 @@
+/** The service on which rows are played: on Redis as production has it, but with the patience that a busy machine needs. */
+import { join } from 'node:path';
+import { readConfig } from '../../src/config.ts';
+import { FallbackStore } from '../../src/store/fallback.ts';
+import { LocalStore } from '../../src/store/local.ts';
+import { RedisStore } from '../../src/store/redis.ts';
+import { parseStoreUrl } from '../../src/store/redis-address.ts';
+import { GuardedFolder } from '../support/guarded-folder.ts';
+import { RunningService } from '../support/service.ts';
+
+const MAX_UNEXPECTED = 10_000;
+const PATIENT_MS = 5000;
+
+export interface Playing {
+  running: RunningService;
+  stop(): Promise<void>;
+}
+
+export interface WorldOptions {
+  env: Record<string, string>;
+  /** On the embedded store without it. */
+  redisUrl?: string | undefined;
+  /** With Redis' own deadline, where that is what is tried. */
+  impatient?: boolean | undefined;
+}
+
+export async function play({ env, redisUrl, impatient }: WorldOptions): Promise<Playing> {
+  if (redisUrl === undefined || impatient) {
+    const store = redisUrl === undefined ? {} : { STORE_URL: redisUrl };
+    const running = await RunningService.start({ env: { ...env, ...store } });
+    return { running, stop: () => running.stop() };
+  }
+  const folder = await GuardedFolder.make('semantics-');
+  const { tokenTtlMs: ttlMs, accept, merchants } = readConfig(env);
+  const options = { ttlMs, accept, maxUnexpected: MAX_UNEXPECTED };
+  const address = parseStoreUrl(redisUrl);
+  const shared = new RedisStore({ ...options, address, merchants, deadlineMs: PATIENT_MS });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+  const running = await RunningService.start({ env, store: new FallbackStore({ shared, local, merchants }) });
+  return {
+    running,
+    async stop() {
+      await running.stop();
+      await folder.remove();
+    },
+  };
+}
