@@ -50,7 +50,7 @@ export class SealedStore implements TokenStore {
     const answer = await this.#inner.read(lead);
     if (answer.state !== 'live') return answer;
     const token = this.#opened(answer.token);
-    return token === undefined ? { state: 'none' } : { ...answer, token };
+    return token === undefined ? noneLike(answer) : { ...answer, token };
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
@@ -61,7 +61,7 @@ export class SealedStore implements TokenStore {
       if (token !== undefined) return { ...answer, token };
       // Put back it would be the first of the pool again, and nobody would get those behind it.
       const settled = await this.#inner.settle(request.merchant, request.claimId, 'use');
-      if (settled !== 'done' || request.lead?.by !== 'pool') return { state: 'none' };
+      if (settled !== 'done' || request.lead?.by !== 'pool') return noneLike(answer);
     }
   }
 
@@ -108,4 +108,9 @@ export class SealedStore implements TokenStore {
       return undefined;
     }
   }
+}
+
+/** Nothing can be given; whether anybody can know that is as it was. */
+function noneLike({ away }: { away?: true }): { state: 'none'; away?: true } {
+  return away === true ? { state: 'none', away } : { state: 'none' };
 }

@@ -86,6 +86,29 @@ it.each<[string, (tokens: string) => Promise<unknown>, string]>([
   60_000,
 );
 
+it('a journal sealed with a key that is gone: named when it is met, and the service goes on', async () => {
+  const url = await nobody();
+  const folder = await GuardedFolder.make('journal-');
+  const keys = (): Record<string, string> => ({ ENCRYPTION_KEYS: randomBytes(32).toString('base64') });
+  try {
+    const before = await Instance.start(url, keys(), folder);
+    const lost = value();
+    await before.post({ seid: lost, merchant_data: 'x' });
+    await before.halt();
+    const a = await Instance.start(url, keys(), folder);
+    expect((await a.read({ merchant_data: 'x' })).status).toBe(503);
+    expect(a.told('seal_unknown_key')).toBe(1);
+    expect(await a.metric('troubles_total', '"seal_unknown_key"')).toBe(1);
+    expect(JSON.stringify(a.log)).not.toContain(lost);
+    const seid = value();
+    expect((await a.post({ seid, merchant_data: 'y' })).status).toBe(200);
+    expect(await a.read({ merchant_data: 'y' })).toMatchObject({ status: 200, body: { value: seid } });
+    await a.halt();
+  } finally {
+    await folder.remove();
+  }
+}, 60_000);
+
 async function put(directory: string, key: string, record: string): Promise<void> {
   await mkdir(directory, { recursive: true });
   const level = new ClassicLevel(directory, { keyEncoding: 'utf8', valueEncoding: 'utf8' });

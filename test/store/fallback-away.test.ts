@@ -3,15 +3,17 @@
  * that answers say so, that a verdict on what was expected is put off, and that there is no counter to compare.
  */
 import { join } from 'node:path';
-import { beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll, describe } from 'vitest';
 import { FallbackStore } from '../../src/store/fallback.ts';
 import { LocalStore } from '../../src/store/local.ts';
 import { RedisStore } from '../../src/store/redis.ts';
 import { parseStoreUrl } from '../../src/store/redis-address.ts';
 import type { TokenStore } from '../../src/store/store.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
-import { freePort, LOOPBACK } from '../support/ports.ts';
-import { casesOf } from './contract/bench.ts';
+import { LOOPBACK } from '../support/ports.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { type Mode, startProxy } from '../support/tcp-proxy.ts';
+import { type Case, casesOf } from './contract/bench.ts';
 import { describeClaims } from './contract/claims.ts';
 import { describeConcurrency } from './contract/concurrency.ts';
 import { describeExpiry } from './contract/expiry.ts';
@@ -19,29 +21,47 @@ import { describeLeases } from './contract/leases.ts';
 import { describeSettling } from './contract/settling.ts';
 import { describeTokens } from './contract/tokens.ts';
 
-let port = 0;
-beforeAll(async () => {
-  port = await freePort();
-});
+/** Ways for Redis to be away. It is there when the first store opens, and then no more. */
+const ABSENCES: { name: string; mode: Mode }[] = [
+  { name: 'refused', mode: { kind: 'refuse' } },
+  { name: 'black-holed', mode: { kind: 'blackhole', direction: 'both' } },
+  { name: 'slow', mode: { kind: 'slow', toServer: 300, toClient: 300 } },
+];
 
-const test = casesOf({
-  instances: 1,
-  async setup(options) {
-    const folder = await GuardedFolder.make('fallback-');
-    return {
-      async open(events) {
-        const address = parseStoreUrl(`redis://${LOOPBACK}:${port}`);
-        const shared = new RedisStore({ address, ...options });
-        const directory = join(folder.path, 'tokens');
-        const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
-        const store = new FallbackStore({ shared, local, merchants: options.merchants });
-        await store.open(events);
-        return sayingItIsAway(store);
-      },
-      remove: () => folder.remove(),
-    };
-  },
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
 });
+afterAll(() => redis.stop());
+
+const caseWhile = (mode: Mode): Case =>
+  casesOf({
+    instances: 1,
+    async setup(options) {
+      const folder = await GuardedFolder.make('fallback-');
+      const proxy = await startProxy({ host: redis.host, port: redis.port });
+      return {
+        async open(events) {
+          const address = parseStoreUrl(`redis://${LOOPBACK}:${proxy.port}`);
+          const shared = new RedisStore({ address, ...options });
+          const directory = join(folder.path, 'tokens');
+          const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+          const store = new FallbackStore({ shared, local, merchants: options.merchants });
+          await store.open(events);
+          await proxy.mode(mode);
+          if (mode.kind === 'refuse') proxy.cut();
+          // The first question finds out.
+          const [merchant] = options.merchants;
+          await store.read({ merchant: merchant as string, by: 'sid', is: 'nobody' });
+          return sayingItIsAway(store);
+        },
+        async remove() {
+          await proxy.stop();
+          await folder.remove();
+        },
+      };
+    },
+  });
 
 /** Fails where an answer that needs it does not say that Redis is away, and leaves it out of what the cases compare. */
 function sayingItIsAway(store: TokenStore): TokenStore {
@@ -69,7 +89,8 @@ function sayingItIsAway(store: TokenStore): TokenStore {
   });
 }
 
-describe('the fallback store without Redis keeps the contract of a store', () => {
+describe.each(ABSENCES)('the fallback store keeps the contract of a store while Redis is $name', ({ mode }) => {
+  const test = caseWhile(mode);
   describe('tokens', () => describeTokens(test));
   describe('claims', () => describeClaims(test));
   describe('leases', () => describeLeases(test));
