@@ -48,7 +48,7 @@ export class Actor {
     const token: Posted =
       this.#random.below(2) === 0
         ? { value, merchant, kind: 'token', at: new Set() }
-        : { value, merchant, kind: 'seid', at: new Set(), data: `${this.#name}${this.#count}` };
+        : { value, merchant, kind: 'seid', at: new Set(), data: `${this.#name}-${this.#count}` };
     this.#history.posted.set(value, token);
     return token;
   }
