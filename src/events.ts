@@ -23,6 +23,8 @@ export interface Event {
 export class Events {
   /** The name of this instance: its host's, and something to tell two of a host, or of two starts, apart. */
   readonly instance = `${hostname().slice(0, 40)}-${randomBytes(2).toString('hex')}`;
+  /** The place that the next event will have. A place says where a reader is. */
+  end = 0;
   readonly #ring: Event[] = [];
   readonly #readers = new Set<(event: Event) => void>();
   #count = 0;
@@ -35,15 +37,25 @@ export class Events {
 
   /** Adds what happened here or at another instance. */
   take(event: Event): void {
-    this.#ring.push(event);
-    if (this.#ring.length > KEPT) this.#ring.shift();
+    this.#ring[this.end % KEPT] = event;
+    this.end += 1;
     for (const reader of this.#readers) reader(event);
   }
 
-  /** What came after an event, oldest first. `gap`: some of it is lost, for that event is not kept any more. */
-  since(id: string): { gap: boolean; events: readonly Event[] } {
-    const at = this.#ring.findLastIndex((event) => event.id === id);
-    return { gap: at === -1, events: this.#ring.slice(at + 1) };
+  /** The place of the oldest event that is kept. */
+  get begin(): number {
+    return Math.max(0, this.end - KEPT);
+  }
+
+  /** The event at a place from `begin` on and before `end`. */
+  at(place: number): Event | undefined {
+    return place < this.begin || place >= this.end ? undefined : this.#ring[place % KEPT];
+  }
+
+  /** The place after an event; undefined when that is not kept any more. */
+  after(id: string): number | undefined {
+    for (let place = this.end - 1; place >= this.begin; place--) if (this.at(place)?.id === id) return place + 1;
+    return undefined;
   }
 
   /** Tells a reader what comes from now on. Answers how to stop. */

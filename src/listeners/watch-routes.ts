@@ -1,22 +1,15 @@
 /** The routes by which people and tools look on: what happens, as server-sent events, and the last posts. */
-import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import type { Event, Events } from '../events.ts';
 import type { Journal } from '../journal.ts';
 import { EventsQuery, PostsAnswer, PostsQuery } from '../protocol.ts';
 import type { RecentPost } from '../recent-posts.ts';
+import { EventReader } from './event-reader.ts';
 import type { Keys } from './keys.ts';
 import { answers, ProblemError } from './problems.ts';
 
-/** Proxies end what is silent for long. */
-const HEARTBEAT_MS = 15_000;
 const MAX_READERS = 100;
-/** What may lie unread for one reader, beyond what the kernel holds. */
-const MAX_UNREAD_BYTES = 256 * 1024;
-/** How long a dropped reader has to read why. */
-const DROP_GRACE_MS = 1000;
 
 export interface WatchRoutesOptions {
   journal: Journal;
@@ -25,7 +18,7 @@ export interface WatchRoutesOptions {
 
 export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: WatchRoutesOptions): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>();
-  const readers = new Set<Reader>();
+  const readers = new Set<EventReader>();
   // Streams do not end by themselves, and a server that closes waits for them.
   app.addHook('preClose', async () => {
     for (const reader of readers) reader.end('stopping');
@@ -60,7 +53,7 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
       });
       const onSlow = () =>
         journal.trouble({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
-      const reader = new Reader(reply.raw, journal.events, { merchant, onSlow });
+      const reader = new EventReader(reply.raw, journal.events, { merchant, onSlow });
       readers.add(reader);
       reply.raw.once('close', () => readers.delete(reader));
       const lastId = request.headers['last-event-id'];
@@ -84,68 +77,6 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
       return { posts: journal.posts.last(limit, merchant).map(postAnswer) };
     },
   );
-}
-
-/** One stream. It ends when the client goes, when it is too slow, or when the listener closes. */
-class Reader {
-  readonly #response: ServerResponse;
-  readonly #events: Events;
-  readonly #merchant: string | undefined;
-  readonly #onSlow: () => void;
-  #stop: (() => void)[] = [];
-
-  constructor(
-    response: ServerResponse,
-    events: Events,
-    { merchant, onSlow }: { merchant: string | undefined; onSlow: () => void },
-  ) {
-    this.#response = response;
-    this.#events = events;
-    this.#merchant = merchant;
-    this.#onSlow = onSlow;
-    response.once('close', () => this.#unfollow());
-  }
-
-  begin(lastId: string | undefined): void {
-    this.#response.write(': following\n\n');
-    if (lastId !== undefined) {
-      const { gap, events } = this.#events.since(lastId);
-      if (gap) this.#response.write(note('gap', 'events after the one that was named are not kept any more'));
-      for (const event of events) this.#write(event);
-    }
-    const heartbeat = setInterval(() => this.#response.write(': still here\n\n'), HEARTBEAT_MS);
-    this.#stop = [this.#events.follow((event) => this.#write(event)), () => clearInterval(heartbeat)];
-  }
-
-  end(why: string): void {
-    this.#unfollow();
-    this.#response.end(note('end', why));
-  }
-
-  #write(event: Event): void {
-    if (this.#merchant !== undefined && event.merchant !== this.#merchant) return;
-    const { at, instance, merchant, facts } = event;
-    const data = { at: new Date(at).toISOString(), instance, merchant, ...facts };
-    this.#response.write(`id: ${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(data)}\n\n`);
-    if (this.#response.writableLength > MAX_UNREAD_BYTES) this.#drop();
-  }
-
-  #drop(): void {
-    this.#unfollow();
-    this.#response.end(note('dropped', 'too slow'));
-    const timer = setTimeout(() => this.#response.destroy(), DROP_GRACE_MS);
-    this.#response.once('close', () => clearTimeout(timer));
-    this.#onSlow();
-  }
-
-  #unfollow(): void {
-    for (const stop of this.#stop.splice(0)) stop();
-  }
-}
-
-/** An event about the stream itself: it has no id, so that a reader comes back to where it was. */
-function note(name: string, why: string): string {
-  return `event: ${name}\ndata: ${JSON.stringify({ why })}\n\n`;
 }
 
 type LastPost = z.output<typeof PostsAnswer>['posts'][number];

@@ -58,7 +58,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'masking', 'metrics', 'post', 'protocol'],
     ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
     ...['events', 'operator', 'recent-posts', 'listeners/docs-page', 'listeners/openapi', 'listeners/openapi-examples'],
-    ...['listeners/watch-routes', 'listeners/worker-routes'],
+    ...['listeners/event-reader', 'listeners/watch-routes', 'listeners/worker-routes'],
   ],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
   carat: ['carat'],

@@ -1,13 +1,28 @@
 /** Stores that fail in one way, around one that works: what is not spoiled goes through. */
 
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NewToken, PutAnswer, TokenStore } from '../../src/store/store.ts';
+import type { NewToken, PutAnswer, StoreEvents, TokenStore } from '../../src/store/store.ts';
 
 /** A store whose `put` is another one. */
 export function withPut(store: TokenStore, put: (token: NewToken) => Promise<PutAnswer>): TokenStore {
+  return changed(store, { put });
+}
+
+/** A store that also tells operators what a test says. */
+export function telling(store: TokenStore): { store: TokenStore; tell: (message: string) => void } {
+  let told: StoreEvents | undefined;
+  const open = (events: StoreEvents): Promise<void> => {
+    told = events;
+    return store.open(events);
+  };
+  const tell = (message: string): void => told?.onTrouble({ level: 'info', code: 'told', message });
+  return { store: changed(store, { open }), tell };
+}
+
+function changed(store: TokenStore, changes: Partial<TokenStore>): TokenStore {
   return new Proxy(store, {
     get(target, name) {
-      if (name === 'put') return put;
+      if (name in changes) return changes[name as keyof TokenStore];
       const found = Reflect.get(target, name) as unknown;
       return typeof found === 'function' ? found.bind(target) : found;
     },

@@ -1,0 +1,101 @@
+/**
+ * One stream of events to one reader. It keeps nothing for a reader but its place: what a reader has not taken yet waits
+ * where all events are kept, and a reader that is overtaken there was too slow and is dropped.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Event, Events } from '../events.ts';
+
+/** Proxies end what is silent for long. */
+const HEARTBEAT_MS = 15_000;
+/** How long a reader has to read why the stream ends; a service that stops waits for it. */
+const END_GRACE_MS = 2000;
+
+export interface EventReaderOptions {
+  /** Only this merchant's events. */
+  merchant: string | undefined;
+  /** Told when it is dropped. */
+  onSlow: () => void;
+}
+
+/** It ends when the client goes, when it is too slow, or when the listener closes. */
+export class EventReader {
+  readonly #response: ServerResponse;
+  readonly #events: Events;
+  readonly #options: EventReaderOptions;
+  /** The next event to write. */
+  #place: number;
+  /** The client has yet to take what was written. */
+  #full = false;
+  #stop: (() => void)[] = [];
+
+  constructor(response: ServerResponse, events: Events, options: EventReaderOptions) {
+    this.#response = response;
+    this.#events = events;
+    this.#options = options;
+    this.#place = events.end;
+    response.once('close', () => this.#unfollow());
+    response.on('drain', () => {
+      this.#full = false;
+      this.#writeOn();
+    });
+  }
+
+  begin(lastId: string | undefined): void {
+    this.#write(': following\n\n');
+    if (lastId !== undefined) {
+      const place = this.#events.after(lastId);
+      if (place === undefined) this.#write(note('gap', 'events after the one that was named are not kept any more'));
+      this.#place = place ?? this.#events.begin;
+    }
+    const heartbeat = setInterval(() => {
+      if (!this.#full) this.#write(': still here\n\n');
+    }, HEARTBEAT_MS);
+    this.#stop = [this.#events.follow(() => this.#writeOn()), () => clearInterval(heartbeat)];
+    this.#writeOn();
+  }
+
+  end(why: string): void {
+    this.#end(note('end', why));
+  }
+
+  /** Writes what comes next for as long as it is taken. */
+  #writeOn(): void {
+    const { merchant, onSlow } = this.#options;
+    if (this.#place < this.#events.begin && !this.#response.writableEnded) {
+      this.#end(note('dropped', 'too slow'));
+      onSlow();
+    }
+    while (!this.#full && !this.#response.writableEnded) {
+      const event = this.#events.at(this.#place);
+      if (event === undefined) return;
+      this.#place += 1;
+      if (merchant === undefined || event.merchant === merchant) this.#write(textOf(event));
+    }
+  }
+
+  #write(text: string): void {
+    this.#full = !this.#response.write(text);
+  }
+
+  #end(text: string): void {
+    this.#unfollow();
+    if (this.#response.writableEnded) return;
+    this.#response.end(text);
+    const timer = setTimeout(() => this.#response.destroy(), END_GRACE_MS);
+    this.#response.once('close', () => clearTimeout(timer));
+  }
+
+  #unfollow(): void {
+    for (const stop of this.#stop.splice(0)) stop();
+  }
+}
+
+function textOf({ id, name, at, instance, merchant, facts }: Event): string {
+  const data = { at: new Date(at).toISOString(), instance, merchant, ...facts };
+  return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+/** An event about the stream itself: it has no id, so that a reader comes back to where it was. */
+function note(name: string, why: string): string {
+  return `event: ${name}\ndata: ${JSON.stringify({ why })}\n\n`;
+}

@@ -1,0 +1,92 @@
+/** A reader of `/v1/events`, on a connection of its own, that can stop reading. */
+import { type ClientRequest, type IncomingMessage, request } from 'node:http';
+import { until } from './until.ts';
+
+export interface StreamedEvent {
+  /** None for a note about the stream itself. */
+  id: string | undefined;
+  name: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into what came, whatever it is.
+  data: any;
+}
+
+export interface EventStreamOptions {
+  key?: string;
+  /** Sent as `Last-Event-ID`. */
+  lastId?: string | undefined;
+  merchant?: string;
+}
+
+export class EventStream {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  /** All that came, comments among it. */
+  text = '';
+  /** The service ended the stream, or the connection broke. */
+  ended = false;
+  readonly #request: ClientRequest;
+  readonly #response: IncomingMessage;
+
+  private constructor(sent: ClientRequest, response: IncomingMessage) {
+    this.#request = sent;
+    this.#response = response;
+    this.status = response.statusCode ?? 0;
+    this.headers = response.headers;
+    response.setEncoding('utf8');
+    response.on('data', (chunk: string) => {
+      this.text += chunk;
+    });
+    response.on('error', () => {});
+    response.on('close', () => {
+      this.ended = true;
+    });
+  }
+
+  static open(workerUrl: string, { key, lastId, merchant }: EventStreamOptions = {}): Promise<EventStream> {
+    const headers = {
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(lastId === undefined ? {} : { 'last-event-id': lastId }),
+    };
+    const search = merchant === undefined ? '' : `?merchant=${merchant}`;
+    return new Promise((resolve, reject) => {
+      const sent = request(`${workerUrl}/v1/events${search}`, { headers, agent: false });
+      sent.on('error', reject);
+      sent.on('response', (response) => resolve(new EventStream(sent, response)));
+      sent.end();
+    });
+  }
+
+  /** The whole events that came. */
+  get events(): StreamedEvent[] {
+    return this.text
+      .split('\n\n')
+      .slice(0, -1)
+      .filter((block) => !block.startsWith(':'))
+      .map((block) => {
+        const field = (name: string): string | undefined => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
+        return { id: field('id'), name: field('event') ?? '', data: JSON.parse(field('data') ?? 'null') };
+      });
+  }
+
+  /** The first event that is as wanted, now or as soon as it comes. */
+  async until(what: string, wanted: (event: StreamedEvent) => boolean): Promise<StreamedEvent> {
+    return until(`${what} on the stream, which has ${this.text.slice(-500)}`, () => this.events.find(wanted));
+  }
+
+  async isEnded(): Promise<void> {
+    await until('the stream ends', () => this.ended);
+  }
+
+  /** Reads no more: what is sent stays in the kernel, and then with the service. */
+  pause(): void {
+    this.#response.pause();
+  }
+
+  resume(): void {
+    this.#response.resume();
+  }
+
+  close(): void {
+    this.#request.destroy();
+  }
+}
