@@ -76,6 +76,11 @@ export class Metrics {
     'operation',
     'outcome',
   ]);
+  readonly eventsNotRelayed = this.#counter(
+    'events_not_relayed_total',
+    'Events that other instances were not told of',
+    [],
+  );
   readonly troubles = this.#counter('troubles_total', 'Things an operator should know of', ['code']);
 
   constructor() {

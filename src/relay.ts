@@ -43,20 +43,21 @@ interface Message {
 }
 
 export class Relay {
-  /** Events that were not told to the others. */
-  dropped = 0;
   readonly #channel: Channel;
   readonly #events: Events;
   readonly #self: () => InstanceState;
+  readonly #onDropped: (count: number) => void;
   readonly #others = new Map<string, { state: InstanceState; seenAt: number }>();
   #bunch: Event[] = [];
   #timers: NodeJS.Timeout[] = [];
   #unfollow = (): unknown => undefined;
 
-  constructor(channel: Channel, events: Events, self: () => InstanceState) {
+  /** `onDropped` is told of events that were not told to the others. */
+  constructor(channel: Channel, events: Events, self: () => InstanceState, onDropped: (count: number) => void) {
     this.#channel = channel;
     this.#events = events;
     this.#self = self;
+    this.#onDropped = onDropped;
   }
 
   start(): void {
@@ -84,14 +85,14 @@ export class Relay {
   #add(event: Event): void {
     if (event.instance !== this.#events.instance) return;
     if (this.#bunch.length < MOST_EVENTS) this.#bunch.push(event);
-    else this.dropped += 1;
+    else this.#onDropped(1);
   }
 
   #sendEvents(): void {
     if (this.#bunch.length === 0) return;
     const events = this.#bunch;
     this.#bunch = [];
-    if (!this.#send({ events })) this.dropped += events.length;
+    if (!this.#send({ events })) this.#onDropped(events.length);
   }
 
   #send(message: Omit<Message, 'from'>): boolean {

@@ -83,7 +83,8 @@ export class Service {
     this.#journal = new Journal({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
     const self = this.#selfPortrait();
     const channel = config.store && new RedisChannel(config.store);
-    this.#relay = channel && new Relay(channel, this.#journal.events, self);
+    const onDropped = (count: number): void => metrics.eventsNotRelayed.inc(count);
+    this.#relay = channel && new Relay(channel, this.#journal.events, self, onDropped);
     this.#operator = new Operator({
       journal: this.#journal,
       store: this.store,

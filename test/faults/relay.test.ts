@@ -1,0 +1,248 @@
+/** What instances tell each other for those who look on: everything when Redis is there, nothing that waits or grows when not. */
+import { randomBytes } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { Events } from '../../src/events.ts';
+import { type Channel, type InstanceState, Relay } from '../../src/relay.ts';
+import { parseStoreUrl } from '../../src/store/redis-address.ts';
+import { RedisChannel } from '../../src/store/redis-channel.ts';
+import { EventStream, type StreamedEvent } from '../support/event-stream.ts';
+import { Instance } from '../support/instance.ts';
+import { LOOPBACK } from '../support/ports.ts';
+import { type RedisServer, startRedis } from '../support/redis.ts';
+import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { until } from '../support/until.ts';
+
+const value = (): string => randomBytes(32).toString('hex');
+
+let redis: RedisServer;
+let proxy: TcpProxy;
+beforeAll(async () => {
+  redis = await startRedis();
+  proxy = await startProxy({ host: LOOPBACK, port: redis.port });
+});
+afterAll(async () => {
+  await proxy?.stop();
+  await redis?.stop();
+});
+const throughProxy = (): string => `redis://${proxy.host}:${proxy.port}`;
+
+const streams: EventStream[] = [];
+afterEach(() => {
+  for (const stream of streams.splice(0)) stream.close();
+});
+async function follow(instance: Instance, lastId?: string): Promise<EventStream> {
+  const stream = await EventStream.open(instance.at.workerUrl, { lastId });
+  streams.push(stream);
+  await until('it follows', () => stream.text !== '');
+  return stream;
+}
+const isPost =
+  (sid: string) =>
+  ({ name, data }: StreamedEvent): boolean =>
+    name === 'post' && data.sid === sid;
+
+describe('two instances show each other', () => {
+  /** The first one's way to Redis is the proxy. */
+  let a: Instance;
+  let b: Instance;
+  beforeAll(async () => {
+    a = await Instance.start(throughProxy());
+    b = await Instance.start(redis.url);
+    await a.settled();
+    await b.settled();
+    for (const instance of [a, b]) {
+      await instance.post({ seid: value(), sid: 'first' });
+      const [first] = await until('it is told of', async () => {
+        const posts = await postsAt(instance);
+        return posts.length > 0 && posts;
+      });
+      names.set(instance, String(first?.['instance']));
+    }
+    // They hear of each other when both have subscribed.
+    for (const [one, other] of both()) {
+      await until('they hear of each other', async () => (await page(one)).includes(nameOf(other)));
+    }
+  });
+  afterAll(async () => {
+    await a?.stop();
+    await b?.stop();
+  });
+  const both = (): [Instance, Instance][] => [
+    [a, b],
+    [b, a],
+  ];
+  const page = async (instance: Instance): Promise<string> => (await instance.get('/')).text;
+  const names = new Map<Instance, string>();
+  const nameOf = (instance: Instance): string => names.get(instance) ?? '';
+  const postsAt = async (instance: Instance): Promise<Record<string, unknown>[]> =>
+    (await instance.get('/v1/posts?limit=500')).body?.['posts'] as Record<string, unknown>[];
+
+  it('by different names', () => {
+    expect(new Set(names.values()).size).toBe(2);
+  });
+
+  it('posts, and what became of them, wherever they came and were read', async () => {
+    const seen = [await follow(a), await follow(b)];
+    await a.post({ seid: value(), sid: 'shown' });
+    expect((await b.read({ sid: 'shown', wait: 10 })).status).toBe(200);
+    for (const stream of seen) {
+      expect((await stream.until('the post', isPost('shown'))).data.instance).toBe(nameOf(a));
+      const handover = await stream.until('the handover', ({ name }) => name === 'handover');
+      expect(handover.data).toMatchObject({ sid: 'shown', instance: nameOf(b) });
+    }
+    for (const instance of [a, b]) {
+      const post = await until('what became of it', async () =>
+        (await postsAt(instance)).find(({ sid, became }) => sid === 'shown' && became === 'read'),
+      );
+      expect(post).toMatchObject({ instance: nameOf(a), handed_over_after_ms: expect.any(Number) });
+    }
+  });
+
+  it('who waits, on the page', async () => {
+    const waits = [a.read({ sid: 'waits-at-a', wait: 20 }), b.read({ sid: 'waits-at-b', wait: 20 })];
+    for (const instance of [a, b]) {
+      await until('both are shown', async () => {
+        const shown = await page(instance);
+        return ['waits-at-a', 'waits-at-b'].every((sid) => shown.includes(sid));
+      });
+    }
+    await Promise.all(['waits-at-a', 'waits-at-b'].map((sid) => a.post({ seid: value(), sid })));
+    expect((await Promise.all(waits)).map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  it('the events after one that was seen at the other', async () => {
+    const first = await follow(a);
+    await a.post({ seid: value(), sid: 'seen' });
+    const { id } = await first.until('the post', isPost('seen'));
+    first.close();
+    await until('the other has it, too', async () => (await postsAt(b)).some(({ sid }) => sid === 'seen'));
+    await a.post({ seid: value(), sid: 'missed-at-a' });
+    await b.post({ seid: value(), sid: 'missed-at-b' });
+    const second = await follow(b, id);
+    await second.until('what came to the one', isPost('missed-at-a'));
+    await second.until('what came to the other', isPost('missed-at-b'));
+    expect(second.events.filter(({ name, data }) => name === 'gap' || data.sid === 'seen')).toEqual([]);
+  });
+});
+
+it('nothing is shown while Redis is away from one, at no cost to its posts, and all again afterwards', async () => {
+  const a = await Instance.start(throughProxy());
+  const b = await Instance.start(redis.url);
+  try {
+    await a.settled();
+    const there = await follow(b);
+    await until('it is told of', async () => {
+      await a.post({ seid: value(), sid: 'before' });
+      return there.events.some(isPost('before'));
+    });
+    await proxy.mode({ kind: 'blackhole', direction: 'both' });
+    const notTold = (): Promise<number> => a.metric('events_not_relayed_total');
+    const before = await notTold();
+    await until('what happens is dropped', async () => {
+      expect(await a.post({ seid: value(), sid: 'dropped' })).toMatchObject({ status: 200 });
+      return (await notTold()) > before;
+    });
+    await proxy.mode({ kind: 'pass' });
+    await a.settled();
+    await until('it is told of again', async () => {
+      await a.post({ seid: value(), sid: 'again' });
+      return there.events.some(isPost('again'));
+    });
+    const here = await follow(a);
+    await until('it hears again', async () => {
+      await b.post({ seid: value(), sid: 'heard' });
+      return here.events.some(isPost('heard'));
+    });
+  } finally {
+    await proxy.mode({ kind: 'pass' });
+    await a.stop();
+    await b.stop();
+  }
+});
+
+describe('the relay', () => {
+  const texts: string[] = [];
+  let goesThrough: boolean;
+  const channel: Channel = {
+    open: () => {},
+    send: (text) => goesThrough && texts.push(text) > 0,
+    close: () => {},
+  };
+  const sent = (): { id: string }[] => texts.flatMap((text) => JSON.parse(text).events ?? []);
+
+  it('tells at most 500 events at once, and keeps none that cannot be told', async () => {
+    let dropped = 0;
+    const events = new Events();
+    const self = (): InstanceState => {
+      throw new Error('expected no state to be asked for so soon');
+    };
+    const relay = new Relay(channel, events, self, (count) => {
+      dropped += count;
+    });
+    relay.start();
+    try {
+      goesThrough = true;
+      for (let at = 0; at < 600; at++) events.tell('post', 'default', { at });
+      await until('a bunch is sent', () => texts.length > 0);
+      expect([sent().length, dropped]).toEqual([500, 100]);
+      goesThrough = false;
+      for (let at = 0; at < 300; at++) events.tell('post', 'default', { at });
+      await until('a bunch is dropped', () => dropped === 400);
+      goesThrough = true;
+      events.tell('post', 'default', { last: true });
+      await until('it goes on', () => sent().length > 500);
+      expect(sent().slice(500)).toMatchObject([{ facts: { last: true } }]);
+    } finally {
+      relay.stop();
+    }
+  });
+});
+
+describe('the channel', () => {
+  it('queues a bounded number of texts on a connection that answers nothing', async () => {
+    const channel = new RedisChannel(parseStoreUrl(throughProxy()));
+    const heard: string[] = [];
+    channel.open((text) => heard.push(text));
+    try {
+      await until('it hears itself', () => channel.send('first') && heard.includes('first'));
+      await proxy.mode({ kind: 'blackhole', direction: 'both' });
+      let taken = 0;
+      while (channel.send('lost')) taken += 1;
+      expect(taken).toBeLessThanOrEqual(20);
+      await proxy.mode({ kind: 'pass' });
+      await until('it hears itself again', () => channel.send('second') && heard.includes('second'));
+    } finally {
+      channel.close();
+      await proxy.mode({ kind: 'pass' });
+    }
+  });
+
+  it('listens anew when it does not hear itself', async () => {
+    const channel = new RedisChannel(parseStoreUrl(throughProxy()));
+    const listeners = async (): Promise<string[]> =>
+      [
+        ...String(await redis.command('CLIENT', 'LIST')).matchAll(/^id=(\d+) .* name=carat-authenticity-subscriber /gm),
+      ].map(([, id]) => id as string);
+    let heard = false;
+    channel.open(() => {
+      heard = true;
+    });
+    try {
+      await until('it hears itself', () => channel.send('first') && heard);
+      const [before] = await listeners();
+      // What is sent arrives; nothing comes back, and no connection ends.
+      await proxy.mode({ kind: 'blackhole', direction: 'to client' });
+      await until(
+        'it listens on another connection',
+        async () => {
+          channel.send('unheard');
+          return (await listeners()).some((id) => Number(id) > Number(before));
+        },
+        25_000,
+      );
+    } finally {
+      channel.close();
+      await proxy.mode({ kind: 'pass' });
+    }
+  });
+});
