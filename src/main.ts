@@ -29,10 +29,10 @@ function configuration(): Config {
 }
 
 const config = configuration();
-const onTerminal = process.stdout.isTTY;
+const forPeople = process.stdout.isTTY && !process.argv.includes('--json');
 const log = pino(
   { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-  onTerminal
+  forPeople
     ? (await import('pino-pretty')).default({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
     : pino.destination({ fd: 1, sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_AT_LATEST_MS }),
 );

@@ -4,7 +4,16 @@ import { nearest } from './nearest.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Documented in docs/cli.md. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, nothingCame: 3, unreachable: 4, notLetIn: 5, gone: 6 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  nothingCame: 3,
+  unreachable: 4,
+  notLetIn: 5,
+  gone: 6,
+  interrupted: 130,
+} as const;
 
 export interface Option {
   type: 'string' | 'boolean';

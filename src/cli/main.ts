@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 /** The command line: finds the command, runs it, and turns what went wrong into one line and an exit code. */
 import process from 'node:process';
+import { isWorkerError } from '../client/index.ts';
+import { VERSION } from '../version.ts';
 import { claim, release, used } from './claim.ts';
 import { type Command, EXIT, helpOf, read, UsageError } from './command.ts';
 import { doctor } from './doctor/command.ts';
@@ -14,6 +16,8 @@ import { wait } from './wait.ts';
 import { exitOf } from './worker.ts';
 
 const PROGRAM = 'carat-authenticity';
+/** How long a command may take to clean up when it is interrupted. */
+const INTERRUPT_GRACE_MS = 2000;
 const COMMANDS: readonly Command[] = [serve, simulator, send, wait, claim, used, release, tail, health, doctor];
 
 const stop = new AbortController();
@@ -46,6 +50,10 @@ async function main([name, ...rest]: string[]): Promise<number> {
     terminal.out(overview());
     return EXIT.ok;
   }
+  if (name === '--version' && rest.length === 0) {
+    terminal.out(VERSION);
+    return EXIT.ok;
+  }
   const command = COMMANDS.find((one) => one.name === (name === 'help' ? rest[0] : name));
   if (command === undefined) {
     const close = nearest(
@@ -63,14 +71,27 @@ async function main([name, ...rest]: string[]): Promise<number> {
   const args = read(command, rest);
   // These two are processes of their own, which know what to do with a signal.
   if (command !== serve && command !== simulator) {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
   }
   return command.run(args, terminal);
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  if (!stop.signal.aborted) terminal.error(`${PROGRAM}: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = stop.signal.aborted ? 130 : exitOf(error);
+function interrupt(): void {
+  stop.abort();
+  setTimeout(() => process.exit(EXIT.interrupted), INTERRUPT_GRACE_MS).unref();
 }
+
+function tell(error: unknown, exit: number): void {
+  const message = error instanceof Error ? error.message : String(error);
+  const told = { error: isWorkerError(error) ? error.code : exit === EXIT.usage ? 'usage' : 'failed', message, exit };
+  terminal.error(process.argv.includes('--json') ? JSON.stringify(told) : `${PROGRAM}: ${message}`);
+}
+
+let exit: number;
+try {
+  exit = await main(process.argv.slice(2));
+} catch (error) {
+  exit = exitOf(error);
+  if (!stop.signal.aborted) tell(error, exit);
+}
+process.exitCode = stop.signal.aborted ? EXIT.interrupted : exit;

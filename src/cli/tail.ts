@@ -1,10 +1,14 @@
 /** `tail`: what happens, as it happens, redacted by the service. Comes back by itself, to where it was. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Arguments, type Command, EXIT, text, UsageError, WORKER_OPTIONS } from './command.ts';
+import { nearest } from './nearest.ts';
 import { readEvents, type StreamEvent } from './sse.ts';
 import { plain, type Terminal } from './terminal.ts';
 import { workerKey, workerUrl } from './worker.ts';
 
 const RETRY_MS = 1000;
+const EVENTS = ['post', 'handover', 'settled', 'lease_lost', 'expectation', 'no_show', 'orphan', 'trouble'];
+const KINDS = ['seid', 'nit', 'token'];
 
 export const tail: Command = {
   name: 'tail',
@@ -20,12 +24,15 @@ export const tail: Command = {
     const count = Number(text(args, 'count') ?? Number.POSITIVE_INFINITY);
     if (!(count >= 1)) throw new UsageError('--count: expected a number of 1 or more');
     const names = text(args, 'event')?.split(',');
+    for (const name of names ?? []) check('event', name, EVENTS);
     const kind = text(args, 'kind');
+    if (kind !== undefined) check('kind', kind, KINDS);
     let [shown, lastId, connected] = [0, text(args, 'since'), false];
     while (!terminal.signal.aborted) {
       try {
-        for await (const event of await follow(args, terminal, lastId)) {
-          connected = true;
+        const events = await follow(args, terminal, lastId);
+        connected = true;
+        for await (const event of events) {
           if (event.id !== undefined) lastId = event.id;
           const isNote = event.id === undefined;
           if (!isNote && names !== undefined && !names.includes(event.name)) continue;
@@ -34,16 +41,22 @@ export const tail: Command = {
           shown += isNote ? 0 : 1;
           if (shown >= count) return EXIT.ok;
         }
-        connected = true;
       } catch (error) {
         if (terminal.signal.aborted) break;
         if (!connected || (error as { final?: boolean }).final) throw error;
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await delay(RETRY_MS, undefined, { signal: terminal.signal }).catch(() => undefined);
     }
-    return EXIT.ok;
+    return EXIT.interrupted;
   },
 };
+
+function check(option: string, given: string, known: readonly string[]): void {
+  if (known.includes(given)) return;
+  const close = nearest(given, known);
+  const meant = close === undefined ? '' : `; did you mean ${close}?`;
+  throw new UsageError(`--${option}: expected ${known.join(', ')}, got "${given}"${meant}`);
+}
 
 async function follow(args: Arguments, terminal: Terminal, lastId: string | undefined) {
   const { createWorkerClient, WorkerError } = await import('../client/index.ts');

@@ -24,7 +24,10 @@ process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 try {
   const address = await simulator.listen({ host: SIMULATOR_HOST, port });
-  process.stdout.write(`Carat simulator at ${address}, posting to ${AUTHENTICITY_URL}\n`);
+  const told = process.argv.includes('--json')
+    ? JSON.stringify({ event: 'listening', simulator: address, authenticity: AUTHENTICITY_URL })
+    : `Carat simulator at ${address}, posting to ${AUTHENTICITY_URL}`;
+  process.stdout.write(`${told}\n`);
 } catch (error) {
   process.stderr.write(`cannot listen: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);

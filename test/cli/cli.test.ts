@@ -42,7 +42,7 @@ it('claims from the pool, releases, claims again, and uses', async () => {
   expect(await runCli(['claim', '--kind', 'token', '--timeout', '0'], env)).toEqual({ code: 3, out: '', error: '' });
 });
 
-it('waits, and is interrupted', async () => {
+it('waits until its token comes', async () => {
   const waiting = runCli(['wait', '--sid', 'never', '--timeout', '60'], env);
   await until('it waits', () => service.waiting === 1);
   await service.post({ seid: 'late', sid: 'never' });

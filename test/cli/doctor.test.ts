@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
+import { startNginx } from '../support/nginx.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 import { runCli } from '../support/run.ts';
 
@@ -78,17 +79,33 @@ it('tells when what it sent arrives elsewhere', async () => {
 }, 30_000);
 
 it.each([
-  [301, 'Carat does not follow'],
+  [302, 'Carat does not follow'],
   [204, 'answer exactly 200'],
   [404, 'the path is not served'],
 ])('tells what to mend when it is answered %i', async (status, mend) => {
   const url = await answering((_request, response) =>
-    response.writeHead(status, status === 301 ? { location: 'https://elsewhere.example/a' } : {}).end(),
+    response.writeHead(status, status === 302 ? { location: 'https://elsewhere.example/a' } : {}).end(),
   );
   const { code, findings } = await diagnose(url);
   expect(code).toBe(1);
   expect(findings.get('schedule edit')).toMatchObject({ state: 'fail', mend: expect.stringContaining(mend) });
   expect(findings.get('empty body')).toMatchObject({ state: 'fail', seen: expect.stringContaining(String(status)) });
+});
+
+it('tells of an nginx that sends elsewhere', async () => {
+  const nginx = await startNginx('location /a { return 301 https://shop.example.com$request_uri; }');
+  open.push(() => nginx.stop());
+  const { code, findings } = await diagnose(`${nginx.url}/a`);
+  expect(code).toBe(1);
+  const shapes = ['schedule edit', 'recharge', 'cancellation', 'generic operation', 'merchant registration'];
+  for (const check of [...shapes, 'empty body']) {
+    expect(findings.get(check)).toEqual({
+      check,
+      state: 'fail',
+      seen: 'answered 301, to https://shop.example.com/a',
+      mend: 'register the address it redirects to, or answer here: Carat does not follow',
+    });
+  }
 });
 
 it('tells of a server that refuses only what Carat may vary', async () => {
@@ -155,6 +172,18 @@ it('looks at certificates: one that is trusted, one that nobody knows, one that 
   });
   expect(expired.findings.get('schedule edit')).toMatchObject({ state: 'pass' });
   expect([unknown.code, expired.code]).toEqual([1, 1]);
+});
+
+it('tells of a server that speaks no TLS of today', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'doctor-'));
+  open.push(() => rm(folder, { recursive: true }));
+  const { certFile, keyFile } = await makeCertificate(folder);
+  const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
+  const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const;
+  const at = await listen(createTlsServer({ cert, key, ...old }, (_request, response) => response.end('OK')));
+  const { code, findings } = await diagnose(`https://${at}/a`);
+  expect(code).toBe(1);
+  expect(findings.get('TLS')).toMatchObject({ state: 'fail', mend: expect.stringContaining('TLS 1.2 or 1.3') });
 });
 
 it('says it so that it can be read', async () => {

@@ -66,7 +66,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
   demo: ['carat/index', 'client', 'demo', 'simulator'],
   // The worker's client fits the token source of the flows, and knows no more of either side.
   client: ['client', 'carat/token-source'],
-  cli: ['cli', 'client', 'main', 'simulator', 'store/store'],
+  cli: ['cli', 'client', 'main', 'simulator', 'store/store', 'version'],
 };
 
 /** Who may import a package. */

@@ -1,4 +1,4 @@
-import { type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 export interface Ran {
@@ -7,21 +7,36 @@ export interface Ran {
   error: string;
 }
 
-/** Runs a program to its end; its environment is what is given, and the path. */
-export async function run(
+/** A program that runs, and what it has written so far. */
+export interface Running {
+  child: ChildProcess;
+  out(): string;
+  error(): string;
+  ended: Promise<Ran>;
+}
+
+type Options = Pick<SpawnOptions, 'cwd' | 'signal'>;
+
+/** Starts a program; its environment is what is given, and the path. */
+export function start(
   program: string,
   args: readonly string[],
   env: Record<string, string | undefined> = {},
-  options: Pick<SpawnOptions, 'cwd' | 'signal'> = {},
-): Promise<Ran> {
+  options: Options = {},
+): Running {
   const child = spawn(program, args, {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     ...options,
   });
   const [out, error] = [collect(child.stdout), collect(child.stderr)];
-  const [code] = await once(child, 'close');
-  return { code, out: out(), error: error() };
+  const ended = once(child, 'close').then(([code]) => ({ code, out: out(), error: error() }));
+  return { child, out, error, ended };
+}
+
+/** Runs a program to its end. */
+export function run(...what: Parameters<typeof start>): Promise<Ran> {
+  return start(...what).ended;
 }
 
 function collect(stream: NodeJS.ReadableStream | null): () => string {
@@ -33,6 +48,16 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
 /** The command line as it is built. */
 const CLI = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 
+export function startCli(args: readonly string[], env: Record<string, string> = {}): Running {
+  return start(process.execPath, [CLI, ...args], env);
+}
+
 export function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
-  return run(process.execPath, [CLI, ...args], env);
+  return startCli(args, env).ended;
+}
+
+/** The same on a terminal, where both streams are one. */
+export function runCliOnTerminal(args: readonly string[], env: Record<string, string> = {}): Promise<Ran> {
+  const command = [process.execPath, CLI, ...args].map((one) => `'${one}'`).join(' ');
+  return run('script', ['-qec', command, '/dev/null'], { TERM: 'xterm', ...env });
 }
