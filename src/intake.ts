@@ -49,16 +49,19 @@ export class Intake {
   }
 
   async #receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
+    const begunAt = performance.now();
     const from = this.#sources.senderOf(peer, forwardedFor);
     const reading = typeof body === 'string' ? readPost(body) : ({ usable: false, reason: body.unusable } as const);
     if (reading.usable && this.#sources.isAllowed(from)) {
       const id = tokenId(merchant, reading.post.kind, reading.post.value);
       const outcome = await this.#inTime(() => this.#keep(id, merchant, reading.post));
-      setImmediate(() => this.#journal.tokenPosted(id, merchant, reading.post, from, outcome));
+      const tookMs = performance.now() - begunAt;
+      setImmediate(() => this.#journal.tokenPosted(id, merchant, reading.post, { from, tookMs }, outcome));
     } else {
       const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
       await this.#inTime(() => this.#store.feign(merchant));
-      setImmediate(() => this.#journal.unusablePost(merchant, reason, from));
+      const tookMs = performance.now() - begunAt;
+      setImmediate(() => this.#journal.unusablePost(merchant, reason, { from, tookMs }));
     }
   }
 

@@ -19,6 +19,13 @@ export interface JournalOptions extends MaskingOptions {
   quiet?: QuietOptions;
 }
 
+/** How a post came. */
+export interface Arrival {
+  from: string;
+  /** Milliseconds from its last byte until it was kept, or found unusable. */
+  tookMs: number;
+}
+
 export interface OpenedExpectation {
   kind: string;
   topic: string;
@@ -57,7 +64,7 @@ export class Journal {
     id: string,
     merchant: string,
     post: TokenPost,
-    from: string,
+    { from, tookMs }: Arrival,
     outcome: PutAnswer | 'late' | 'failed',
   ): void {
     this.#metrics.posts.inc({ merchant, kind: post.kind, outcome });
@@ -75,15 +82,15 @@ export class Journal {
     };
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
     const told = dropped.length === 0 ? facts : { ...facts, dropped };
-    this.#tell({ ...told, token: id });
+    this.#tell({ ...told, tookMs, token: id });
     if (outcome === 'unexpected' && !this.#mayLog({ event: 'post', outcome, merchant })) return;
     this.#log[level](told, `authenticity post: ${outcome}`);
   }
 
-  unusablePost(merchant: string, reason: UnusableReason, from: string): void {
+  unusablePost(merchant: string, reason: UnusableReason, { from, tookMs }: Arrival): void {
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
     const unusable = { outcome: 'unusable', reason, merchant, from };
-    this.#tell({ event: 'post', ...unusable });
+    this.#tell({ event: 'post', ...unusable, tookMs });
     if (!this.#mayLog({ event: 'post', outcome: reason, merchant })) return;
     this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
   }

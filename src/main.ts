@@ -2,8 +2,10 @@
 import process from 'node:process';
 import { pino } from 'pino';
 import { type Config, ConfigError, readConfig } from './config.ts';
+import { readTracing, type TracingSettings } from './config-tracing.ts';
 import { Service } from './service.ts';
 import { DirectoryInUse } from './store/disk.ts';
+import type { Tracing } from './tracing/tracing.ts';
 
 /** The stop takes less; this is for one that hangs. */
 const STOP_AT_LATEST_MS = 9500;
@@ -28,6 +30,12 @@ function configuration(): Config {
   }
 }
 
+/** Who does not ask for traces does not load what makes them. */
+async function tracingBy(settings: TracingSettings): Promise<Tracing> {
+  const { Tracing } = await import('./tracing/tracing.ts');
+  return new Tracing(settings);
+}
+
 const config = configuration();
 const forPeople = process.stdout.isTTY && !process.argv.includes('--json');
 const log = pino(
@@ -37,7 +45,10 @@ const log = pino(
     : pino.destination({ fd: 1, sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_AT_LATEST_MS }),
 );
 
-const service = new Service(config, log);
+const wish = readTracing(process.env);
+if (wish !== undefined && 'problem' in wish) log.warn({ event: 'trouble', code: 'traces_off' }, wish.problem);
+const tracing = wish !== undefined && 'settings' in wish ? await tracingBy(wish.settings) : undefined;
+const service = new Service(config, log, undefined, tracing);
 
 let starting: Promise<void> | undefined;
 let stopping = false;

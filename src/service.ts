@@ -9,7 +9,8 @@
  * - `wakeups` brings the store's hints to the `waiters`; `handoff` gives tokens to workers, claims in a `line`.
  * - `listeners/` are the two servers: `authenticity` for Carat, `workers` for everybody inside.
  * - `journal` hears of everything that happens, and tells the log, the `metrics`, and the `events` for those who look on;
- *   `relay` exchanges these with the other instances, and `operator/` shows them on a page.
+ *   `relay` exchanges these with the other instances, `operator/` shows them on a page, and `tracing/`, loaded only when it
+ *   is asked for, makes spans of them.
  * - `protocol` is the wire of the worker API; `config` reads the environment; `main` is the process.
  */
 import { readFileSync } from 'node:fs';
@@ -37,6 +38,7 @@ import { RedisChannel } from './store/redis-channel.ts';
 import { SealedStore } from './store/sealed.ts';
 import type { TokenStore } from './store/store.ts';
 import { Vault } from './store/vault.ts';
+import type { Tracing } from './tracing/tracing.ts';
 import { VERSION } from './version.ts';
 import { Waiters } from './waiters.ts';
 import { Wakeups } from './wakeups.ts';
@@ -58,13 +60,15 @@ export class Service {
   readonly #journal: Journal;
   readonly #metrics: Metrics;
   readonly #relay: Relay | undefined;
+  readonly #tracing: Tracing | undefined;
   readonly #operator: Operator;
   readonly #authenticity: AuthenticityListener;
   readonly #certificate: CertificateWatch | undefined;
   #workers: FastifyInstance | undefined;
 
-  constructor(config: Config, log: Logger, store: TokenStore = createStore(config)) {
+  constructor(config: Config, log: Logger, store: TokenStore = createStore(config), tracing?: Tracing) {
     this.#config = config;
+    this.#tracing = tracing;
     this.waiters = new Waiters({ max: config.maxWaiters });
     this.wakeups = new Wakeups(this.waiters);
     const metrics = new Metrics();
@@ -133,9 +137,10 @@ export class Service {
       wakeups.start(store);
       this.#relay?.start();
       this.#operator.start();
+      this.#tracing?.start(journal.events, (trouble) => journal.trouble(trouble));
       const { onConflict, workerHost, workerPort, host, port } = this.#config;
       const handoff = new Handoff({ store, waiters, onConflict });
-      const [metrics, operator] = [this.#metrics, this.#operator];
+      const [metrics, operator, tracing] = [this.#metrics, this.#operator, this.#tracing];
       this.#workers = await createWorkerListener({
         config: this.#config,
         store,
@@ -144,6 +149,7 @@ export class Service {
         journal,
         metrics,
         operator,
+        onAnswered: tracing && ((answered) => tracing.answered(answered)),
       });
       this.workerUrl = await this.#workers.listen({ host: workerHost, port: workerPort });
       this.#certificate?.start();
@@ -163,6 +169,7 @@ export class Service {
     this.wakeups.stop();
     this.#operator.stop();
     this.#relay?.stop();
+    await this.#tracing?.stop();
     await this.store.close();
     this.#journal.close();
   }

@@ -26,6 +26,13 @@ import { answers, ProblemError } from './problems.ts';
 /** What the id of an expectation looks like. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+declare module 'fastify' {
+  interface FastifyReply {
+    /** The id of the token that it hands over. */
+    handedOver: string | undefined;
+  }
+}
+
 export interface WorkerRoutesOptions {
   store: TokenStore;
   handoff: Handoff;
@@ -37,10 +44,13 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
   const { store, handoff, journal, keys } = options;
   const app = fastify.withTypeProvider<ZodTypeProvider>();
 
+  app.decorateReply('handedOver', undefined);
+
   function answerToken(merchant: string, reply: FastifyReply, handed: Handed, how: 'read' | 'claim'): FastifyReply {
     journal.answered(merchant, how, handed.outcome);
     if (handed.outcome === 'nothing' || handed.outcome === 'gone') return reply.code(204).send();
     if (handed.outcome !== 'token') throw problemOfHanded(handed);
+    reply.handedOver = handed.token.id;
     journal.handedOver(handed.token, how, handed.distinct, handed.claim);
     return reply.send(tokenAnswer(handed));
   }

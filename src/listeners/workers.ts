@@ -10,6 +10,7 @@ import type { Operator } from '../operator/operator.ts';
 import { operatorRoutes } from '../operator/routes.ts';
 import { AliveAnswer, HealthAnswer } from '../protocol.ts';
 import type { TokenStore } from '../store/store.ts';
+import type { AnsweredRequest } from '../tracing/tracing.ts';
 import type { Waiters } from '../waiters.ts';
 import { checkLoopbackHost, checkSite } from './browsers.ts';
 import { Keys } from './keys.ts';
@@ -30,10 +31,12 @@ export interface WorkerListenerOptions {
   journal: Journal;
   metrics: Metrics;
   operator: Operator;
+  /** Told of each request that was answered. */
+  onAnswered?: ((answered: AnsweredRequest) => void) | undefined;
 }
 
 export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
-  const { config, store, handoff, waiters, journal, metrics, operator } = options;
+  const { config, store, handoff, waiters, journal, metrics, operator, onAnswered } = options;
   const keys = new Keys(config.workerKeys, config.merchants);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -74,6 +77,13 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     // An answer that comes after the idle connections were closed would leave one open, and the stop waiting for it.
     if (waiters.draining) reply.header('connection', 'close');
   });
+  if (onAnswered !== undefined) {
+    app.addHook('onResponse', async ({ method, headers, routeOptions }, { statusCode, elapsedTime, handedOver }) => {
+      const { url: route = '' } = routeOptions;
+      const traceparent = headers['traceparent'] as string | undefined;
+      onAnswered({ method, route, status: statusCode, tookMs: elapsedTime, traceparent, token: handedOver });
+    });
+  }
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ProblemError('not_found')));
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);

@@ -3,12 +3,15 @@
  * star, for all that begins so. The most specific entry counts.
  */
 export const IMPORTS: Record<string, readonly string[]> = {
-  main: ['config', 'service', 'store/disk'],
+  main: ['config', 'config-tracing', 'service', 'store/disk', 'tracing'],
+  // Loaded only when traces are asked for.
+  tracing: ['config-tracing', 'events', 'store/store', 'tracing', 'version'],
+  'config-tracing': [],
   config: ['config-values', 'store/redis-address'],
   'config-values': [],
   service: [
     ...['config', 'handoff', 'intake', 'journal', 'listeners', 'metrics', 'operator', 'relay', 'sources', 'store'],
-    ...['version', 'waiters', 'wakeups'],
+    ...['tracing', 'version', 'waiters', 'wakeups'],
   ],
   // Pure: the bytes of a post.
   post: [],
@@ -58,7 +61,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'masking', 'metrics', 'post', 'protocol'],
     ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
     ...['events', 'operator', 'recent-posts', 'listeners/docs-page', 'listeners/openapi', 'listeners/openapi-examples'],
-    ...['listeners/event-reader', 'listeners/watch-routes', 'listeners/worker-routes'],
+    ...['listeners/event-reader', 'listeners/watch-routes', 'listeners/worker-routes', 'tracing'],
   ],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
   carat: ['carat'],

@@ -1,0 +1,82 @@
+/** A span, as OTLP's JSON has it, and the ids by which spans find each other. */
+import { createHash, randomBytes } from 'node:crypto';
+
+export interface SpanPlace {
+  /** 32 and 16 hexadecimal digits. */
+  traceId: string;
+  spanId: string;
+}
+
+export interface Span extends SpanPlace {
+  name: string;
+  parentSpanId?: string | undefined;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  endedAt: number;
+  attributes: Readonly<Record<string, string | number | undefined>>;
+  link?: SpanPlace | undefined;
+  failed: boolean;
+}
+
+/** Whoever asked, as its `traceparent` says. */
+export interface Parent extends SpanPlace {
+  isSampled: boolean;
+}
+
+/**
+ * Where the post of a token is: every instance finds it by the token's id alone, so that who is handed the token anywhere
+ * can point to it.
+ */
+export function placeOfPost(tokenId: string): SpanPlace {
+  const digest = createHash('sha256').update(`post ${tokenId}`).digest('hex');
+  return { traceId: digest.slice(0, 32), spanId: digest.slice(32, 48) };
+}
+
+/** A span of a caller's trace, or the first of its own. */
+export function newPlace(parent?: Parent): SpanPlace {
+  return { traceId: parent?.traceId ?? randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex') };
+}
+
+const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+
+/** Reads W3C's header; undefined when there is none, or it is none. */
+export function parentOf(traceparent: string | undefined): Parent | undefined {
+  const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? '') ?? [];
+  if (traceId === undefined || spanId === undefined) return undefined;
+  return { traceId, spanId, isSampled: (Number.parseInt(flags ?? '0', 16) & 1) === 1 };
+}
+
+/** Whether a trace belongs to a share of all traces: by its id, so that everybody decides alike. */
+export function isWithin(ratio: number, traceId: string): boolean {
+  return Number.parseInt(traceId.slice(-12), 16) / 2 ** 48 < ratio;
+}
+
+const SERVER = 2;
+const ERROR = 2;
+
+export function wireOf({ name, traceId, spanId, parentSpanId, startedAt, endedAt, attributes, link, failed }: Span) {
+  return {
+    traceId,
+    spanId,
+    ...(parentSpanId === undefined ? {} : { parentSpanId }),
+    name,
+    kind: SERVER,
+    startTimeUnixNano: nanosOf(startedAt),
+    endTimeUnixNano: nanosOf(endedAt),
+    attributes: attributesOf(attributes),
+    ...(link === undefined ? {} : { links: [link] }),
+    status: failed ? { code: ERROR } : {},
+  };
+}
+
+export function attributesOf(attributes: Span['attributes']): object[] {
+  return Object.entries(attributes).flatMap(([key, value]) => {
+    if (value === undefined) return [];
+    return [{ key, value: typeof value === 'number' ? { intValue: String(value) } : { stringValue: value } }];
+  });
+}
+
+/** A number of nanoseconds since 1970 has no room in a double: the last three digits are none of the clock's. */
+function nanosOf(ms: number): string {
+  return `${Math.round(ms * 1000)}000`;
+}
