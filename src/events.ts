@@ -25,7 +25,7 @@ export class Events {
   readonly instance = `${hostname().slice(0, 40)}-${randomBytes(2).toString('hex')}`;
   /** The place that the next event will have. A place says where a reader is. */
   end = 0;
-  readonly #ring: Event[] = [];
+  readonly #ring: { event: Event; text?: string }[] = [];
   readonly #readers = new Set<(event: Event) => void>();
   #count = 0;
 
@@ -37,7 +37,7 @@ export class Events {
 
   /** Adds what happened here or at another instance. */
   take(event: Event): void {
-    this.#ring[this.end % KEPT] = event;
+    this.#ring[this.end % KEPT] = { event };
     this.end += 1;
     for (const reader of this.#readers) reader(event);
   }
@@ -47,9 +47,17 @@ export class Events {
     return Math.max(0, this.end - KEPT);
   }
 
-  /** The event at a place from `begin` on and before `end`. */
+  /** The event at a place; undefined when it is not kept any more, or has not come yet. */
   at(place: number): Event | undefined {
-    return place < this.begin || place >= this.end ? undefined : this.#ring[place % KEPT];
+    return this.#slotAt(place)?.event;
+  }
+
+  /** The same as a server-sent event, made once for all who read it. */
+  textAt(place: number): string {
+    const slot = this.#slotAt(place);
+    if (slot === undefined) return '';
+    slot.text ??= textOf(slot.event);
+    return slot.text;
   }
 
   /** The place after an event; undefined when that is not kept any more. */
@@ -63,4 +71,13 @@ export class Events {
     this.#readers.add(reader);
     return () => this.#readers.delete(reader);
   }
+
+  #slotAt(place: number): { event: Event; text?: string } | undefined {
+    return place < this.begin || place >= this.end ? undefined : this.#ring[place % KEPT];
+  }
+}
+
+function textOf({ id, name, at, instance, merchant, facts }: Event): string {
+  const data = { at: new Date(at).toISOString(), instance, merchant, ...facts };
+  return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }

@@ -3,10 +3,13 @@
  * where all events are kept, and a reader that is overtaken there was too slow and is dropped.
  */
 import type { ServerResponse } from 'node:http';
-import type { Event, Events } from '../events.ts';
+import type { Events } from '../events.ts';
 
 /** Proxies end what is silent for long. */
 const HEARTBEAT_MS = 15_000;
+/** What happens together is written together: at a thousand posts a second, a write for each would slow the posts. */
+const BUNCH_MS = 50;
+const MOST_IN_A_BUNCH = 250;
 /** How long a reader has to read why the stream ends; a service that stops waits for it. */
 const END_GRACE_MS = 2000;
 
@@ -26,6 +29,8 @@ export class EventReader {
   #place: number;
   /** The client has yet to take what was written. */
   #full = false;
+  /** Runs while there is something to write. */
+  #soon: NodeJS.Timeout | undefined;
   #stop: (() => void)[] = [];
 
   constructor(response: ServerResponse, events: Events, options: EventReaderOptions) {
@@ -50,7 +55,7 @@ export class EventReader {
     const heartbeat = setInterval(() => {
       if (!this.#full) this.#write(': still here\n\n');
     }, HEARTBEAT_MS);
-    this.#stop = [this.#events.follow(() => this.#writeOn()), () => clearInterval(heartbeat)];
+    this.#stop = [this.#events.follow(() => this.#come()), () => clearInterval(heartbeat)];
     this.#writeOn();
   }
 
@@ -58,18 +63,28 @@ export class EventReader {
     this.#end(note('end', why));
   }
 
+  #come(): void {
+    if (this.#events.end - this.#place >= MOST_IN_A_BUNCH) this.#writeOn();
+    else this.#soon ??= setTimeout(() => this.#writeOn(), BUNCH_MS);
+  }
+
   /** Writes what comes next for as long as it is taken. */
   #writeOn(): void {
+    clearTimeout(this.#soon);
+    this.#soon = undefined;
     const { merchant, onSlow } = this.#options;
     if (this.#place < this.#events.begin && !this.#response.writableEnded) {
       this.#end(note('dropped', 'too slow'));
       onSlow();
     }
-    while (!this.#full && !this.#response.writableEnded) {
-      const event = this.#events.at(this.#place);
-      if (event === undefined) return;
-      this.#place += 1;
-      if (merchant === undefined || event.merchant === merchant) this.#write(textOf(event));
+    while (this.#place < this.#events.end && !this.#full && !this.#response.writableEnded) {
+      const end = Math.min(this.#events.end, this.#place + MOST_IN_A_BUNCH);
+      let text = '';
+      for (; this.#place < end; this.#place += 1) {
+        const isShown = merchant === undefined || this.#events.at(this.#place)?.merchant === merchant;
+        if (isShown) text += this.#events.textAt(this.#place);
+      }
+      if (text !== '') this.#write(text);
     }
   }
 
@@ -86,13 +101,9 @@ export class EventReader {
   }
 
   #unfollow(): void {
+    clearTimeout(this.#soon);
     for (const stop of this.#stop.splice(0)) stop();
   }
-}
-
-function textOf({ id, name, at, instance, merchant, facts }: Event): string {
-  const data = { at: new Date(at).toISOString(), instance, merchant, ...facts };
-  return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
 /** An event about the stream itself: it has no id, so that a reader comes back to where it was. */

@@ -19,9 +19,10 @@ import { handover } from './scenarios/handover.ts';
 import { memory } from './scenarios/memory.ts';
 import { posts } from './scenarios/posts.ts';
 import { redisCost } from './scenarios/redis-cost.ts';
+import { watchers } from './scenarios/watchers.ts';
 import { tableOf } from './table.ts';
 
-const SCENARIOS: Scenario[] = [posts, handover, claims, memory, redisCost, alternatives, growth];
+const SCENARIOS: Scenario[] = [posts, handover, claims, memory, redisCost, alternatives, growth, watchers];
 const DOCS = join(import.meta.dirname, '..', '..', 'docs');
 
 const { values } = parseArgs({

@@ -124,7 +124,8 @@ export async function startPeer(name: string, file: string, settings: Record<str
 
 /** Without what a test runner or a shell may have set for the service. */
 function clean(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const ours = /^(PORT|HOST|WORKER_|STORE_URL|DATA_DIR|ENCRYPTION_KEYS|ACCEPT|NODE_OPTIONS|AUTHENTICITY_|LOG_LEVEL)/;
+  const ours =
+    /^(PORT|HOST|WORKER_|STORE_URL|DATA_DIR|ENCRYPTION_KEYS|ACCEPT|NODE_OPTIONS|AUTHENTICITY_|LOG_LEVEL|OTEL_)/;
   return Object.fromEntries(Object.entries(env).filter(([key]) => !ours.test(key)));
 }
 

@@ -61,7 +61,7 @@ async function work(connection: Connection, worker: number): Promise<void> {
     const { id } = JSON.parse(body) as { id: string };
     if (seen.has(id)) doubled += 1;
     seen.add(id);
-    await connection.request(`DELETE ${claim} HTTP/1.1\r\nHost: bench\r\n\r\n`);
+    await connection.request(`DELETE ${claim} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   }
 }
 const startedAt = performance.now();
