@@ -27,20 +27,8 @@ export interface RechargeNote {
 }
 
 /** Opens the notes in a folder, made when missing. Throws `notes` when it is in use by another process or cannot be used. */
-export async function openRechargeNotes(folder: string): Promise<RechargeNotes> {
-  const call = 'openRechargeNotes';
-  try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await chmod(folder, 0o700);
-    const level = new ClassicLevel<string, RechargeNote>(folder, { valueEncoding: 'json' });
-    await level.open();
-    return new RechargeNotes(level);
-  } catch (cause) {
-    const locked =
-      cause instanceof Error && (cause.cause as NodeJS.ErrnoException | undefined)?.code === 'LEVEL_LOCKED';
-    const message = locked ? 'the folder is in use by another process' : 'the folder cannot be used';
-    throw new CaratError('notes', message, { call, effect: 'none', cause });
-  }
+export function openRechargeNotes(folder: string): Promise<RechargeNotes> {
+  return RechargeNotes.open(folder);
 }
 
 export class RechargeNotes {
@@ -48,8 +36,25 @@ export class RechargeNotes {
   /** NITs that somebody in this process is at work on, a flow or a recovery. */
   readonly #inHand = new Set<string>();
 
-  constructor(level: ClassicLevel<string, RechargeNote>) {
+  // Private, so that the published types need none of the package below.
+  private constructor(level: ClassicLevel<string, RechargeNote>) {
     this.#level = level;
+  }
+
+  static async open(folder: string): Promise<RechargeNotes> {
+    const call = 'openRechargeNotes';
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await chmod(folder, 0o700);
+      const level = new ClassicLevel<string, RechargeNote>(folder, { valueEncoding: 'json' });
+      await level.open();
+      return new RechargeNotes(level);
+    } catch (cause) {
+      const locked =
+        cause instanceof Error && (cause.cause as NodeJS.ErrnoException | undefined)?.code === 'LEVEL_LOCKED';
+      const message = locked ? 'the folder is in use by another process' : 'the folder cannot be used';
+      throw new CaratError('notes', message, { call, effect: 'none', cause });
+    }
   }
 
   /** Writes a note; it outlives the process once this resolves. */

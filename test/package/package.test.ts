@@ -1,11 +1,12 @@
 /** The package as npm would publish it: packed, installed into an empty project, imported and run. */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { publint } from 'publint';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { run } from '../support/run.ts';
+import { run, start } from '../support/run.ts';
+import { until } from '../support/until.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 let folder: string;
@@ -23,16 +24,12 @@ beforeAll(async () => {
   );
   const [{ filename, files: inside }] = JSON.parse(packed.out);
   files = inside.map(({ path }: { path: string }) => path);
-  await mkdir(join(project, 'node_modules/.bin'), { recursive: true });
-  await writeFile(join(project, 'package.json'), '{"type":"module"}');
-  // What npm does with a tarball; its dependencies are those that are installed here, so that no network is needed.
-  await run('tar', ['-xzf', join(folder, filename), '-C', folder]);
-  const own = join(project, 'node_modules/carat-authenticity');
-  await run('mv', [join(folder, 'package'), own]);
-  await symlink(join(ROOT, 'node_modules'), join(own, 'node_modules'));
-  await symlink('../carat-authenticity/dist/cli/main.js', join(project, 'node_modules/.bin/carat-authenticity'));
-  await run('chmod', ['+x', join(own, 'dist/cli/main.js')]);
-});
+  await mkdir(project);
+  await writeFile(join(project, 'package.json'), '{"private":true,"type":"module"}');
+  const quietly = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
+  const installed = await run('npm', ['install', ...quietly, join(folder, filename)], {}, { cwd: project });
+  if (installed.code !== 0) throw new Error(`expected npm to install the package: ${installed.error}`);
+}, 300_000);
 afterAll(() => rm(folder, { recursive: true }));
 
 it('holds what runs, its types, licence and documentation, and nothing else', () => {
@@ -57,25 +54,37 @@ it('is well formed', async () => {
   expect(messages).toEqual([]);
 });
 
-it('can be imported: the client, with no dependency, and the calls to Carat', async () => {
+it('can be imported: the client, and the calls to Carat', async () => {
   const script = `
     const { createWorkerClient } = await import('carat-authenticity/client');
     const { createCaratClient } = await import('carat-authenticity/carat');
     console.log(typeof createWorkerClient({ url: 'http://127.0.0.1:8081' }).withToken, typeof createCaratClient);`;
   const ran = await run('node', ['--input-type=module', '-e', script], {}, { cwd: project });
   expect(ran).toEqual({ code: 0, out: 'function function\n', error: '' });
-  await rm(join(project, 'node_modules/carat-authenticity/node_modules'));
-  const alone = `await import('carat-authenticity/client')`;
-  expect((await run('node', ['--input-type=module', '-e', alone], {}, { cwd: project })).code).toBe(0);
-  await symlink(join(ROOT, 'node_modules'), join(project, 'node_modules/carat-authenticity/node_modules'));
+});
+
+it('has a client that needs nothing but itself', async () => {
+  const bare = join(folder, 'bare/node_modules');
+  await mkdir(bare, { recursive: true });
+  await cp(join(project, 'node_modules/carat-authenticity'), join(bare, 'carat-authenticity'), { recursive: true });
+  const codeOf = async (name: string): Promise<number | null> => {
+    const script = `await import('carat-authenticity/${name}')`;
+    return (await run('node', ['--input-type=module', '-e', script], {}, { cwd: bare })).code;
+  };
+  expect(await codeOf('client')).toBe(0);
+  // The other does need something: else this would show nothing.
+  expect(await codeOf('carat')).toBe(1);
 });
 
 it('gives its types to a project that imports it', async () => {
   await writeFile(
     join(project, 'worker.ts'),
-    `import { createWorkerClient } from 'carat-authenticity/client';
+    `import { type CaratClient, editSchedule } from 'carat-authenticity/carat';
+     import { createTokenSource, createWorkerClient } from 'carat-authenticity/client';
      const client = createWorkerClient({ url: 'http://127.0.0.1:8081' });
      export const value: Promise<string> = client.withToken({ kind: 'seid' }, async () => {}, async (token) => token.value);
+     export const edit = (carat: CaratClient, sid: string) =>
+       editSchedule({ client: carat, source: createTokenSource(client) }, { sid, changes: { status: 'INA' } });
      // @ts-expect-error two correlators
      void client.waitForToken({ sid: 'a', orderId: 'b' });`,
   );
@@ -86,7 +95,7 @@ it('gives its types to a project that imports it', async () => {
     out: '',
     error: '',
   });
-}, 60_000);
+}, 180_000);
 
 it('runs as a command', async () => {
   const bin = join(project, 'node_modules/.bin/carat-authenticity');
@@ -94,4 +103,26 @@ it('runs as a command', async () => {
   const ran = await run(bin, ['--help'], {}, { cwd: project });
   expect(ran).toMatchObject({ code: 0, error: '' });
   expect(ran.out).toContain('doctor');
+  const version = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')).version;
+  expect((await run('npx', ['carat-authenticity', '--version'], {}, { cwd: project })).out).toBe(`${version}\n`);
+});
+
+it('serves from where it is installed', async () => {
+  const env = { HOST: '127.0.0.1', PORT: '0', WORKER_PORT: '0', DATA_DIR: join(folder, 'data') };
+  const served = start(join(project, 'node_modules/.bin/carat-authenticity'), ['serve'], env, { cwd: project });
+  try {
+    const line = await until('it listens', () =>
+      served
+        .out()
+        .split('\n')
+        .find((one) => one.includes('"listening"')),
+    );
+    const { authenticity, workers } = JSON.parse(line);
+    const body = new URLSearchParams({ seid: 'installed', sid: 'S' });
+    expect((await fetch(`${authenticity}/authenticity`, { method: 'POST', body })).status).toBe(200);
+    expect(await (await fetch(`${workers}/v1/tokens?sid=S`)).json()).toMatchObject({ value: 'installed' });
+  } finally {
+    served.child.kill('SIGTERM');
+  }
+  expect((await served.ended).code).toBe(0);
 });

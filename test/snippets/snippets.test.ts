@@ -23,6 +23,11 @@ const isThere = (program: string) =>
 
 const snippets = readdirSync(SNIPPETS).map((file) => ({ file, interpreter: INTERPRETERS[extname(file)] ?? '' }));
 
+const idle = snippets.filter(({ interpreter }) => !isThere(interpreter));
+for (const { file, interpreter } of idle) {
+  process.stderr.write(`${file} is not run here: there is no ${interpreter} on the PATH\n`);
+}
+
 let folder: string;
 let service: RestartableService;
 let env: Record<string, string>;
