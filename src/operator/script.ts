@@ -26,7 +26,8 @@ export const SCRIPT = `'use strict';
     if (busy) { again = true; return; }
     busy = true; again = false; lastAt = Date.now();
     try {
-      const answer = await fetch('/', { headers: { accept: 'text/html' }, cache: 'no-store' });
+      // Not relative: an address in which the key stood is none to fetch from.
+      const answer = await fetch(location.origin + '/', { headers: { accept: 'text/html' }, cache: 'no-store' });
       if (!answer.ok) throw new Error(answer.status);
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
       for (const part of document.querySelectorAll('[data-part]')) {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
+import { RawConnection } from '../support/raw-http.ts';
 import { RunningService } from '../support/service.ts';
 
 const SEID = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
@@ -31,10 +32,14 @@ afterAll(async () => {
 });
 
 /** Opens the page, looks at it, and fails on anything that the browser complains of. */
-async function onPage(options: BrowserContextOptions, look: (page: Page) => Promise<void>, key = 'all'): Promise<void> {
+async function onPage(
+  options: BrowserContextOptions,
+  look: (page: Page) => Promise<void>,
+  { key = 'all', address = service.service.workerUrl } = {},
+): Promise<void> {
   const context = await browser.newContext({
     locale: 'en-US',
-    httpCredentials: { username: 'me', password: key },
+    ...(key === '' ? {} : { httpCredentials: { username: 'me', password: key } }),
     ...options,
   });
   try {
@@ -42,7 +47,7 @@ async function onPage(options: BrowserContextOptions, look: (page: Page) => Prom
     const complaints: string[] = [];
     page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
     page.on('pageerror', (error) => complaints.push(String(error)));
-    await page.goto(service.service.workerUrl, { timeout: 15_000 });
+    await page.goto(address, { timeout: 15_000 });
     await page.locator('main').waitFor({ timeout: 5000 });
     await look(page);
     const dom = await page.content();
@@ -131,7 +136,42 @@ describe('the operator page', () => {
       expect(await page.locator('#posts tbody tr').count()).toBe(1);
       expect(await page.content()).not.toMatch(/14114532781|sid=nobody/);
     };
-    await onPage({}, look, 'two');
+    await onPage({}, look, { key: 'two' });
+  });
+
+  it('is let in by either way that it names, each in a field of its own', async () => {
+    const { hostname, port } = new URL(service.service.workerUrl);
+    const connection = await RawConnection.open(Number(port));
+    try {
+      connection.write(`GET / HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`);
+      const fields = [...(await connection.answer()).matchAll(/^www-authenticate: (.*)\r$/gim)].map(
+        ([, field]) => field,
+      );
+      expect(fields).toEqual(['Basic realm="worker API", charset="UTF-8"', 'Bearer']);
+    } finally {
+      connection.destroy();
+    }
+    // The browser is asked by these fields for what the context holds, and sends nothing before.
+    await onPage({}, async () => {}, { key: 'wrong' }).then(
+      () => expect.unreachable(),
+      () => undefined,
+    );
+    await onPage({}, async (page) => {
+      expect(await page.locator('main').count()).toBe(1);
+    });
+  });
+
+  it('goes on by itself when the key stood in its address', async () => {
+    const address = service.service.workerUrl.replace('http://', 'http://me:all@');
+    await onPage(
+      {},
+      async (page) => {
+        await page.locator('.live.on').waitFor();
+        await service.post({ seid: SEID.toUpperCase(), merchant_data: 'BY-ADDRESS' });
+        await page.getByText('BY-ADDRESS').waitFor({ timeout: 5000 });
+      },
+      { address, key: '' },
+    );
   });
 
   it('wants a key, and has a strict policy', async () => {
