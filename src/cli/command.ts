@@ -111,6 +111,12 @@ export function text(args: Arguments, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
+/** @throws UsageError when it is none of HTTP */
+export function httpAddress(command: string, given: string | undefined): string {
+  if (given !== undefined && /^https?:\/\//i.test(given) && URL.canParse(given)) return given;
+  throw new UsageError(`${command}: expected an http or https address`);
+}
+
 /** @throws UsageError when it is no number within the limits */
 export function seconds(args: Arguments, name: string, usual: number, most = 86_400): number {
   const given = text(args, name);

@@ -1,7 +1,7 @@
 /** `send`: posts to an authenticity URL as Carat does. */
 import { randomBytes, randomInt } from 'node:crypto';
 import { postForm } from '../simulator/poster.ts';
-import { type Command, EXIT, seconds, text, UsageError } from './command.ts';
+import { type Command, EXIT, httpAddress, seconds, text, UsageError } from './command.ts';
 
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
 
@@ -36,8 +36,8 @@ export const send: Command = {
     if (shape === undefined) {
       throw new UsageError(`--kind: expected seid, nit, token, ${Object.keys(SHAPES).join(', ')}, got "${kind}"`);
     }
-    const url = args.positionals[0] ?? terminal.env['AUTHENTICITY_URL'] ?? 'http://127.0.0.1:8080/authenticity';
-    if (!/^https?:\/\//.test(url) || !URL.canParse(url)) throw new UsageError('expected an http or https address');
+    const usual = terminal.env['AUTHENTICITY_URL'] ?? 'http://127.0.0.1:8080/authenticity';
+    const url = httpAddress('send', args.positionals[0] ?? usual);
     const value = text(args, 'value') ?? Array.from({ length: 64 }, () => ALPHABET[randomInt(36)]).join('');
     const correlator = text(args, 'merchant-data') ?? String(randomInt(1e11, 1e12));
     const fields = shape(value, correlator);

@@ -1,5 +1,5 @@
 /** `doctor URL`: whether an authenticity URL, ours or anybody's, would satisfy Carat, before it is registered. */
-import { type Command, EXIT, seconds, text, UsageError, WORKER_OPTIONS } from '../command.ts';
+import { type Command, EXIT, httpAddress, seconds, text, WORKER_OPTIONS } from '../command.ts';
 import { clientOf } from '../worker.ts';
 import { examineName, examineTls } from './address.ts';
 import { announce, examineHandover } from './handover.ts';
@@ -40,10 +40,7 @@ export const doctor: Command = {
     'It posts test tokens whose values begin with DOCTOR. Without --worker they stay until they expire, and two of them\n' +
     'carry no correlator: do not run it so against a URL whose workers claim tokens by their kind.',
   async run(args, terminal) {
-    const [given] = args.positionals;
-    if (given === undefined || !/^https?:\/\//i.test(given) || !URL.canParse(given)) {
-      throw new UsageError('doctor: expected an http or https address');
-    }
+    const given = httpAddress('doctor', args.positionals[0]);
     const url = new URL(given);
     const timeoutMs = seconds(args, 'timeout', 10, 600);
     const posts = testPosts();
