@@ -77,7 +77,16 @@ export class Events {
   }
 }
 
+let second = { at: Number.NaN, text: '' };
+
+/** RFC 3339. Most of it is the same for all that happens within a second, and is made once for them. */
+function timeText(at: number): string {
+  const seconds = Math.floor(at / 1000);
+  if (second.at !== seconds) second = { at: seconds, text: new Date(seconds * 1000).toISOString().slice(0, 20) };
+  return `${second.text}${String(at - seconds * 1000).padStart(3, '0')}Z`;
+}
+
 function textOf({ id, name, at, instance, merchant, facts }: Event): string {
-  const data = { at: new Date(at).toISOString(), instance, merchant, ...facts };
+  const data = { at: timeText(at), instance, merchant, ...facts };
   return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }

@@ -117,12 +117,14 @@ function readMessage(text: string): Message | undefined {
     const understood =
       typeof from === 'string' &&
       Array.isArray(events) &&
-      events.every(
-        (event) => typeof event?.id === 'string' && typeof event.at === 'number' && event.facts instanceof Object,
-      ) &&
+      events.every((event) => typeof event?.id === 'string' && isTime(event.at) && event.facts instanceof Object) &&
       (state === undefined || (state.waiters instanceof Object && Array.isArray(state.first)));
     return understood ? message : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isTime(at: unknown): boolean {
+  return typeof at === 'number' && new Date(at).getTime() === at;
 }

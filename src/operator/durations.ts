@@ -1,4 +1,5 @@
 /** Durations as a person reads them. */
+import { numberText } from './numbers.ts';
 
 const UNITS: readonly (readonly [string, number])[] = [
   ['d', 86_400_000],
@@ -14,7 +15,7 @@ export function durationText(ms: number, language: string): string {
       const value = ms / size;
       const digits = value < 10 && unit === 's' ? 1 : 0;
       const shown = digits === 0 ? Math.floor(value) : value;
-      return `${shown.toLocaleString(language, { maximumFractionDigits: digits })} ${unit}`;
+      return `${numberText(shown, language, digits)} ${unit}`;
     }
   }
   return `${Math.max(0, Math.round(ms))} ms`;

@@ -1,6 +1,7 @@
 /** The operator page as a whole: its frame, whether all is well, the plots, and what to do when there is nothing yet. */
 import { durationText } from './durations.ts';
 import { Html, html } from './html.ts';
+import { numberText } from './numbers.ts';
 import { handoverPlot, hoursOf, postsPlot, quantileText, waitersPlot } from './plots.ts';
 import { SCRIPT_PATH } from './script.ts';
 import { expectedSection, instancesSection, postsSection, waitingSection } from './sections.ts';
@@ -64,8 +65,8 @@ function statusSection(view: View, t: Texts): Html {
 <dl>
 ${fact(t.facts.store, `${t.facts.stores[health.kind]} · ${t.facts.states[health.state]}`)}
 ${view.only === undefined && fact(t.facts.fallback, fallback === undefined ? t.facts.noFallback : t.facts.pending(fallback.pending))}
-${fact(t.facts.waiting, `${number(waiting.count, t)} ${t.facts.of} ${number(waiting.max, t)}`)}
-${fact(t.facts.instances, number(instances.length, t))}
+${fact(t.facts.waiting, `${numberText(waiting.count, t.lang)} ${t.facts.of} ${numberText(waiting.max, t.lang)}`)}
+${fact(t.facts.instances, numberText(instances.length, t.lang))}
 ${fact(t.facts.uptime, durationText(now - (self?.startedAt ?? now), t.lang))}
 ${fact(t.facts.version, self?.version ?? '')}
 </dl>
@@ -74,10 +75,6 @@ ${fact(t.facts.version, self?.version ?? '')}
 
 function fact(name: string, value: string): Html {
   return html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
-}
-
-function number(value: number, t: Texts): string {
-  return value.toLocaleString(t.lang);
 }
 
 function statusOf({ health, stopping, waiting }: View, t: Texts): { mood: string; title: string; why: string } {

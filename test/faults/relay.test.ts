@@ -198,6 +198,42 @@ describe('the relay', () => {
   });
 });
 
+describe('what another says', () => {
+  const good = { id: 'x-1', name: 'post', instance: 'x', at: 1, merchant: 'default', facts: {} };
+
+  it.each([
+    'nonsense',
+    'null',
+    JSON.stringify({ events: [good] }),
+    ...[{ at: 1e300 }, { at: 'now' }, { at: null }, { id: 1 }, { facts: null }].map((wrong) =>
+      JSON.stringify({ from: 'x', events: [{ ...good, ...wrong }] }),
+    ),
+    JSON.stringify({ from: 'x', state: { waiters: null } }),
+  ])('is let go when it is not understood: %s', (text) => {
+    const events = new Events();
+    let say: (text: string) => void = () => {};
+    const channel: Channel = {
+      open: (onText) => {
+        say = onText;
+      },
+      send: () => true,
+      close: () => {},
+    };
+    const relay = new Relay(
+      channel,
+      events,
+      () => expect.unreachable(),
+      () => {},
+    );
+    relay.start();
+    say(text);
+    expect([events.end, relay.others()]).toEqual([0, []]);
+    say(JSON.stringify({ from: 'x', events: [good] }));
+    expect(events.textAt(0)).toContain('"at":"1970-01-01T00:00:00.001Z"');
+    relay.stop();
+  });
+});
+
 describe('the channel', () => {
   it('queues a bounded number of texts on a connection that answers nothing', async () => {
     const channel = new RedisChannel(parseStoreUrl(throughProxy()));
