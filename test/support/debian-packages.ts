@@ -50,8 +50,16 @@ async function unpack(folder: string, choose: Chosen): Promise<void> {
 
 /** The folders below an unpacked tree that hold shared libraries, for `LD_LIBRARY_PATH`. */
 export async function libraryFolders(folder: string): Promise<string[]> {
-  const candidates = await Promise.all(['lib', 'usr/lib'].map((parent) => subfolders(join(folder, parent))));
-  return candidates.flat();
+  const parents = await Promise.all(['lib', 'usr/lib'].map((parent) => subfolders(join(folder, parent))));
+  // One deeper are those of a program's own, as systemd has them.
+  const children = await Promise.all(parents.flat().map(subfolders));
+  const candidates = [...parents.flat(), ...children.flat()];
+  const libraries = await Promise.all(candidates.map(async (one) => (await readdir(one)).some(isLibrary)));
+  return candidates.filter((_, at) => libraries[at]);
+}
+
+function isLibrary(file: string): boolean {
+  return /^lib.*\.so(\.|$)/.test(file);
 }
 
 async function subfolders(parent: string): Promise<string[]> {

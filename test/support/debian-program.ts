@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { access, constants, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { libraryFolders, unpackServer } from './debian-packages.ts';
+import { libraryFolders, unpackProgram, unpackServer } from './debian-packages.ts';
 
 export interface Program {
   path: string;
@@ -16,8 +16,8 @@ export interface Program {
 }
 
 interface Wanted {
-  /** Debian's packages: the one with the program, and the one whose libraries it needs. */
-  packages: readonly [string, string];
+  /** Debian's packages: the one with the program, and the one whose libraries it needs; of one alone, all that it needs. */
+  packages: readonly [string, string] | readonly [string];
   /** Where it is in them. */
   file: string;
   /** Prints the version. */
@@ -26,6 +26,8 @@ interface Wanted {
 
 const PROGRAMS = {
   nginx: { packages: ['nginx-common', 'nginx'], file: 'usr/sbin/nginx', arguments: ['-v'] },
+  shellcheck: { packages: ['shellcheck', 'shellcheck'], file: 'usr/bin/shellcheck', arguments: ['--version'] },
+  'systemd-analyze': { packages: ['systemd'], file: 'usr/bin/systemd-analyze', arguments: ['--version'] },
   caddy: { packages: ['caddy', 'caddy'], file: 'usr/bin/caddy', arguments: ['version'] },
 } as const satisfies Record<string, Wanted>;
 
@@ -53,7 +55,8 @@ async function fetch(name: string, { packages }: Wanted, folder: string): Promis
   await mkdir(CACHE, { recursive: true });
   const unpacked = await mkdtemp(join(CACHE, 'unpacking-'));
   try {
-    await unpackServer(packages[0], packages[1], unpacked);
+    if (packages[1] === undefined) await unpackProgram(packages[0], unpacked);
+    else await unpackServer(packages[0], packages[1], unpacked);
     await rename(unpacked, folder).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
@@ -70,7 +73,7 @@ async function usable(path: string, wanted: Wanted, unpacked: string | undefined
     const env = unpacked === undefined ? {} : { LD_LIBRARY_PATH: (await libraryFolders(unpacked)).join(delimiter) };
     const options = { env: { ...process.env, ...env }, timeout: START_TIMEOUT_MS };
     const { stdout, stderr } = await promisify(execFile)(path, [...wanted.arguments], options);
-    const version = /\d+\.\d+\.\d+/.exec(stdout + stderr)?.[0];
+    const version = /\d+\.\d+[.\d]*/.exec(stdout + stderr)?.[0];
     return version === undefined ? undefined : { path, version, env };
   } catch {
     return undefined;

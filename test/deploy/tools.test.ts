@@ -1,0 +1,60 @@
+/** What is deployed, under the tools of those who read it. Each tool is fetched where it is missing; none is gone without. */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { findProgram, type Program } from '../support/debian-program.ts';
+import { run } from '../support/run.ts';
+
+const PROJECT = new URL('../../', import.meta.url).pathname;
+const UNIT = 'carat-authenticity.service';
+/** Of ten: what `systemd-analyze security` says of a unit with no protection at all. Ours is at 1.4. */
+const MOST_EXPOSURE = 2;
+
+let shellcheck: Program;
+let analyze: Program;
+beforeAll(async () => {
+  shellcheck = await findProgram('shellcheck');
+  analyze = await findProgram('systemd-analyze');
+});
+
+test('every shell script is one that shellcheck has nothing against', async () => {
+  const { path, env } = shellcheck;
+  const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: PROJECT });
+  const scripts: string[] = [];
+  for (const file of files.toString().trim().split('\n')) {
+    const [first = ''] = (await readFile(join(PROJECT, file), 'utf8').catch(() => '')).split('\n', 1);
+    if (/^#!.*\b(ba|da)?sh$/.test(first)) scripts.push(file);
+  }
+  expect(scripts).toEqual(expect.arrayContaining(['.ci/run', 'test/container/stand-ins.sh']));
+  const checked = await run(path, ['--severity=warning', ...scripts], env, { cwd: PROJECT });
+  expect(checked).toEqual({ code: 0, out: '', error: '' });
+
+  const wrong = await mkdtemp(join(tmpdir(), 'script-'));
+  onTestFinished(() => rm(wrong, { recursive: true }));
+  await writeFile(join(wrong, 'wrong.sh'), '#!/bin/sh\ncd $1\nfor file in $(ls); do rm $file; done\n');
+  expect((await run(path, ['--severity=warning', join(wrong, 'wrong.sh')], env)).code).toBe(1);
+});
+
+test('the systemd unit is one that systemd reads, and that gives little away', async () => {
+  const { path } = analyze;
+  // The units of systemd that ours names are those of its package, also where that is only unpacked.
+  const units = ['../../lib', '../../../lib'].map((folder) => join(path, folder, 'systemd/system'));
+  const env = { ...analyze.env, SYSTEMD_UNIT_PATH: `${units.join(':')}:` };
+  const folder = await mkdtemp(join(tmpdir(), 'unit-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const unit = join(folder, UNIT);
+  // With the node of this machine, and without what an installation would bring.
+  const text = (await readFile(join(PROJECT, 'deploy/systemd', UNIT), 'utf8')).replace(
+    '/usr/bin/node',
+    process.execPath,
+  );
+  await writeFile(unit, text);
+  expect(await run(path, ['verify', unit], env)).toEqual({ code: 0, out: '', error: '' });
+  const { out } = await run(path, ['security', '--offline=true', unit], env);
+  expect(Number(/Overall exposure level.*?: ([\d.]+)/.exec(out)?.[1])).toBeLessThan(MOST_EXPOSURE);
+
+  await writeFile(unit, text.replace('TimeoutStopSec=15', 'TimeoutStopSec=soon'));
+  expect((await run(path, ['verify', unit], env)).error).toContain('Failed to parse time value');
+});
