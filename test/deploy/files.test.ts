@@ -46,7 +46,7 @@ describe('the compose file', async () => {
     expect(services['redis']?.ports).toBeUndefined();
     const published = Object.values(services).flatMap(({ ports = [] }) => ports);
     const open = published.filter((port) => !port.startsWith('127.0.0.1:'));
-    expect(open).toEqual(['0.0.0.0:8080:8080', '0.0.0.0:8082:8080']);
+    expect(open).toEqual(['8080:8080', '8082:8080']);
   });
 
   test('gives each instance a DATA_DIR of its own and a root file system that it cannot write to', () => {
@@ -72,6 +72,12 @@ describe('the Kubernetes manifests', async () => {
       await expect(validate({ ...manifest, metadata: { ...manifest.metadata, name: 1 as never } })).rejects.toThrow();
     },
   );
+
+  test('are put together by a kustomization that names each file but the template of the secret', async () => {
+    const { kind, resources } = parse(await read('deploy/kubernetes/kustomization.yaml')) as Record<string, unknown>;
+    expect(kind).toBe('Kustomization');
+    expect(resources).toEqual(files.filter((file) => file !== 'secret.yaml'));
+  });
 
   test('give each of two instances a volume, no privileges, and no file system to write to', () => {
     const text = JSON.stringify(manifests.find(({ kind }) => kind === 'StatefulSet')?.spec);

@@ -4,6 +4,8 @@ import { GuardedFolder } from '../support/guarded-folder.ts';
 import { ServerProcess } from '../support/server-process.ts';
 import { until } from '../support/until.ts';
 
+/** Generous: other tests may want the machine, too. */
+const READY_WITHIN_MS = 60_000;
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 
 /** A loopback address, and the ports of both listeners there. */
@@ -25,9 +27,13 @@ export class Instance {
     this.#env = env;
   }
 
+  /** Nothing is left of one that does not get ready. */
   static async start(place: Place, env: Record<string, string>): Promise<Instance> {
     const instance = new Instance(place, await GuardedFolder.make('instance-'), env);
-    await instance.start();
+    await instance.start().catch(async (error: Error) => {
+      await instance.remove();
+      throw error;
+    });
     return instance;
   }
 
@@ -44,7 +50,7 @@ export class Instance {
     };
     this.#process = await ServerProcess.start({ path: process.execPath, args: [MAIN], env, folder: this.#folder });
     const ready = async (): Promise<boolean> => (await fetch(`http://${host}:${workerPort}/readyz`)).ok;
-    await until(`the instance at ${host} is ready`, ready).catch((error: Error) => {
+    await until(`the instance at ${host} is ready`, ready, READY_WITHIN_MS).catch((error: Error) => {
       throw new Error(`${error.message}\n${this.#process?.output}`);
     });
   }

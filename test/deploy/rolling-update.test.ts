@@ -14,6 +14,7 @@ const LANES = 8;
 const BETWEEN_MS = 500;
 
 let redis: RedisServer;
+const started: Instance[] = [];
 let instances: readonly [Instance, Instance];
 
 beforeAll(async () => {
@@ -21,14 +22,16 @@ beforeAll(async () => {
   const env = { STORE_URL: redis.url, AUTHENTICITY_PATHS: `default=${SECRET_PATH}`, TRUSTED_PROXIES: '127.0.0.1/32' };
   // Two machines with the same ports, as `deploy/` has them.
   const ports = { port: await freePort(), workerPort: await freePort() };
-  instances = await Promise.all([
-    Instance.start({ host: '127.0.0.11', ...ports }, env),
-    Instance.start({ host: '127.0.0.12', ...ports }, env),
-  ]);
+  const start = async (host: string): Promise<Instance> => {
+    const instance = await Instance.start({ host, ...ports }, env);
+    started.push(instance);
+    return instance;
+  };
+  instances = [await start('127.0.0.11'), await start('127.0.0.12')];
 });
 
 afterAll(async () => {
-  await Promise.all(instances?.map((instance) => instance.remove()) ?? []);
+  await Promise.all(started.map((instance) => instance.remove()));
   await redis?.stop();
 });
 
@@ -60,7 +63,7 @@ describe.each<ProxyName>(['nginx', 'caddy'])('behind %s', (name) => {
 
   test.runIf(name === 'nginx' || process.env['ROLLING_CADDY'] !== undefined)(
     'a rolling update under load loses no post and no wait',
-    { timeout: 90_000 },
+    { timeout: 180_000 },
     async () => {
       const load = await Load.start(proxy, LANES);
       for (const instance of instances) {
