@@ -1,5 +1,5 @@
 # The service in a container. Both stages stand on one base, which has Node 24 and, for the build, npm. RUNTIME can be a smaller
-# one without shell and npm: the second stage runs no command.
+# one without shell and npm, such as gcr.io/distroless/nodejs24-debian12: the second stage runs no command.
 ARG BASE=node:24-slim
 ARG RUNTIME=${BASE}
 
@@ -16,6 +16,7 @@ RUN npm run build \
   && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -rf node_modules/*/prebuilds/android-* node_modules/*/prebuilds/darwin-* node_modules/*/prebuilds/win32-* node_modules/classic-level/deps node_modules/zod/src \
   && find node_modules dist -type f '(' -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' ')' -delete \
+  && find node_modules -depth -type d -empty -delete \
   && mkdir /data && chown 1000:1000 /data
 
 FROM ${RUNTIME}
@@ -26,7 +27,9 @@ LABEL org.opencontainers.image.title="carat-authenticity" \
   org.opencontainers.image.licenses="MIT" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}"
-ENV NODE_ENV=production DATA_DIR=/data
+# The last of the PATH is where distroless images have node. RES_OPTIONS: a process cannot end while it asks for a name, and
+# asking a name server that is away would take longer than a stop may.
+ENV NODE_ENV=production DATA_DIR=/data PATH=${PATH}:/nodejs/bin RES_OPTIONS="timeout:1 attempts:2"
 WORKDIR /app
 COPY --from=build /app/package.json /app/package-lock.json /app/sbom.cdx.json ./
 COPY --from=build /app/node_modules node_modules
@@ -36,7 +39,11 @@ USER 1000:1000
 VOLUME ["/data"]
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
-  CMD ["node", "-e", "fetch('http://127.0.0.1:'+(process.env.WORKER_PORT||8081)+'/livez').then(r=>process.exit(r.ok?0:1),()=>process.exit(1))"]
-# Node itself is process 1: it takes SIGTERM, starts no process, and so leaves none behind.
+# Alive, not ready: one that stops or has lost its disk must not be killed for it. With another WORKER_PORT or WORKER_HOST, set
+# WORKER_URL, too.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+  CMD ["node", "dist/cli/main.js", "health", "--live", "--timeout", "4"]
+# Node itself is process 1, whatever the base would have begun with: it takes SIGTERM, starts no process, and so leaves none
+# behind.
+ENTRYPOINT []
 CMD ["node", "dist/main.js"]

