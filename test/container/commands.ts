@@ -68,8 +68,18 @@ export class Commands {
 
   /** Ends those that run, with what they started. Resolves when they are gone. */
   async end(): Promise<void> {
-    const children = [...this.#running];
-    for (const { pid } of children) if (pid !== undefined) process.kill(-pid, 'SIGTERM');
-    await Promise.all(children.map((child) => (child.exitCode ?? child.signalCode) || once(child, 'close')));
+    const gone = [...this.#running].map((child) => once(child, 'close').catch(() => undefined));
+    for (const { pid } of this.#running) {
+      if (pid !== undefined) endGroup(pid);
+    }
+    await Promise.all(gone);
+  }
+}
+
+function endGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGTERM');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }

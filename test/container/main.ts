@@ -69,6 +69,12 @@ async function check(what: string, look: () => Promise<string | undefined>): Pro
   return ok;
 }
 
+/** What went wrong outside of the checks. */
+function failed(what: string, { message }: Error): void {
+  results.push({ check: what, ok: false, seen: message, seconds: 0 });
+  tell(`FAIL  ${what}: ${message}`);
+}
+
 async function run(temporary: string): Promise<void> {
   await Promise.all(PORTS.map(free));
   const opened = (await commands.works('docker', 'info'))
@@ -106,19 +112,17 @@ const temporary = await mkdtemp(join(tmpdir(), 'carat-'));
 try {
   await Promise.race([run(temporary), interrupted]);
 } catch (error) {
-  if (!isInterrupted)
-    results.push({ check: 'a machine to run it on', ok: false, seen: (error as Error).message, seconds: 0 });
-  if (!isInterrupted) tell(`FAIL  ${(error as Error).message}`);
+  if (!isInterrupted) failed('a machine to run it on', error as Error);
 } finally {
   await commands.end();
-  await engine?.close();
+  await engine?.close().catch((error: Error) => failed('all is removed', error));
   await rm(temporary, { recursive: true, force: true });
 }
-const failed = results.filter(({ ok }) => !ok).length;
-const passed = results.length - failed;
+const passed = results.filter(({ ok }) => ok).length;
+const wrong = results.length - passed;
 if (json) {
-  const all = { used: engine?.name, base: engine?.base, interrupted: isInterrupted, passed, failed, results };
+  const all = { used: engine?.name, base: engine?.base, interrupted: isInterrupted, passed, failed: wrong, results };
   process.stdout.write(`${JSON.stringify(all)}\n`);
 }
-tell(`${passed} passed, ${failed} failed${isInterrupted ? ', interrupted' : ''}`);
-process.exit(isInterrupted ? INTERRUPTED : failed === 0 ? 0 : 1);
+tell(`${passed} passed, ${wrong} failed${isInterrupted ? ', interrupted' : ''}`);
+process.exit(isInterrupted ? INTERRUPTED : wrong === 0 ? 0 : 1);
