@@ -20,7 +20,7 @@ RUN npm run build \
   && mkdir /data && chown 1000:1000 /data
 
 FROM ${RUNTIME}
-ARG VERSION=0.1.0
+ARG VERSION=1.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="carat-authenticity" \
   org.opencontainers.image.description="Receives Carat's authenticity posts, always answers 200 OK, and hands each token to the worker that waits for it." \

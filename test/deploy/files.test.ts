@@ -89,7 +89,9 @@ describe('the Kubernetes manifests', async () => {
   });
 });
 
-test('the image runs as nobody special, and the context holds no secret', async () => {
+test("the image runs as nobody special, says the project's version, and the context holds no secret", async () => {
+  const { version } = JSON.parse(await read('package.json')) as { version: string };
+  expect(await read('Dockerfile')).toContain(`\nARG VERSION=${version}\n`);
   expect(await read('Dockerfile')).toMatch(/^USER 1000:1000$/m);
   expect((await read('.dockerignore')).split('\n')[0]).toBe('*');
 });
