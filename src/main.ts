@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { readTracing, type TracingSettings } from './config-tracing.ts';
 import { Service } from './service.ts';
-import { DirectoryInUse } from './store/disk.ts';
+import { DirectoryInUse } from './store/level.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
 /** The stop takes less; this is for one that hangs. */

@@ -3,26 +3,27 @@
  * synced batches, one at a time. What it cannot read it sets aside under another name; what it cannot write it keeps,
  * and tries again.
  */
-import { access, mkdir, rename } from 'node:fs/promises';
+import { access, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ClassicLevel } from 'classic-level';
-import { type Operation, operationsOf, readRecord } from './changes.ts';
+import type { ClassicLevel } from 'classic-level';
+import { operationsOf, readRecord } from './changes.ts';
 import { NOBODY } from './decoy.ts';
 import type { Ledger } from './ledger.ts';
+import {
+  DirectoryInUse,
+  FORMAT,
+  FORMAT_KEY,
+  isUnreadable,
+  openLevel,
+  reasonOf,
+  rewrite,
+  Unreadable,
+  write,
+} from './level.ts';
 import type { Change } from './records.ts';
 import type { Trouble } from './store.ts';
 
-/** Raised with every change of the records' shape; a directory of another format is set aside. */
-const FORMAT = '1';
-const FORMAT_KEY = 'format';
 const RETRY_EVERY_MS = 1000;
-
-export class DirectoryInUse extends Error {
-  constructor(directory: string, cause: unknown) {
-    super(`DATA_DIR is in use by another process: ${directory}`, { cause });
-    this.name = 'DirectoryInUse';
-  }
-}
 
 export class Disk {
   readonly #directory: string;
@@ -93,13 +94,7 @@ export class Disk {
     }
     if (changes.length === 0) return;
     try {
-      // A chained batch costs a third of an array of operations.
-      const batch = this.#level.batch();
-      for (const operation of operationsOf(changes)) {
-        if (operation.type === 'put') batch.put(operation.key, operation.value);
-        else batch.del(operation.key);
-      }
-      await batch.write({ sync: true });
+      await write(this.#level, operationsOf(changes));
     } catch (error) {
       await this.#lose(error);
     }
@@ -113,7 +108,7 @@ export class Disk {
     const isBehind = this.#ledger.count > 0;
     let level: ClassicLevel | undefined;
     try {
-      level = await this.#openLevel();
+      level = await openLevel(this.#directory);
       const format = await level.get(FORMAT_KEY);
       const restored: Change[] = [];
       let broken = 0;
@@ -152,22 +147,9 @@ export class Disk {
     this.#tell('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
       aside,
     });
-    const level = await this.#openLevel();
+    const level = await openLevel(this.#directory);
     await level.put(FORMAT_KEY, FORMAT);
     return level;
-  }
-
-  async #openLevel(): Promise<ClassicLevel> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    const level = new ClassicLevel(this.#directory, { keyEncoding: 'utf8', valueEncoding: 'utf8' });
-    try {
-      await level.open();
-      return level;
-    } catch (error) {
-      const cause = (error as Error).cause as { code?: string } | undefined;
-      if (cause?.code === 'LEVEL_LOCKED') throw new DirectoryInUse(this.#directory, error);
-      throw error;
-    }
   }
 
   /** Watches over the directory: notices that it is gone, and comes back when it is there again. */
@@ -196,7 +178,7 @@ export class Disk {
 
   /** A directory that is there again: what is in it is older than what is in memory. */
   async #takeOver(): Promise<ClassicLevel> {
-    const level = await this.#openLevel().catch((error) => this.#beginAnew(error));
+    const level = await openLevel(this.#directory).catch((error) => this.#beginAnew(error));
     try {
       await rewrite(level, this.#ledger);
       return level;
@@ -227,26 +209,6 @@ export class Disk {
   #tell(level: Trouble['level'], code: string, message: string, facts: Record<string, string | number>): void {
     this.#onTrouble({ level, code, message, facts: { directory: this.#directory, ...facts } });
   }
-}
-
-class Unreadable extends Error {}
-
-function isUnreadable(error: unknown): boolean {
-  return error instanceof Unreadable || /corrupt|MANIFEST-\d+: No such file/i.test(reasonOf(error));
-}
-
-function reasonOf(error: unknown): string {
-  const { cause, message } = error as Error;
-  return cause instanceof Error ? cause.message : message;
-}
-
-/** Makes a directory hold what the ledger does, in one batch: if it cannot be written, what was there stays there. */
-async function rewrite(level: ClassicLevel, ledger: Ledger): Promise<void> {
-  const puts = operationsOf(ledger.everything());
-  const kept = new Set(puts.map(({ key }) => key)).add(FORMAT_KEY);
-  const all: Operation[] = [{ type: 'put', key: FORMAT_KEY, value: FORMAT }, ...puts];
-  for await (const key of level.keys()) if (!kept.has(key)) all.push({ type: 'del', key });
-  await level.batch(all, { sync: true });
 }
 
 function endOfTick(): Promise<void> {

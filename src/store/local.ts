@@ -3,6 +3,7 @@
  * shared one. It keeps what the shared store did not take, and a copy of what it did.
  */
 import { type EmbeddedOptions, EmbeddedStore } from './embedded.ts';
+import { Pending } from './pending.ts';
 import type { ExpectationEntry, TokenEntry } from './records.ts';
 import type { MergedState, MergedToken } from './shared.ts';
 import {
@@ -21,8 +22,8 @@ export interface Fenced {
 }
 
 export class LocalStore extends EmbeddedStore {
-  /** What the shared store is yet to be told, by merchant, oldest first. */
-  readonly #pending = new Map<string, Set<TokenEntry>>();
+  /** What the shared store is yet to be told. */
+  readonly #pending = new Pending();
   readonly #pendingExpectations = new Set<ExpectationEntry>();
   /** Claims for which the shared store may have taken a token that nobody got. */
   readonly #doubtful = new Set<string>();
@@ -37,7 +38,7 @@ export class LocalStore extends EmbeddedStore {
   override async open(events: StoreEvents): Promise<void> {
     await super.open(events);
     const tokens = [...this.ledger.tokens()].filter((entry) => entry.standing !== 'there');
-    for (const entry of tokens.sort((a, b) => a.order - b.order)) this.#await(entry);
+    for (const entry of tokens.sort((a, b) => a.order - b.order)) this.#pending.add(entry);
     for (const entry of this.ledger.expectations.entries()) {
       if (entry.standing !== 'there') this.#pendingExpectations.add(entry);
     }
@@ -61,7 +62,7 @@ export class LocalStore extends EmbeddedStore {
   isPending(merchant: string, id: string): boolean {
     const entry = this.ledger.get(merchant, id);
     if (entry === undefined || entry.token.expiresAt <= this.clock()) return false;
-    return this.#pending.get(merchant)?.has(entry) === true;
+    return this.#pending.has(entry);
   }
 
   isClaimPending(merchant: string, claimId: string): boolean {
@@ -75,20 +76,17 @@ export class LocalStore extends EmbeddedStore {
   }
 
   hasPending(merchant: string): boolean {
-    return this.#pending.has(merchant);
+    return this.#pending.hasAny(merchant);
   }
 
   get pendingCount(): number {
-    let count = this.#pendingExpectations.size;
-    for (const entries of this.#pending.values()) count += entries.size;
-    return count;
+    return this.#pending.count + this.#pendingExpectations.size;
   }
 
-  /** For how long the oldest pending token has been waiting. Each merchant's come in the order in which they arrived. */
+  /** For how long the oldest pending token has been waiting. */
   get pendingForMs(): number {
-    let oldest = this.clock();
-    for (const [first] of this.#pending.values()) oldest = Math.min(oldest, first?.token.receivedAt ?? oldest);
-    return this.clock() - oldest;
+    const now = this.clock();
+    return now - Math.min(now, this.#pending.since ?? now);
   }
 
   get journaledCount(): number {
@@ -102,7 +100,7 @@ export class LocalStore extends EmbeddedStore {
     // Once there is doubt, it stays until the shared store has spoken.
     const doubtful = entry.standing === 'unsure' && this.isPending(token.merchant, token.id);
     this.ledger.update(entry, { standing: doubtful ? 'unsure' : standing });
-    this.#await(entry);
+    this.#pending.add(entry);
     const committed = this.disk.commit();
     if (entry.state !== 'deferred') this.announce(token.merchant, topicsOf(token));
     await committed;
@@ -122,8 +120,8 @@ export class LocalStore extends EmbeddedStore {
   /** Up to `most` of a merchant's pending tokens, fenced: from now on only the shared store gives them to claims. */
   async fence(merchant: string, most: number): Promise<Fenced> {
     const batch: TokenEntry[] = [];
-    for (const entry of this.#pending.get(merchant) ?? []) {
-      if (entry.token.expiresAt <= this.clock()) this.#settled(entry);
+    for (const entry of this.#pending.of(merchant)) {
+      if (entry.token.expiresAt <= this.clock()) this.#pending.delete(entry);
       else if (batch.push(entry) === most) break;
     }
     const wereHere = batch.filter((entry) => entry.standing === 'here');
@@ -141,7 +139,7 @@ export class LocalStore extends EmbeddedStore {
   /** The shared store has them now, in these states. */
   merged(tokens: MergedToken[], states: MergedState[]): void {
     for (const [i, { entry }] of tokens.entries()) {
-      this.#settled(entry);
+      this.#pending.delete(entry);
       if (entry.claim !== undefined) this.#doubtful.delete(`${entry.token.merchant}\n${entry.claim.id}`);
       const state = states[i];
       if (state === undefined) continue;
@@ -218,13 +216,7 @@ export class LocalStore extends EmbeddedStore {
   protected override sweep(): void {
     super.sweep();
     const now = this.clock();
-    for (const entries of this.#pending.values()) {
-      // Oldest first, and each lives equally long.
-      for (const entry of entries) {
-        if (entry.token.expiresAt > now) break;
-        this.#settled(entry);
-      }
-    }
+    this.#pending.sweep(now);
     for (const entry of this.#pendingExpectations) {
       if (entry.expiresAt + this.#retentionMs <= now) this.#pendingExpectations.delete(entry);
     }
@@ -238,18 +230,6 @@ export class LocalStore extends EmbeddedStore {
     const entry: TokenEntry = { token, standing: 'there', state: 'live', deliveries: 0, seen: true, order };
     this.ledger.add(entry);
     return entry;
-  }
-
-  #await(entry: TokenEntry): void {
-    const { merchant } = entry.token;
-    const entries = this.#pending.get(merchant) ?? new Set();
-    this.#pending.set(merchant, entries.add(entry));
-  }
-
-  #settled(entry: TokenEntry): void {
-    const entries = this.#pending.get(entry.token.merchant);
-    entries?.delete(entry);
-    if (entries?.size === 0) this.#pending.delete(entry.token.merchant);
   }
 
   #toMerge(entry: TokenEntry): MergedToken {

@@ -1,4 +1,7 @@
-/** What an error of Redis or of the way to it means: that the store is away, and whether it can have seen the request. */
+/**
+ * When Redis is away: what an error of it or of the way to it means, whether it can have seen the request, and for how
+ * long an answer is waited for.
+ */
 import { StoreAway } from './store.ts';
 
 /** Answers by which Redis refuses a script before it changed anything. */
@@ -19,7 +22,7 @@ const REFUSALS = new Set([
   'TRYAGAIN',
 ]);
 
-export function awayError(error: unknown): StoreAway {
+function awayError(error: unknown): StoreAway {
   if (error instanceof StoreAway) return error;
   const { message } = error as Error;
   const refusal = /(?:^|ERR |script: )([A-Z]+) /.exec(message)?.[1] ?? '';
@@ -33,4 +36,21 @@ function reasonOf(message: string, refusal: string, unsent: boolean): string {
   if (unsent) return 'not connected';
   if (REFUSALS.has(refusal)) return `refused with ${refusal}`;
   return message.split('\n')[0]?.slice(0, 120) ?? 'failed';
+}
+
+/** An answer of Redis, in time. @throws StoreAway when it refuses, cannot be reached, or takes longer */
+export async function within<T>(deadlineMs: number, reply: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const away = (): void => reject(new StoreAway(`no answer within ${deadlineMs} ms`, false));
+    // After a hold-up of our own, an answer that is here already is read first.
+    timer = setTimeout(() => setImmediate(away), deadlineMs);
+  });
+  try {
+    return await Promise.race([reply, late]);
+  } catch (error) {
+    throw awayError(error);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Cluster, Command, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from './redis-address.ts';
 import { SCRIPTS, type ScriptName } from './redis-scripts.ts';
 
@@ -106,29 +106,4 @@ export function listen(client: RedisClient, channel: string): Promise<void> {
     // It goes on trying by itself, and tells what is wrong by its `error` event.
     client.connect().catch(() => {});
   });
-}
-
-/** Whether a command for a key can be sent now: to a cluster, if its master of that key is connected. */
-export function isConnected(client: RedisClient, key: string): boolean {
-  if (client.status !== 'ready') return false;
-  const master = masterOf(client, key);
-  return master === undefined || master.status === 'ready';
-}
-
-/** Resolves when every master that is known can be sent commands, or fails to connect. */
-export async function connected(client: RedisClient): Promise<void> {
-  await client.connect();
-  if (!('nodes' in client)) return;
-  const starting = client.nodes('master').filter(({ status }) => status !== 'ready');
-  await Promise.all(
-    starting.map((node) => new Promise((resolve) => void node.once('ready', resolve).once('end', resolve))),
-  );
-}
-
-/** The connection to the master of a key, if the client is a cluster's and knows it. */
-function masterOf(client: RedisClient, key: string): Redis | undefined {
-  if (!('nodes' in client)) return undefined;
-  const slot = new Command('get', [key]).getSlot() ?? 0;
-  const address = (client.slots as string[][])[slot]?.[0];
-  return client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address);
 }

@@ -2,6 +2,7 @@
  * The transitions of the Redis store, each one atomic script. KEYS[1] is the prefix of the merchant's keys; the prelude
  * says what they hold.
  */
+import { MERGE, MERGE_EXPECTATION } from './redis-merge-scripts.ts';
 import { PRELUDE } from './redis-prelude.ts';
 
 /**
@@ -155,97 +156,6 @@ redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', now)
 close(ARGV[3], e[1], e[2])
 announce(ARGV[1], ARGV[2], { e[2] })
 return 'done'
-`;
-
-/**
- * Brings an expectation in that was announced while Redis was away. ARGV: channel, merchant, id, kind, topic, its age,
- * how long it has left, for how long a verdict may be put off, the age of its cancelling or '', its token or ''.
- */
-const MERGE_EXPECTATION = `
-local id, kind, topic = ARGV[3], ARGV[4], ARGV[5]
-if redis.call('EXISTS', P .. 'e:' .. id) == 0 then
-  open(id, kind, topic, string.format('%.0f', (now - ARGV[6]) * 1000), now + tonumber(ARGV[7]), tonumber(ARGV[8]))
-end
-if ARGV[9] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 'x', now - ARGV[9]) == 1 then
-  close(id, kind, topic)
-  announce(ARGV[1], ARGV[2], { topic })
-end
-if ARGV[10] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 't', ARGV[10]) == 1 then close(id, kind, topic) end
-return 'done'
-`;
-
-/**
- * Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one wins; of two claims
- * the one of the later delivery, then of the later renewal. ARGV: channel, merchant, most unexpected, then 18 fields a
- * token: the 8 of put, its age, how long it has left, its state ('live', 'used' or 'deferred'), '1' if anybody saw it,
- * its last claim or '', how long that lease has left, deliveries, renewals, '1' if that claim may have taken another
- * token here that nobody got, and the claims before the last, separated by commas, released ones with '!'. Answers the
- * state that each token has now.
- */
-const MERGE = `
-local most = tonumber(ARGV[3])
-local states, under = {}, {}
-local function say(t)
-  for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
-end
-local function remember(claim, t, released)
-  if redis.call('HSETNX', P .. 'c:' .. claim, 't', t.id) == 0 then return end
-  if released then redis.call('HSET', P .. 'c:' .. claim, 'r', '1') end
-  redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
-end
-local function rememberHolder(claim, t, doubtful)
-  local was = redis.call('HGET', P .. 'c:' .. claim, 't')
-  if was and was ~= t.id then
-    local other = get(was)
-    if other and other.cl == claim then
-      if not doubtful or other.st ~= 'live' or other.rn ~= '0' then return end
-      giveBack(other, claim)
-      say(other)
-    end
-    redis.call('DEL', P .. 'c:' .. claim)
-  end
-  remember(claim, t)
-end
-for at = 4, #ARGV, 18 do
-  local id, state, claim, lease = ARGV[at], ARGV[at + 10], ARGV[at + 12], tonumber(ARGV[at + 13])
-  local deliveries, renewals = tonumber(ARGV[at + 14]), tonumber(ARGV[at + 15])
-  local t = get(id)
-  local news = not t
-  if not t then
-    t = { id = id, k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], md = ARGV[at + 4], sd = ARGV[at + 5] }
-    t.mu, t.oi, t.dl = ARGV[at + 6], ARGV[at + 7], deliveries
-    t.ra, t.ea = now - ARGV[at + 8], now + ARGV[at + 9]
-    t.o = string.format('%.0f', t.ra * 1000 + (at - 4) / 18)
-    if ARGV[at + 11] == '1' then t.sn = '1' end
-    if state == 'deferred' then t.st = judge(t) and 'live' or 'unexpected' else t.st = state end
-    if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), renewals end
-    store(t, most)
-    if t.st == 'live' then say(t) end
-  elseif t.st == 'live' and claim ~= '' then
-    local dl = tonumber(t.dl)
-    if deliveries > dl or (deliveries == dl and t.cl == claim and renewals > tonumber(t.rn)) then
-      news = true
-      t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), renewals, deliveries
-      redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', t.rn, 'dl', t.dl)
-      unpool(t)
-      index(t)
-      told(t)
-    end
-  end
-  if state == 'used' and t.st == 'live' then
-    markUsed(t)
-    t.st = 'used'
-  end
-  -- What was known of the claim already says nothing of what it took since.
-  if claim ~= '' and t.cl == claim then
-    if news then rememberHolder(claim, t, ARGV[at + 16] == '1') else remember(claim, t) end
-  end
-  for other, released in string.gmatch(ARGV[at + 17], '([^,!]+)(!?)') do remember(other, t, released == '!') end
-  states[#states + 1] = t.st
-end
-announce(ARGV[1], ARGV[2], under)
-if #under == 0 then mutter(ARGV[1]) end
-return states
 `;
 
 /** Shows that Redis takes writes. */

@@ -1,7 +1,7 @@
 /** How the Redis store's scripts are given tokens, and what their answers mean. */
 import type { Kind } from '../post.ts';
 import type { MergedToken, Settled } from './shared.ts';
-import type { Claim, ClaimAnswer, NewToken, ReadAnswer, SettleAnswer, TokenRecord } from './store.ts';
+import type { Claim, ClaimAnswer, Expiry, Hint, NewToken, ReadAnswer, SettleAnswer, TokenRecord } from './store.ts';
 
 /** The 8 arguments of a token, as the script `caratPut` takes them. */
 export function tokenArguments(token: NewToken): string[] {
@@ -25,6 +25,19 @@ export function mergeArguments({ entry, formerClaims, doubtful }: MergedToken, n
     doubtful ? '1' : '',
     formerClaims.map(({ id, released }) => (released ? `${id}!` : id)).join(','),
   ];
+}
+
+/** What is over, as the script `caratSweep` tells it. */
+export function expiryOf(what: string, merchant: string): Expiry {
+  const [type, kind, id = ''] = what.split(':') as ['t' | 'e', Kind, string];
+  if (type === 't') return { what: 'orphan', merchant, kind, id };
+  return { what: 'no_show', merchant, kind, expectation: id };
+}
+
+/** What a script publishes. */
+export function hintOf(message: string): Hint {
+  const [merchant = '', sequence, ...topics] = message.split('\n');
+  return { merchant, topics, sequence: Number(sequence) };
 }
 
 export function readAnswerOf(reply: unknown, merchant: string): ReadAnswer {

@@ -5,11 +5,13 @@
 import type { Redis } from 'ioredis';
 import type { ExpectationEntry } from './records.ts';
 import type { RedisAddress } from './redis-address.ts';
-import { awayError } from './redis-away.ts';
-import { connected, createRedisClient, isConnected, listen, type RedisClient } from './redis-client.ts';
+import { within } from './redis-away.ts';
+import { createRedisClient, listen, type RedisClient } from './redis-client.ts';
+import { RedisPosts } from './redis-posts.ts';
 import type { ScriptName } from './redis-scripts.ts';
 import { tellOfServer } from './redis-server.ts';
-import { claimAnswerOf, mergeArguments, readAnswerOf, settledOf, tokenArguments } from './redis-wire.ts';
+import { connected, isConnected, onTopologyChange } from './redis-topology.ts';
+import { claimAnswerOf, expiryOf, hintOf, mergeArguments, readAnswerOf, settledOf } from './redis-wire.ts';
 import type { MergedState, MergedToken, Settled, SharedStore } from './shared.ts';
 import {
   type Claim,
@@ -42,27 +44,13 @@ const DEADLINE_MS = 200;
 const SWEEP_EVERY_MS = 1000;
 /** How long the start waits for a connection before it goes on without. */
 const START_WITHIN_MS = 1000;
-/** A script call stays short, so that Redis is never kept from others. */
-const MOST_TOKENS_A_CALL = 200;
-
-/** What goes to Redis when nothing is to be kept; no id tells it from a token. */
-const FEIGNED: NewToken = { id: '', merchant: '', kind: 'token', value: 'x'.repeat(64), pooled: true };
-
-interface Waiting {
-  /** None is for one that is feigned. */
-  token: NewToken | undefined;
-  resolve: (answer: PutAnswer) => void;
-  reject: (error: StoreAway) => void;
-}
-
 export class RedisStore implements SharedStore {
   readonly #options: RedisStoreOptions;
   readonly #deadlineMs: number;
   readonly #writer: RedisClient;
   readonly #subscriber: RedisClient;
   readonly #channel: string;
-  /** What came in this tick, by merchant. */
-  readonly #batches = new Map<string, Waiting[]>();
+  readonly #posts: RedisPosts;
   /** For how long a verdict may be put off after an expectation ended. */
   readonly #retentionMs: number;
   #events: StoreEvents | undefined;
@@ -77,13 +65,19 @@ export class RedisStore implements SharedStore {
     this.#writer = createRedisClient(options.address, 'writer');
     this.#subscriber = createRedisClient(options.address, 'subscriber');
     this.#channel = `carat:${options.address.db}:arrivals`;
+    const { ttlMs, accept, maxUnexpected } = options;
+    this.#posts = new RedisPosts((merchant, tokens) =>
+      this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
+    );
   }
 
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
     for (const client of [this.#writer, this.#subscriber]) client.on('error', (error: Error) => this.#onError(error));
     this.#writer.on('ready', () => this.#onReady());
-    this.#subscriber.on('message', (_channel: string, message: string) => this.#onMessage(message));
+    this.#subscriber.on('message', (_channel: string, message: string) => {
+      if (message !== '') events.onHint(hintOf(message));
+    });
     // Hints that were sent while nobody listened are lost: everybody looks again.
     for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
     this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
@@ -94,24 +88,11 @@ export class RedisStore implements SharedStore {
   }
 
   put(token: NewToken): Promise<PutAnswer> {
-    return this.#batch(token.merchant, token);
+    return this.#posts.put(token.merchant, token);
   }
 
   async feign(merchant: string): Promise<void> {
-    await this.#batch(merchant, undefined);
-  }
-
-  #batch(merchant: string, token: NewToken | undefined): Promise<PutAnswer> {
-    return new Promise((resolve, reject) => {
-      const waiting = { token, resolve, reject };
-      const batch = this.#batches.get(merchant);
-      if (batch !== undefined) {
-        batch.push(waiting);
-        return;
-      }
-      if (this.#batches.size === 0) setImmediate(() => this.#flush());
-      this.#batches.set(merchant, [waiting]);
-    });
+    await this.#posts.put(merchant, undefined);
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
@@ -124,7 +105,7 @@ export class RedisStore implements SharedStore {
     const refuse = refuseConflict ? '1' : '';
     const reply = this.#send('caratClaim', merchant, claimId, leaseMs, what, topic, lead?.kind ?? '', refuse);
     try {
-      return claimAnswerOf(await this.#within(reply), merchant);
+      return claimAnswerOf(await within(this.#deadlineMs, reply), merchant);
     } catch (error) {
       void reply.then((late) => this.#putBack(claimAnswerOf(late, merchant), merchant)).catch(() => {});
       throw error;
@@ -168,7 +149,7 @@ export class RedisStore implements SharedStore {
   async sequence(merchant: string): Promise<number> {
     const key = `${prefixOf(merchant)}s`;
     if (!isConnected(this.#writer, key)) throw new StoreAway('not connected', true);
-    return Number((await this.#within(this.#writer.get(key))) ?? 0);
+    return Number((await within(this.#deadlineMs, this.#writer.get(key))) ?? 0);
   }
 
   /** A cluster's masters fail one by one, anything else as a whole. */
@@ -195,14 +176,7 @@ export class RedisStore implements SharedStore {
   }
 
   onReconnect(listener: () => void): void {
-    for (const event of ['ready', '+node', '-node']) this.#writer.on(event, listener);
-    // In a cluster a known replica becomes a master without any connection that begins or ends.
-    let masters = mastersOf(this.#writer);
-    this.#writer.on('refresh', () => {
-      const before = masters;
-      masters = mastersOf(this.#writer);
-      if (before !== masters) listener();
-    });
+    onTopologyChange(this.#writer, listener);
   }
 
   health(): StoreHealth {
@@ -217,56 +191,14 @@ export class RedisStore implements SharedStore {
     this.#subscriber.disconnect();
   }
 
-  #flush(): void {
-    const { ttlMs, accept, maxUnexpected } = this.#options;
-    for (const [merchant, batch] of this.#batches) {
-      for (let at = 0; at < batch.length; at += MOST_TOKENS_A_CALL) {
-        const part = batch.slice(at, at + MOST_TOKENS_A_CALL);
-        const tokens = part.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
-        this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens).then(
-          (answers) => {
-            for (const [i, { resolve }] of part.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
-          },
-          (error: StoreAway) => {
-            for (const { reject } of part) reject(error);
-          },
-        );
-      }
-    }
-    this.#batches.clear();
-  }
-
   async #run(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
-    return this.#within(this.#send(script, merchant, ...args));
+    return within(this.#deadlineMs, this.#send(script, merchant, ...args));
   }
 
   #send(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
     // A cluster's client would try elsewhere, and in the end tell of its last try only.
     if (!isConnected(this.#writer, prefixOf(merchant))) return Promise.reject(new StoreAway('not connected', true));
     return this.#writer[script](prefixOf(merchant), ...args.map(String));
-  }
-
-  /** @throws StoreAway when Redis refuses, cannot be reached, or takes longer than the deadline */
-  async #within<T>(reply: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      const away = (): void => reject(new StoreAway(`no answer within ${this.#deadlineMs} ms`, false));
-      // After a hold-up of our own, an answer that is here already is read first.
-      timer = setTimeout(() => setImmediate(away), this.#deadlineMs);
-    });
-    try {
-      return await Promise.race([reply, late]);
-    } catch (error) {
-      throw awayError(error);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  #onMessage(message: string): void {
-    if (message === '') return;
-    const [merchant = '', sequence, ...topics] = message.split('\n');
-    this.#events?.onHint({ merchant, topics, sequence: Number(sequence) });
   }
 
   #onReady(): void {
@@ -303,25 +235,12 @@ export class RedisStore implements SharedStore {
     await Promise.all(
       this.#options.merchants.map(async (merchant) => {
         const over = (await this.#run('caratSweep', merchant)) as string[];
-        for (const what of over) {
-          const [type, kind, id] = what.split(':') as ['t' | 'e', NewToken['kind'], string];
-          if (type === 't') this.#events?.onExpiry({ what: 'orphan', merchant, kind, id });
-          else this.#events?.onExpiry({ what: 'no_show', merchant, kind, expectation: id });
-        }
+        for (const what of over) this.#events?.onExpiry(expiryOf(what, merchant));
       }),
     ).catch(() => {
       // Redis is away; what is over stays noted there until somebody comes to tell of it.
     });
   }
-}
-
-/** Which master has which slots, as far as a cluster's client knows; else nothing. */
-function mastersOf(client: RedisClient): string {
-  const slots = 'slots' in client ? (client.slots as string[][]) : [];
-  return slots
-    .map((nodes) => nodes?.[0])
-    .filter((master, at, all) => master !== all[at - 1])
-    .join();
 }
 
 /** All keys of a merchant begin so, and live in one slot. */

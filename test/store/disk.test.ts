@@ -3,7 +3,7 @@ import { mkdir, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/p
 import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { DirectoryInUse } from '../../src/store/disk.ts';
+import { DirectoryInUse } from '../../src/store/level.ts';
 import { chainedBatches } from '../support/chained-batches.ts';
 import { EmbeddedBench, M, names } from '../support/embedded.ts';
 import { until } from '../support/until.ts';

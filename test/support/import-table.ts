@@ -3,7 +3,7 @@
  * star, for all that begins so. The most specific entry counts.
  */
 export const IMPORTS: Record<string, readonly string[]> = {
-  main: ['config', 'config-tracing', 'service', 'store/disk', 'tracing'],
+  main: ['config', 'config-tracing', 'service', 'store/level', 'tracing'],
   // Loaded only when traces are asked for.
   tracing: ['config-tracing', 'events', 'store/store', 'tracing', 'version'],
   'config-tracing': [],
@@ -77,7 +77,7 @@ export const PACKAGES: Record<string, readonly string[]> = {
   'node:process': ['cli', 'main'],
   '@fastify/swagger': ['listeners/openapi'],
   '@fastify/formbody': ['listeners/authenticity'],
-  'classic-level': ['store/disk', 'carat/recharge-notes'],
+  'classic-level': ['store/disk', 'store/level', 'carat/recharge-notes'],
   fastify: ['listeners', 'operator', 'service', 'simulator'],
   'fastify-type-provider-zod': ['listeners'],
   ioredis: ['store/redis*'],
