@@ -84,12 +84,9 @@ describe('imports', () => {
 });
 
 describe('files', () => {
-  /** Known to have two jobs; to be mended, and taken from this list. */
-  const TO_MEND = ['listeners/worker-routes'];
-
   test('are short: past 250 lines a file has two jobs', () => {
     const long = SOURCES.filter((path) => read(path).trimEnd().split('\n').length > 250).map(entry);
-    expect(long.filter((name) => !TO_MEND.includes(name))).toEqual([]);
+    expect(long).toEqual([]);
   });
 
   test('are named for what is in them', () => {

@@ -13,6 +13,7 @@ import type { TokenStore } from '../store/store.ts';
 import type { AnsweredRequest } from '../tracing/tracing.ts';
 import type { Waiters } from '../waiters.ts';
 import { checkLoopbackHost, checkSite } from './browsers.ts';
+import { expectationRoutes } from './expectation-routes.ts';
 import { Keys } from './keys.ts';
 import { describeApi } from './openapi.ts';
 import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
@@ -139,7 +140,9 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
       return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
     },
   );
-  await app.register(workerRoutes, { store, handoff, journal, keys });
+  const routes = { store, handoff, journal, keys };
+  await app.register(workerRoutes, routes);
+  await app.register(expectationRoutes, routes);
   await app.register(watchRoutes, { journal, keys });
   await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
   return app;

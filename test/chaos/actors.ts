@@ -119,8 +119,9 @@ export class Actor {
     await delay(this.#random.below(1200));
     // Another call for the same id, as a worker does that lost the answer or needs more time.
     if (this.#random.below(5) === 0) {
-      const again = await this.#claim(instance, claimId, body, held);
-      if (again !== undefined) held = again;
+      held = await this.#claim(instance, claimId, body, held);
+      // A worker that was not told what its claim holds now has nothing to settle.
+      if (held === undefined) return;
     }
     const end = this.#random.below(10);
     if (end === 0) return;

@@ -61,7 +61,8 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'masking', 'metrics', 'post', 'protocol'],
     ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
     ...['events', 'operator', 'recent-posts', 'listeners/docs-page', 'listeners/openapi', 'listeners/openapi-examples'],
-    ...['listeners/event-reader', 'listeners/watch-routes', 'listeners/worker-routes', 'tracing'],
+    ...['listeners/event-reader', 'listeners/expectation-routes', 'listeners/watch-routes', 'listeners/worker-answers'],
+    ...['listeners/worker-routes', 'tracing'],
   ],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
   carat: ['carat'],
