@@ -17,6 +17,12 @@ async function post(service: ServiceProcess, sid: string): Promise<void> {
   expect(await service.post({ seid: `value-of-${sid}`, sid })).toBe(200);
 }
 
+/** The log may come a little later than what it tells. */
+async function expectToldOnce(service: ServiceProcess, code: string): Promise<void> {
+  await until(`${code} is told`, () => service.troubles(code).length > 0);
+  expect(service.troubles(code)).toHaveLength(1);
+}
+
 async function expectAll(service: ServiceProcess, sids: readonly string[]): Promise<void> {
   for (const sid of sids) expect(await service.read({ sid })).toMatchObject({ status: 200, value: `value-of-${sid}` });
 }
@@ -27,7 +33,7 @@ test('DATA_DIR removed, and not to be made again: 200 all the same; when it can 
   await rm(data.path, { recursive: true });
   await writeFile(data.path, 'a file, where the directory was');
   await isIn(service, 'degraded');
-  expect(service.troubles('disk_failed')).toHaveLength(1);
+  await expectToldOnce(service, 'disk_failed');
   const { status, store } = await service.readiness();
   expect(status).toBe(200);
   expect(store).toMatchObject({ kind: 'embedded', state: 'degraded', detail: expect.stringContaining('memory only') });
@@ -36,7 +42,7 @@ test('DATA_DIR removed, and not to be made again: 200 all the same; when it can 
 
   await rm(data.path);
   await isIn(service, 'ok');
-  expect(service.troubles('disk_back')).toHaveLength(1);
+  await expectToldOnce(service, 'disk_back');
   await post(service, 'after');
   await service.kill();
   await expectAll(await data.start(), ['before', 'meanwhile', 'after']);

@@ -27,7 +27,10 @@ beforeAll(async () => {
   await mkdir(project);
   await writeFile(join(project, 'package.json'), '{"private":true,"type":"module"}');
   const quietly = ['--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
-  const installed = await run('npm', ['install', ...quietly, join(folder, filename)], {}, { cwd: project });
+  // The way to the registry: an authority of its own, or a proxy.
+  const way = ['NODE_EXTRA_CA_CERTS', 'HTTPS_PROXY', 'NO_PROXY'].map((name) => [name, process.env[name]]);
+  const archive = join(folder, filename);
+  const installed = await run('npm', ['install', ...quietly, archive], Object.fromEntries(way), { cwd: project });
   if (installed.code !== 0) throw new Error(`expected npm to install the package: ${installed.error}`);
 }, 300_000);
 afterAll(() => rm(folder, { recursive: true }));
