@@ -52,7 +52,7 @@ export const WORKER_OPTIONS: Readonly<Record<string, Option>> = {
   worker: {
     type: 'string',
     value: 'URL',
-    help: 'The worker listener; default WORKER_URL, else http://127.0.0.1:8081.',
+    help: 'The worker listener; default WORKER_URL, else 127.0.0.1 at WORKER_PORT.',
   },
   key: { type: 'string', value: 'KEY', help: 'A worker key; default WORKER_API_KEY, which no process list shows.' },
   merchant: { type: 'string', value: 'NAME', help: 'Whose; default "default".' },

@@ -20,7 +20,7 @@ export const SELECTOR_OPTIONS: Readonly<Record<string, Option>> = {
 };
 
 export function workerUrl(args: Arguments, { env }: Terminal): string {
-  return text(args, 'worker') ?? env['WORKER_URL'] ?? 'http://127.0.0.1:8081';
+  return text(args, 'worker') ?? env['WORKER_URL'] ?? `http://127.0.0.1:${env['WORKER_PORT'] ?? 8081}`;
 }
 
 export function workerKey(args: Arguments, { env }: Terminal): string | undefined {
