@@ -1,7 +1,7 @@
 /** One run: a stage, actors, a monkey, and in the end a look at what is left. */
 import { Random } from '../support/random.ts';
 import { until } from '../support/until.ts';
-import type { Answer } from '../support/worker-api.ts';
+import { untilKnown } from '../support/worker-api.ts';
 import { Actor } from './actors.ts';
 import { MERCHANTS, monkey, type Player, startStage, stopStage } from './cast.ts';
 import { check, type Found } from './checker.ts';
@@ -76,7 +76,7 @@ async function look(players: readonly Player[], history: History): Promise<Found
   const reader = async (api: Player['api']): Promise<void> => {
     for (let token = tokens[at++]; token !== undefined; token = tokens[at++]) {
       if (token.data === undefined) continue;
-      const { status, body } = await askUntilKnown(() =>
+      const { status, body } = await untilKnown(() =>
         api.read({ merchant: token.merchant, merchant_data: token.data as string }),
       );
       if (status === 200) live.add(String(body?.['value']));
@@ -87,25 +87,13 @@ async function look(players: readonly Player[], history: History): Promise<Found
   for (const merchant of MERCHANTS) {
     for (let claims = 0; ; claims++) {
       const { api } = players[claims % players.length] as Player;
-      const answer = await askUntilKnown(() => api.claim(`look-${claims}`, { kind: 'token', merchant, lease: 600 }));
+      const answer = await untilKnown(() => api.claim(`look-${claims}`, { kind: 'token', merchant, lease: 600 }));
       count(history, 'last look', answer.status);
       if (answer.status !== 200) break;
       live.add(String(answer.body?.['value']));
     }
   }
   return { live, used };
-}
-
-/** A busy machine may find Redis slow even now; then nobody knows yet. */
-function askUntilKnown(ask: () => Promise<Answer>): Promise<Answer> {
-  return until(
-    'the service knows',
-    async () => {
-      const answer = await ask();
-      return answer.status !== 503 && answer;
-    },
-    60_000,
-  );
 }
 
 function reportOf(

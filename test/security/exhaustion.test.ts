@@ -56,6 +56,7 @@ describe('when there are too many', () => {
     busy.write(HALF);
     const active = await started.connect();
     await crowd(started.port, 18);
+    await until('all are there', async () => (await started.connections()) === 20);
     active.write(rawRequest(GENUINE));
     expect(undated(await active.answer())).toBe(OK);
     await crowd(started.port, 15);

@@ -1,5 +1,6 @@
 /** Carat and workers as plain HTTP clients of a service, wherever it runs. Each request has a connection of its own. */
 import { Agent, request } from 'node:http';
+import { until } from './until.ts';
 
 export interface Answer {
   status: number;
@@ -100,4 +101,16 @@ export class Api {
       sent.end(body);
     });
   }
+}
+
+/** Asks until the answer is not that the store is away: a busy machine may find Redis slow, and then nobody knows yet. */
+export function untilKnown(ask: () => Promise<Answer>): Promise<Answer> {
+  return until(
+    'the service knows',
+    async () => {
+      const answer = await ask();
+      return answer.status !== 503 && answer;
+    },
+    60_000,
+  );
 }
