@@ -10,8 +10,9 @@ const HEARTBEAT_MS = 15_000;
 /** What happens together is written together: at a thousand posts a second, a write for each would slow the posts. */
 const BUNCH_MS = 50;
 const MOST_IN_A_BUNCH = 250;
-/** How long a reader has to read why the stream ends; a service that stops waits for it. */
-const END_GRACE_MS = 2000;
+/** How long a reader has to read why the stream ends: a service that stops waits for it, one that goes on has time. */
+const STOP_GRACE_MS = 2000;
+const DROP_GRACE_MS = 15_000;
 
 export interface EventReaderOptions {
   /** Only this merchant's events. */
@@ -31,6 +32,8 @@ export class EventReader {
   #full = false;
   /** Runs while there is something to write. */
   #soon: NodeJS.Timeout | undefined;
+  /** Runs once the stream has ended, for one that does not read so far. */
+  #last: NodeJS.Timeout | undefined;
   #stop: (() => void)[] = [];
 
   constructor(response: ServerResponse, events: Events, options: EventReaderOptions) {
@@ -60,7 +63,7 @@ export class EventReader {
   }
 
   end(why: string): void {
-    this.#end(note('end', why));
+    this.#end(note('end', why), STOP_GRACE_MS);
   }
 
   #come(): void {
@@ -74,7 +77,7 @@ export class EventReader {
     this.#soon = undefined;
     const { merchant, onSlow } = this.#options;
     if (this.#place < this.#events.begin && !this.#response.writableEnded) {
-      this.#end(note('dropped', 'too slow'));
+      this.#end(note('dropped', 'too slow'), DROP_GRACE_MS);
       onSlow();
     }
     while (this.#place < this.#events.end && !this.#full && !this.#response.writableEnded) {
@@ -92,16 +95,16 @@ export class EventReader {
     this.#full = !this.#response.write(text);
   }
 
-  #end(text: string): void {
+  #end(text: string, graceMs: number): void {
+    if (this.#response.destroyed) return;
     this.#unfollow();
-    if (this.#response.writableEnded) return;
-    this.#response.end(text);
-    const timer = setTimeout(() => this.#response.destroy(), END_GRACE_MS);
-    this.#response.once('close', () => clearTimeout(timer));
+    if (!this.#response.writableEnded) this.#response.end(text);
+    this.#last = setTimeout(() => this.#response.destroy(), graceMs);
   }
 
   #unfollow(): void {
     clearTimeout(this.#soon);
+    clearTimeout(this.#last);
     for (const stop of this.#stop.splice(0)) stop();
   }
 }

@@ -36,14 +36,14 @@ export interface RedisStoreOptions {
   accept: 'any' | 'expected';
   /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
   maxUnexpected: number;
-  /** How long Redis may take to answer. */
+  /** How long Redis may take to answer; the start waits five times as long for a connection before it goes on without. */
   deadlineMs?: number;
 }
 
 const DEADLINE_MS = 200;
 const SWEEP_EVERY_MS = 1000;
-/** How long the start waits for a connection before it goes on without. */
-const START_WITHIN_MS = 1000;
+const START_WITHIN_DEADLINES = 5;
+
 export class RedisStore implements SharedStore {
   readonly #options: RedisStoreOptions;
   readonly #deadlineMs: number;
@@ -84,7 +84,10 @@ export class RedisStore implements SharedStore {
     const ready = Promise.all([connected(this.#writer), listen(this.#subscriber, this.#channel)]).catch(
       (error: Error) => this.#onError(error),
     );
-    await Promise.race([ready, new Promise((resolve) => setTimeout(resolve, START_WITHIN_MS).unref())]);
+    await Promise.race([
+      ready,
+      new Promise((resolve) => setTimeout(resolve, START_WITHIN_DEADLINES * this.#deadlineMs).unref()),
+    ]);
   }
 
   put(token: NewToken): Promise<PutAnswer> {
