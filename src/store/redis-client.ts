@@ -69,10 +69,10 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
           redisOptions: nodeOptions,
           lazyConnect: true,
           enableOfflineQueue: false,
-          enableReadyCheck: true,
+          // It would be refused by a node that is not connected yet, and then all begins anew; commands find out in time.
+          enableReadyCheck: false,
           clusterRetryStrategy: retryMs,
           slotsRefreshTimeout: CONNECT_WITHIN_MS,
-          slotsRefreshInterval: 5000,
           retryDelayOnFailover: 0,
           retryDelayOnClusterDown: 100,
           retryDelayOnTryAgain: 100,

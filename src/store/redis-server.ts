@@ -1,11 +1,28 @@
 /** What an operator should know of the Redis server that a service just connected to: one warning each. */
 import type { Redis } from 'ioredis';
+import type { RedisClient } from './redis-client.ts';
+import { connected } from './redis-topology.ts';
 import type { Trouble } from './store.ts';
 
 const LEAST_VERSION = 7;
 const MOST_SKEW_MS = 1000;
 
-export async function tellOfServer(server: Redis, shown: string, onTrouble: (trouble: Trouble) => void): Promise<void> {
+/** Tells of the server, or of each master of a cluster, once it is connected. */
+export async function tellOfServers(
+  client: RedisClient,
+  shown: string,
+  onTrouble: (trouble: Trouble) => void,
+): Promise<void> {
+  await connected(client);
+  const servers = 'nodes' in client ? client.nodes('master') : [client as Redis];
+  for (const server of servers) {
+    tellOfServer(server, shown, onTrouble).catch(() => {
+      // It went away meanwhile, or does not let us ask. It will be asked after the next start.
+    });
+  }
+}
+
+async function tellOfServer(server: Redis, shown: string, onTrouble: (trouble: Trouble) => void): Promise<void> {
   const warn = (code: string, message: string): void =>
     onTrouble({ level: 'warn', code, message, facts: { redis: shown } });
   const before = Date.now();

@@ -9,9 +9,14 @@ export function isConnected(client: RedisClient, key: string): boolean {
   return master === undefined || master.status === 'ready';
 }
 
-/** Resolves when every master that is known can be sent commands, or fails to connect. */
+/**
+ * Connects if need be. Resolves when there is a connection, to a cluster when every master that is known can be sent
+ * commands, or fails to connect. What ioredis' `connect` resolves is no use: it never does when only a second attempt gets
+ * through. It goes on trying by itself, and tells what is wrong by its `error` event.
+ */
 export async function connected(client: RedisClient): Promise<void> {
-  await client.connect();
+  if (client.status === 'wait') client.connect().catch(() => {});
+  if (client.status !== 'ready') await new Promise<void>((resolve) => void client.once('ready', resolve));
   if (!('nodes' in client)) return;
   const starting = client.nodes('master').filter(({ status }) => status !== 'ready');
   await Promise.all(

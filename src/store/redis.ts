@@ -2,14 +2,13 @@
  * The Redis store: any number of processes share it. Every transition is one script; posts of one tick go together, one
  * call a merchant. One connection writes, with a deadline and no queue; one listens to hints.
  */
-import type { Redis } from 'ioredis';
 import type { ExpectationEntry } from './records.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { within } from './redis-away.ts';
 import { createRedisClient, listen, type RedisClient } from './redis-client.ts';
 import { RedisPosts } from './redis-posts.ts';
 import type { ScriptName } from './redis-scripts.ts';
-import { tellOfServer } from './redis-server.ts';
+import { tellOfServers } from './redis-server.ts';
 import { connected, isConnected, onTopologyChange } from './redis-topology.ts';
 import { claimAnswerOf, expiryOf, hintOf, mergeArguments, readAnswerOf, settledOf } from './redis-wire.ts';
 import type { MergedState, MergedToken, Settled, SharedStore } from './shared.ts';
@@ -210,18 +209,12 @@ export class RedisStore implements SharedStore {
     this.#events?.onGap();
     if (this.#told || this.#events === undefined) return;
     this.#told = true;
-    const { address } = this.#options;
-    const servers = 'nodes' in this.#writer ? this.#writer.nodes('master') : [this.#writer as Redis];
-    for (const server of servers) {
-      tellOfServer(server, address.shown, (trouble) => this.#events?.onTrouble(trouble)).catch(() => {
-        // It went away meanwhile, or does not let us ask. It will be asked after the next start.
-      });
-    }
+    const { shown } = this.#options.address;
+    void tellOfServers(this.#writer, shown, (trouble) => this.#events?.onTrouble(trouble));
   }
 
   #onError(error: Error): void {
-    const { cause } = error as { cause?: { message?: string } };
-    const { lastNodeError } = error as { lastNodeError?: Error };
+    const { cause, lastNodeError } = error as { cause?: { message?: string }; lastNodeError?: Error };
     const reason = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
     if (reason === this.#trouble) return;
     this.#trouble = reason;

@@ -7,6 +7,7 @@ import { RedisStore } from '../../src/store/redis.ts';
 import { parseStoreUrl } from '../../src/store/redis-address.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
+import { until } from '../support/until.ts';
 import { describeStoreContract, type Implementation } from './contract.ts';
 
 /** On a machine that does much else, Redis is not away because it is slow. */
@@ -26,6 +27,9 @@ function over(url: () => string, instances: number): Implementation {
           const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
           const store = new FallbackStore({ shared, local, merchants: options.merchants });
           await store.open(events);
+          // What was brought together at the start is: until then, claims are answered from here.
+          const [merchant] = options.merchants as [string];
+          await until('claims are shared', async () => (await store.settle(merchant, 'nobody', 'use')) !== 'away');
           return store;
         },
         remove: () => folder.remove(),
