@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { EventStream } from '../support/event-stream.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { RunningService } from '../support/service.ts';
@@ -60,6 +61,7 @@ test('no secret is seen in answers, log, metrics, Redis or on disk', async () =>
   const watched = await monitor(redis, SECRETS.password);
   const running = await RunningService.start({ env, dataDir: folder.path });
   const key = SECRETS.workerKey;
+  const events = await EventStream.open(running.service.workerUrl, { key });
   const tokenAnswers: string[] = [];
   const others: string[] = [];
   const ask = async (method: string, path: string, body?: unknown, withKey = key): Promise<void> => {
@@ -121,12 +123,15 @@ test('no secret is seen in answers, log, metrics, Redis or on disk', async () =>
     expect(JSON.parse(running.log.at(-1) ?? '')).toMatchObject({
       error: { message: 'of [64 characters] with [secret]' },
     });
+    await events.until('the last event', ({ data }) => data.code === 'bug');
+    expect(new Set(events.events.map(({ name }) => name))).toEqual(new Set(['post', 'handover', 'settled', 'trouble']));
   } finally {
     await running.stop();
     await watched.stop();
   }
   expectNoSecretIn('answers', others.join('\n'));
   expectNoSecretIn('token answers', tokenAnswers.join('\n'), [TOKEN]);
+  expectNoSecretIn('events', events.text);
   expectNoSecretIn('the log', running.log.join('\n'));
   expect(watched.seen()).toContain('sealed ');
   expectNoSecretIn('MONITOR', watched.seen());
