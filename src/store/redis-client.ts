@@ -12,12 +12,21 @@ export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: strin
 
 /** Waits between attempts to connect: short at first, then steady. */
 const retryMs = (times: number): number => Math.min(50 * times, 500);
-const CONNECT_WITHIN_MS = 1000;
-const SILENT_FOR_MS = 2000;
 const RESUBSCRIBE_AFTER_MS = 50;
 
+/** How long an answer may take. All other patience is reckoned by it. */
+export const DEADLINE_MS = 200;
+export const CONNECT_WITHIN_DEADLINES = 5;
+/** A connection that answers nothing for so long is dead. */
+const SILENT_FOR_DEADLINES = 10;
+
 /** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects before it is told to. */
-export function createRedisClient(address: RedisAddress, role: 'writer' | 'subscriber'): RedisClient {
+export function createRedisClient(
+  address: RedisAddress,
+  role: 'writer' | 'subscriber',
+  deadlineMs: number = DEADLINE_MS,
+): RedisClient {
+  const connectWithinMs = CONNECT_WITHIN_DEADLINES * deadlineMs;
   const { nodes, topology, username, password, db, caFile } = address;
   const tls = address.tls ? { tls: caFile === undefined ? {} : { ca: readFileSync(caFile) } } : {};
   const options = {
@@ -27,12 +36,11 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
     db,
     connectionName: `carat-authenticity-${role}`,
     lazyConnect: true,
-    connectTimeout: CONNECT_WITHIN_MS,
-    disconnectTimeout: CONNECT_WITHIN_MS,
+    connectTimeout: connectWithinMs,
+    disconnectTimeout: connectWithinMs,
     enableOfflineQueue: false,
     enableReadyCheck: true,
-    // A connection that answers nothing for so long is dead; the store's own deadlines are shorter.
-    socketTimeout: SILENT_FOR_MS,
+    socketTimeout: SILENT_FOR_DEADLINES * deadlineMs,
     maxLoadingRetryTime: 500,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
@@ -57,7 +65,7 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
           role: 'master',
           sentinelRetryStrategy: retryMs,
           sentinelReconnectStrategy: retryMs,
-          sentinelCommandTimeout: CONNECT_WITHIN_MS,
+          sentinelCommandTimeout: connectWithinMs,
           failoverDetector: role === 'writer',
           ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
         });
@@ -72,7 +80,7 @@ export function createRedisClient(address: RedisAddress, role: 'writer' | 'subsc
           // It would be refused by a node that is not connected yet, and then all begins anew; commands find out in time.
           enableReadyCheck: false,
           clusterRetryStrategy: retryMs,
-          slotsRefreshTimeout: CONNECT_WITHIN_MS,
+          slotsRefreshTimeout: connectWithinMs,
           retryDelayOnFailover: 0,
           retryDelayOnClusterDown: 100,
           retryDelayOnTryAgain: 100,

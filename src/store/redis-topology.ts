@@ -32,6 +32,14 @@ function masterOf(client: RedisClient, key: string): Redis | undefined {
   return client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address);
 }
 
+/**
+ * Looks which nodes a cluster has: a node that was taken from it keeps its connections, but hears of nothing more. Whoever
+ * sends commands is told by the nodes themselves. ioredis' own timer for this outlives a client that is closed meanwhile.
+ */
+export function lookForNodes(client: RedisClient): void {
+  if ('refreshSlotsCache' in client && client.status === 'ready') client.refreshSlotsCache();
+}
+
 /** Tells of every connection that begins or ends, and of every master that became one. */
 export function onTopologyChange(client: RedisClient, listener: () => void): void {
   for (const event of ['ready', '+node', '-node']) client.on(event, listener);

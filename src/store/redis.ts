@@ -5,11 +5,11 @@
 import type { ExpectationEntry } from './records.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { within } from './redis-away.ts';
-import { createRedisClient, listen, type RedisClient } from './redis-client.ts';
+import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type RedisClient } from './redis-client.ts';
 import { RedisPosts } from './redis-posts.ts';
 import type { ScriptName } from './redis-scripts.ts';
 import { tellOfServers } from './redis-server.ts';
-import { connected, isConnected, onTopologyChange } from './redis-topology.ts';
+import { connected, isConnected, lookForNodes, onTopologyChange } from './redis-topology.ts';
 import { claimAnswerOf, expiryOf, hintOf, mergeArguments, readAnswerOf, settledOf } from './redis-wire.ts';
 import type { MergedState, MergedToken, Settled, SharedStore } from './shared.ts';
 import {
@@ -39,9 +39,8 @@ export interface RedisStoreOptions {
   deadlineMs?: number;
 }
 
-const DEADLINE_MS = 200;
 const SWEEP_EVERY_MS = 1000;
-const START_WITHIN_DEADLINES = 5;
+const LOOK_FOR_NODES_EVERY_MS = 5000;
 
 export class RedisStore implements SharedStore {
   readonly #options: RedisStoreOptions;
@@ -53,7 +52,7 @@ export class RedisStore implements SharedStore {
   /** For how long a verdict may be put off after an expectation ended. */
   readonly #retentionMs: number;
   #events: StoreEvents | undefined;
-  #sweeper: NodeJS.Timeout | undefined;
+  #timers: NodeJS.Timeout[] = [];
   #trouble: string | undefined;
   #told = false;
 
@@ -61,8 +60,8 @@ export class RedisStore implements SharedStore {
     this.#options = options;
     this.#retentionMs = options.accept === 'expected' ? options.ttlMs : 0;
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
-    this.#writer = createRedisClient(options.address, 'writer');
-    this.#subscriber = createRedisClient(options.address, 'subscriber');
+    this.#writer = createRedisClient(options.address, 'writer', this.#deadlineMs);
+    this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
     this.#channel = `carat:${options.address.db}:arrivals`;
     const { ttlMs, accept, maxUnexpected } = options;
     this.#posts = new RedisPosts((merchant, tokens) =>
@@ -79,13 +78,16 @@ export class RedisStore implements SharedStore {
     });
     // Hints that were sent while nobody listened are lost: everybody looks again.
     for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
-    this.#sweeper = setInterval(() => void this.#sweep(), SWEEP_EVERY_MS);
+    this.#timers = [
+      setInterval(() => void this.#sweep(), SWEEP_EVERY_MS),
+      setInterval(() => lookForNodes(this.#subscriber), LOOK_FOR_NODES_EVERY_MS),
+    ];
     const ready = Promise.all([connected(this.#writer), listen(this.#subscriber, this.#channel)]).catch(
       (error: Error) => this.#onError(error),
     );
     await Promise.race([
       ready,
-      new Promise((resolve) => setTimeout(resolve, START_WITHIN_DEADLINES * this.#deadlineMs).unref()),
+      new Promise((resolve) => setTimeout(resolve, CONNECT_WITHIN_DEADLINES * this.#deadlineMs).unref()),
     ]);
   }
 
@@ -187,7 +189,7 @@ export class RedisStore implements SharedStore {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#sweeper);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#events = undefined;
     this.#writer.disconnect();
     this.#subscriber.disconnect();
