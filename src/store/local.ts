@@ -112,7 +112,7 @@ export class LocalStore extends EmbeddedStore {
     const entry = this.ledger.get(token.merchant, token.id);
     if (entry !== undefined && answer === 'kept')
       this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : 'live' });
-    else if (entry !== undefined && before !== 'known') this.ledger.forget(entry);
+    else if (entry?.standing === 'unsure' && before !== 'known') this.ledger.forget(entry);
     if (answer !== 'kept') this.decoy.keep(this.clock());
     await this.disk.commit();
   }
@@ -191,7 +191,7 @@ export class LocalStore extends EmbeddedStore {
 
   /** The token is used in the shared store, whoever put it there: should that be lost, this is what remains of it. */
   mirrorUsed(token: TokenRecord): void {
-    this.ledger.update(this.#copyOf(token), { state: 'used' });
+    this.ledger.update(this.#copyOf(token), { standing: 'there', state: 'used' });
     this.disk.commitLater();
   }
 

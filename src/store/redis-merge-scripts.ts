@@ -79,9 +79,9 @@ for at = 4, #ARGV, 18 do
     markUsed(t)
     t.st = 'used'
   end
-  -- What was known of the claim already says nothing of what it took since.
-  if claim ~= '' and t.cl == claim then
-    if news then rememberHolder(claim, t, ARGV[at + 16] == '1') else remember(claim, t) end
+  -- What was known of the claim already says nothing of what it took since. One that lost its token is to hear so.
+  if claim ~= '' then
+    if news and t.cl == claim then rememberHolder(claim, t, ARGV[at + 16] == '1') else remember(claim, t) end
   end
   for other, released in string.gmatch(ARGV[at + 17], '([^,!]+)(!?)') do remember(other, t, released == '!') end
   states[#states + 1] = t.st

@@ -85,7 +85,8 @@ export interface Stage {
 }
 
 export async function startStage(ttlSeconds: number, onKill: (instance: number) => void): Promise<Stage> {
-  const redis = await startRedis();
+  // What it answered, it keeps: by default it may be seconds behind with its file when the disk is slow.
+  const redis = await startRedis({ config: { appendfsync: 'always' } });
   const players = await Promise.all([Player.start(redis, ttlSeconds), Player.start(redis, ttlSeconds)]);
   return { redis, players, onKill };
 }
