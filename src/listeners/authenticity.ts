@@ -28,6 +28,8 @@ export interface AuthenticityLimits extends ConnectionLimits {
   lastWordsMs: number;
   /** How long it waits for requests under way; the process must end within 10 s. */
   stopDeadlineMs: number;
+  /** How long what is given up then has until it is answered; the store takes 0.9 s at most. */
+  lastAnswersMs: number;
 }
 
 const LIMITS: AuthenticityLimits = {
@@ -37,6 +39,7 @@ const LIMITS: AuthenticityLimits = {
   idleGraceMs: 500,
   lastWordsMs: 250,
   stopDeadlineMs: 7000,
+  lastAnswersMs: 1000,
   maxConnections: 10_000,
   maxHalfOpenBodies: 2000,
 };
@@ -111,7 +114,7 @@ export class AuthenticityListener {
   /** Goes on answering until what is under way is done, then closes. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const { idleGraceMs, lastWordsMs, stopDeadlineMs } = this.#limits;
+    const { idleGraceMs, lastWordsMs, stopDeadlineMs, lastAnswersMs } = this.#limits;
     const giveUpAt = performance.now() + stopDeadlineMs;
     const underWay = [...this.#open];
     await this.#until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
@@ -125,8 +128,8 @@ export class AuthenticityListener {
       setTimeout(cutIdle, lastWordsMs),
       setTimeout(() => {
         for (const open of this.#open) open.giveUp();
+        timers.push(setTimeout(() => server.closeAllConnections(), lastAnswersMs));
       }, giveUpAt - performance.now()),
-      setTimeout(() => server.closeAllConnections(), giveUpAt + idleGraceMs - performance.now()),
     ];
     await closed;
     for (const timer of timers) clearTimeout(timer);
@@ -220,10 +223,7 @@ export class AuthenticityListener {
   /** No tunnel is opened. */
   #onConnect({ url = '', socket, headers }: IncomingMessage, stream: Duplex): void {
     const merchant = this.#merchantOf(url);
-    if (merchant === undefined) {
-      stream.destroy();
-      return;
-    }
+    if (merchant === undefined) return void stream.destroy();
     const answer = (): unknown => hangUp(socket.end(okOnTheWire()));
     const forwardedFor = headers['x-forwarded-for'] as string | undefined;
     const body = { unusable: 'not_post' } as const;
