@@ -13,6 +13,7 @@ export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: strin
 /** Waits between attempts to connect: short at first, then steady. */
 const retryMs = (times: number): number => Math.min(50 * times, 500);
 const RESUBSCRIBE_AFTER_MS = 50;
+const DISCONNECT_WITHIN_MS = 1000;
 
 /** How long an answer may take. All other patience is reckoned by it. */
 export const DEADLINE_MS = 200;
@@ -37,7 +38,7 @@ export function createRedisClient(
     connectionName: `carat-authenticity-${role}`,
     lazyConnect: true,
     connectTimeout: connectWithinMs,
-    disconnectTimeout: connectWithinMs,
+    disconnectTimeout: DISCONNECT_WITHIN_MS,
     enableOfflineQueue: false,
     enableReadyCheck: true,
     socketTimeout: SILENT_FOR_DEADLINES * deadlineMs,
