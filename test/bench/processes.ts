@@ -30,9 +30,9 @@ export class Measured {
     return this.#child.pid as number;
   }
 
-  /** Processor time used so far, in seconds; 0 where there is no /proc. */
+  /** Processor time used so far, in seconds, with that of the processes it started; 0 where there is no /proc. */
   cpuSeconds(): number {
-    return cpuSecondsOf(this.pid);
+    return [this.pid, ...childrenOf(this.pid)].reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
   }
 
   /** Resident memory in bytes. */
@@ -76,6 +76,14 @@ function ticksASecond(): number {
   }
 }
 
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
 export function cpuSecondsOf(pid: number): number {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -114,11 +122,16 @@ export async function startService(
 }
 
 /** A peer: a small program in `peers/`, which listens on PORT. */
-export async function startPeer(name: string, file: string, settings: Record<string, string> = {}): Promise<Measured> {
+export async function startPeer(
+  name: string,
+  file: string,
+  settings: Record<string, string> = {},
+  node: string = process.execPath,
+): Promise<Measured> {
   const port = await freePort();
   const env = { ...clean(process.env), NODE_ENV: 'production', PORT: String(port), ...settings };
   const script = join(import.meta.dirname, 'peers', `${file}.ts`);
-  const child = spawn(process.execPath, ['--import', 'tsx', script], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(node, ['--import', 'tsx', script], { env, stdio: ['ignore', 'inherit', 'inherit'] });
   return new Measured(name, child, port, port).listening();
 }
 

@@ -2,16 +2,11 @@
  * What a user would build instead, doing the floor's job over Redis: HOW=polling asks Redis each 250 ms for each worker
  * that waits, HOW=blpop keeps a blocked connection for each.
  */
-import { createServer, type ServerResponse } from 'node:http';
 import { Redis } from 'ioredis';
+import { serve, type Way } from './facade.ts';
 
 const POLL_EVERY_MS = 250;
 const TTL_SECONDS = 900;
-
-interface Way {
-  keep(key: string, value: string): Promise<unknown>;
-  wait(key: string, response: ServerResponse): Promise<string>;
-}
 
 const port = Number(process.env['REDIS_PORT']);
 const redis = new Redis({ port, host: '127.0.0.1' });
@@ -38,18 +33,4 @@ const blpop: Way = {
   },
 };
 
-const way = process.env['HOW'] === 'polling' ? polling : blpop;
-
-createServer(async (request, response) => {
-  if (request.method === 'GET') {
-    const key = new URLSearchParams(request.url?.split('?')[1]).get('merchant_data') ?? '';
-    const body = JSON.stringify({ kind: 'seid', value: await way.wait(key, response) });
-    response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
-    return;
-  }
-  let text = '';
-  for await (const chunk of request.setEncoding('utf8')) text += chunk;
-  const form = new URLSearchParams(text);
-  await way.keep(form.get('merchant_data') ?? '', form.get('seid') ?? '');
-  response.writeHead(200, { 'content-type': 'text/plain', 'content-length': 2 }).end('OK');
-}).listen(Number(process.env['PORT']), '127.0.0.1');
+serve(process.env['HOW'] === 'polling' ? polling : blpop);

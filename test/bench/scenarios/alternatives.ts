@@ -1,4 +1,5 @@
 /** The hand-over beside what a user would build instead, on the same Redis. */
+import { fetched, newerNode } from '../fetched.ts';
 import type { HandoverResult } from '../load/handover.ts';
 import { runLoad } from '../load/load.ts';
 import { cpuSecondsOf, type Measured, startPeer, startService } from '../processes.ts';
@@ -22,6 +23,28 @@ async function run(bench: Bench): Promise<Report> {
     ['a BLPOP connection each', 'blpop'],
   ] as const) {
     servers.push(await bench.started(startPeer(name, 'alternatives', { HOW, REDIS_PORT })));
+  }
+  const missing: string[] = [];
+  for (const [name, start] of [
+    [
+      "BullMQ's waitUntilFinished",
+      async (name: string) =>
+        startPeer(name, 'bullmq', { REDIS_PORT, MODULES: await fetched('bullmq', ['bullmq@6', 'ioredis@5']) }),
+    ],
+    [
+      "Restate's awakeables",
+      async (name: string) => {
+        const MODULES = await fetched('restate', ['@restatedev/restate-server@1', '@restatedev/restate-sdk@1']);
+        return startPeer(name, 'restate', { MODULES, RESTATE_LOGGING: 'ERROR' }, await newerNode());
+      },
+    ],
+  ] as const) {
+    bench.tell(`fetching what ${name} needs`);
+    try {
+      servers.push(await bench.started(start(name)));
+    } catch (error) {
+      missing.push(`Not measured: ${name}, which could not be had: ${(error as Error).message.split('\n')[0]}`);
+    }
   }
   const figures: Figure[] = [];
   const plot: Plot = { title: 'Post to worker, median, by workers waiting', unit: 'ms', groups: [], series: [] };
@@ -59,7 +82,9 @@ async function run(bench: Bench): Promise<Report> {
     plots: [{ file: 'performance-alternatives.svg', plot }],
     notes: [
       'Not the same promises: only ours has also synced the post to its own disk, looks who may have it, and remembers what was used. BLPOP loses a token when the worker that popped it dies.',
+      'Restate keeps what it is told in a log of its own, without Redis, and runs on Node 24.',
       'All at 100 posts/s.',
+      ...missing,
     ],
   };
 
