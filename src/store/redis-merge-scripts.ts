@@ -36,13 +36,14 @@ local function remember(claim, t, released)
   if released then redis.call('HSET', P .. 'c:' .. claim, 'r', '1') end
   redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
 end
+-- The newest that a worker heard is t. What its claim holds besides stays held only if somebody may have heard of it.
 local function rememberHolder(claim, t, doubtful)
   local was = redis.call('HGET', P .. 'c:' .. claim, 't')
   if was and was ~= t.id then
     local other = get(was)
-    if other and other.cl == claim then
-      if not doubtful or other.st ~= 'live' or other.rn ~= '0' then return end
-      giveBack(other, claim)
+    if other and other.st == 'live' and other.cl == claim and held(other) then
+      if not doubtful then return end
+      if other.rn == '0' then giveBack(other, claim) else putBack(other, claim) end
       say(other)
     end
     redis.call('DEL', P .. 'c:' .. claim)

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Random } from '../support/random.ts';
 import type { Answer } from '../support/worker-api.ts';
 import { MERCHANTS, type Player } from './cast.ts';
+import { isRoaming } from './checker.ts';
 import { count, type Handed, type History, type Posted } from './history.ts';
 
 /** The contract says one second, and the report how many took longer; a machine that starts and kills processes is slow. */
@@ -178,7 +179,8 @@ export class Actor {
   /** While a claim holds a token, the same id gets the same token again. */
   #another(before: Handed, handed: Handed): void {
     const killed = this.#history.kills.some(({ at, instance }) => instance === before.instance && at >= before.begunAt);
-    if (killed || (before.claim?.leaseEndsAt ?? 0) < handed.endedAt) return;
+    if (killed || (before.claim?.leaseEndsAt ?? 0) < handed.endedAt || isRoaming(this.#history.posted, before.value))
+      return;
     this.#history.wrong.push(
       `${before.claim?.id} held ${before.value.slice(0, 8)}, and got ${handed.value.slice(0, 8)}`,
     );

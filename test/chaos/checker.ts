@@ -102,9 +102,10 @@ function gaveUp(first: Handed, second: Handed, holds: Handed[], releases: Settle
 }
 
 /** A claim that was given can be settled where it was given, as long as its lease runs. */
-function lostClaims({ settled, kills }: History): string[] {
+function lostClaims({ settled, kills, posted }: History): string[] {
   return settled.flatMap(({ value, claimId, status, endedAt, leaseEndsAt, instance, how, begunAt }) => {
     if (claimId === undefined || (status !== 404 && status !== 409) || (leaseEndsAt ?? 0) < endedAt) return [];
+    if (isRoaming(posted, value)) return [];
     if (settled.some((other) => other.claimId === claimId && other.begunAt < begunAt)) return [];
     const killed = kills.some((kill) => kill.instance === instance && kill.at > begunAt - 10_000 && kill.at < endedAt);
     return killed ? [] : [`${claimId} held ${value.slice(0, 8)}, and its ${how} was answered ${status} at ${instance}`];
@@ -132,7 +133,7 @@ function lostTokens({ posted, settled }: History, { live, used }: Found): string
   });
 }
 
-/** Posted to several instances: while these are cut off from each other, each of them may take it for its own. */
-function isRoaming(posted: History['posted'], value: string): boolean {
+/** Posted to several instances: while these are cut off from each other, each may take it for its own, and only one keeps it. */
+export function isRoaming(posted: History['posted'], value: string): boolean {
   return (posted.get(value)?.at.size ?? 0) > 1;
 }
