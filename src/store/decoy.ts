@@ -12,7 +12,7 @@ export const NOBODY = '';
 
 const LIVES_MS = 1000;
 /** So many at once: beyond that a flood would cost the disk more than it tells its sender. */
-const MOST = 1000;
+const MOST = 10_000;
 const SID = 'decoy';
 const WHERE = { merchant: NOBODY, kind: 'seid' } as const;
 
