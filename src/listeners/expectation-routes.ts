@@ -59,7 +59,7 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
       keys.checkMerchant(request, merchant);
       const { id } = request.params;
       failUnlessDone(UUID.test(id) ? await store.cancel(merchant, id) : 'unknown', 'unknown_expectation');
-      journal.expectation(merchant, 'cancelled', request.params.id);
+      journal.expectation(merchant, 'cancelled', id);
       return reply.code(204).send();
     },
   );

@@ -41,6 +41,9 @@ const configure =
     redis.command('CONFIG', 'SET', ...pairs);
 const pass = ({ proxy }: Stage) => proxy.mode({ kind: 'pass' });
 
+/** The restart of the one server that is loading. */
+let loaded: Promise<void> | undefined;
+
 const FAULTS: Fault[] = [
   {
     name: 'refused',
@@ -116,7 +119,7 @@ const FAULTS: Fault[] = [
       await loaded;
     },
     forAll: true,
-    // Some microseconds for each key, while it answers all the same: ten seconds in all.
+    // Half a millisecond for each key, while it answers all the same: ten seconds in all.
     config: {
       'enable-debug-command': 'yes',
       'key-load-delay': '500',
@@ -124,8 +127,6 @@ const FAULTS: Fault[] = [
     },
   },
 ];
-
-let loaded: Promise<void> | undefined;
 
 function refusesWith(code: string, redis: RedisServer): Promise<boolean> {
   return redis.command('PING').then(

@@ -16,6 +16,11 @@ import { describeStoreContract, type Implementation } from './contract.ts';
 /** On a machine that does much else, Redis is not away because it is slow. */
 const DEADLINE_MS = 5000;
 
+/** What is brought together at a start is so: until then, claims are answered from here. */
+async function claimsAreShared(store: FallbackStore, merchant: string): Promise<void> {
+  await until('claims are shared', async () => (await store.settle(merchant, 'nobody', 'use')) !== 'away');
+}
+
 /** Each store has a local half of its own, as each process has. */
 function over(url: () => string, instances: number): Implementation {
   return {
@@ -30,9 +35,7 @@ function over(url: () => string, instances: number): Implementation {
           const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
           const store = new FallbackStore({ shared, local, merchants: options.merchants });
           await store.open(events);
-          // What was brought together at the start is: until then, claims are answered from here.
-          const [merchant] = options.merchants as [string];
-          await until('claims are shared', async () => (await store.settle(merchant, 'nobody', 'use')) !== 'away');
+          await claimsAreShared(store, options.merchants[0] as string);
           return store;
         },
         remove: () => folder.remove(),
@@ -77,8 +80,7 @@ describe('its copy of a token that came to another instance', () => {
       const store = new FallbackStore({ shared: slow, local, merchants: options.merchants });
       try {
         await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onTrouble: () => {} });
-        const isShared = async (): Promise<boolean> => (await store.settle('m', 'nobody', 'use')) !== 'away';
-        await until('claims are shared', isShared);
+        await claimsAreShared(store, 'm');
         const id = tokenId('m', 'token', 'value');
         const token: NewToken = { id, merchant: 'm', kind: 'token', value: 'value', pooled: true };
         await shared.put(token);
