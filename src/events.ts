@@ -80,7 +80,7 @@ export class Events {
 let second = { at: Number.NaN, text: '' };
 
 /** RFC 3339. Most of it is the same for all that happens within a second, and is made once for them. */
-function timeText(at: number): string {
+export function timeText(at: number): string {
   const seconds = Math.floor(at / 1000);
   if (second.at !== seconds) second = { at: seconds, text: new Date(seconds * 1000).toISOString().slice(0, 20) };
   return `${second.text}${String(at - seconds * 1000).padStart(3, '0')}Z`;

@@ -40,48 +40,66 @@ export class Intake {
   }
 
   /** Resolves when the token is kept, or the post was found unusable. */
-  async receive(arrived: ArrivedPost): Promise<void> {
+  receive(arrived: ArrivedPost): Promise<void> {
     try {
-      await this.#receive(arrived);
+      return this.#receive(arrived);
     } catch (error) {
       this.#journal.bug(error, 'intake');
+      return Promise.resolve();
     }
   }
 
-  async #receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
+  #receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
     const begunAt = performance.now();
     const from = this.#sources.senderOf(peer, forwardedFor);
     const reading = typeof body === 'string' ? readPost(body) : ({ usable: false, reason: body.unusable } as const);
     if (reading.usable && this.#sources.isAllowed(from)) {
-      const id = tokenId(merchant, reading.post.kind, reading.post.value);
-      const outcome = await this.#inTime(() => this.#keep(id, merchant, reading.post));
-      const tookMs = performance.now() - begunAt;
-      setImmediate(() => this.#journal.tokenPosted(id, merchant, reading.post, { from, tookMs }, outcome));
-    } else {
-      const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
-      await this.#inTime(() => this.#store.feign(merchant));
-      const tookMs = performance.now() - begunAt;
-      setImmediate(() => this.#journal.unusablePost(merchant, reason, { from, tookMs }));
+      const { post } = reading;
+      const id = tokenId(merchant, post.kind, post.value);
+      return this.#inTime(
+        () => this.#keep(id, merchant, post),
+        (outcome, tookMs) => this.#journal.tokenPosted(id, merchant, post, { from, tookMs }, outcome),
+        begunAt,
+      );
     }
+    const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
+    return this.#inTime(
+      () => this.#store.feign(merchant),
+      (_outcome, tookMs) => this.#journal.unusablePost(merchant, reason, { from, tookMs }),
+      begunAt,
+    );
   }
 
   #keep(id: string, merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer> {
-    return this.#store.put({ id, merchant, kind, value, pooled, ...correlators });
+    const { merchant_data, sid, merchant_usn, order_id } = correlators;
+    return this.#store.put({ id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id });
   }
 
-  #inTime<T>(write: () => Promise<T>): Promise<T | 'late' | 'failed'> {
+  /** Resolves when it is written, or has taken too long, or failed; tells which of them after that, once. */
+  #inTime<T>(
+    write: () => Promise<T>,
+    tell: (outcome: T | 'late' | 'failed', tookMs: number) => void,
+    begunAt: number,
+  ): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#deadlineMs, 'late');
-      const written = async (): Promise<T> => write();
-      written()
-        .catch((error: unknown) => {
-          this.#journal.bug(error, 'put');
-          return 'failed' as const;
-        })
-        .then((answer) => {
-          clearTimeout(timer);
-          resolve(answer);
-        });
+      let isTold = false;
+      const end = (outcome: T | 'late' | 'failed'): void => {
+        if (isTold) return;
+        isTold = true;
+        clearTimeout(timer);
+        resolve();
+        setImmediate(tell, outcome, performance.now() - begunAt);
+      };
+      const fail = (error: unknown): void => {
+        this.#journal.bug(error, 'put');
+        end('failed');
+      };
+      const timer = setTimeout(end, this.#deadlineMs, 'late');
+      try {
+        write().then(end, fail);
+      } catch (error) {
+        fail(error);
+      }
     });
   }
 }

@@ -3,15 +3,14 @@ import process from 'node:process';
 import { pino } from 'pino';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { readTracing, type TracingSettings } from './config-tracing.ts';
+import { timeText } from './events.ts';
+import { LogLines } from './log-lines.ts';
 import { Service } from './service.ts';
 import { DirectoryInUse } from './store/level.ts';
 import type { Tracing } from './tracing/tracing.ts';
 
 /** The stop takes less; this is for one that hangs. */
 const STOP_AT_LATEST_MS = 9500;
-/** Lines of the log go out together: when there are so many bytes, or after so long. */
-const LOG_BUFFER_BYTES = 4096;
-const LOG_AT_LATEST_MS = 100;
 
 function refuse(exitCode: number, lines: string[]): never {
   process.stderr.write(`${lines.map((line) => `carat-authenticity: ${line}`).join('\n')}\n`);
@@ -38,11 +37,13 @@ async function tracingBy(settings: TracingSettings): Promise<Tracing> {
 
 const config = configuration();
 const forPeople = process.stdout.isTTY && !process.argv.includes('--json');
+const lines = new LogLines(pino.destination({ fd: 1, sync: false }));
+process.on('exit', () => lines.flushSync());
 const log = pino(
-  { level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+  { level: config.logLevel, base: null, timestamp: () => `,"time":"${timeText(Date.now())}"` },
   forPeople
     ? (await import('pino-pretty')).default({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
-    : pino.destination({ fd: 1, sync: false, minLength: LOG_BUFFER_BYTES, periodicFlush: LOG_AT_LATEST_MS }),
+    : lines,
 );
 
 const wish = readTracing(process.env);

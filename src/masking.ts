@@ -2,7 +2,7 @@
  * What masks: the only code that turns something secret into something that may be shown. A value becomes a fingerprint;
  * a text that somebody else wrote (an error's message) loses the secrets of the configuration and whatever looks like one.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 
 /** A shorter secret would blank common words; it also is none. */
 const LEAST_SECRET_CHARS = 6;
@@ -25,11 +25,11 @@ export interface ShownError {
 }
 
 export class Masking {
-  readonly #fingerprintKey: Buffer;
+  readonly #fingerprintKey: KeyObject;
   readonly #secrets: readonly string[];
 
   constructor({ fingerprintKey = randomBytes(32), secrets = [] }: MaskingOptions = {}) {
-    this.#fingerprintKey = fingerprintKey;
+    this.#fingerprintKey = createSecretKey(fingerprintKey);
     // The longest first: one may hold another.
     this.#secrets = secrets.filter(({ length }) => length >= LEAST_SECRET_CHARS).sort((a, b) => b.length - a.length);
   }

@@ -1,20 +1,20 @@
 /**
  * The authenticity listener: the public server that Carat posts to. Every request to an authenticity path is answered
- * `200 OK`, through whatever door it leaves: the handler, an error of Fastify's, a body that is too large, too slow or
- * broken, an expectation that Node refuses, or the stop of the service.
+ * `200 OK`, through whatever door it leaves: a body that is whole, or too large, too slow or broken, an expectation that
+ * Node refuses, or the stop of the service. It is Node's own server, because all that a framework would add on this path
+ * are more doors.
  */
-import { type IncomingMessage, METHODS } from 'node:http';
-import type { Socket } from 'node:net';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
-import formbody from '@fastify/formbody';
-import fastify, { type FastifyInstance } from 'fastify';
 import type { Intake } from '../intake.ts';
-import { MAX_FORM_BYTES } from '../post.ts';
 import { hangUp, okOnTheWire } from './always-ok.ts';
 import type { CertificatePair } from './certificate.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
-import { OpenPost } from './open-post.ts';
+import { OpenPost, type PostsContext } from './open-post.ts';
 
 /** What bounds a request and a stop. */
 export interface AuthenticityLimits extends ConnectionLimits {
@@ -44,17 +44,16 @@ const LIMITS: AuthenticityLimits = {
   maxHalfOpenBodies: 2000,
 };
 const POLL_MS = 10;
+/** How often the bodies are looked for whose time is over. */
+const LOOK_FOR_SLOW_BODIES_EVERY_MS = 100;
+/** For so long a connection may be idle: longer than those of the proxies that keep theirs open for us. */
+const KEEP_ALIVE_MS = 72_000;
 /** The target of the one other thing that is served. */
 const LIVEZ = /^\/livez(\?|$)/;
+const ALIVE = '{"status":"alive"}';
+const NOT_FOUND = 'Not Found';
 
 const REFUSED = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set for a request to an authenticity path, and only for such. */
-    openPost: OpenPost | undefined;
-  }
-}
 
 export interface AuthenticityListenerOptions {
   /** The merchant of each path. */
@@ -67,11 +66,13 @@ export interface AuthenticityListenerOptions {
 }
 
 export class AuthenticityListener {
-  readonly app: FastifyInstance;
+  readonly server: Server;
+  readonly #tls: boolean;
   readonly #paths: ReadonlyMap<string, string>;
   readonly #intake: Intake;
   readonly #limits: AuthenticityLimits;
   readonly #onAnswer: NonNullable<AuthenticityListenerOptions['onAnswer']>;
+  readonly #context: PostsContext;
   /** Not answered yet. */
   readonly #open = new Set<OpenPost>();
   /** The last request of each connection: when what follows its headers breaks, its connection is all that Node tells. */
@@ -79,6 +80,7 @@ export class AuthenticityListener {
   /** Node tells again of each piece that comes on a connection that is broken already. */
   readonly #broken = new WeakSet<Socket>();
   readonly #connections: Connections;
+  #slowBodies: NodeJS.Timeout | undefined;
   #stopping = false;
 
   constructor({ paths, intake, tls, limits, onAnswer = () => {} }: AuthenticityListenerOptions) {
@@ -87,28 +89,45 @@ export class AuthenticityListener {
     this.#limits = { ...LIMITS, ...limits };
     this.#connections = new Connections(this.#limits);
     this.#onAnswer = onAnswer;
+    this.#context = {
+      intake,
+      maxBodyBytes: this.#limits.maxBodyBytes,
+      isStopping: () => this.#stopping,
+      onRead: (open) => this.#connections.endBody(open),
+    };
     const { headersDeadlineMs } = this.#limits;
-    const http = { requireHostHeader: false, headersTimeout: headersDeadlineMs, connectionsCheckingInterval: 2000 };
-    this.app = fastify({
-      ...(tls === undefined ? { http } : { https: { ...http, ...tls, handshakeTimeout: headersDeadlineMs } }),
-      return503OnClosing: false,
-      exposeHeadRoutes: false,
-      // The router gets nothing to parse: there are the authenticity paths, all of them at `/`, and `/livez`.
-      rewriteUrl: ({ url = '' }) => (LIVEZ.test(url) ? '/livez' : '/'),
-      clientErrorHandler: (error, socket) => this.#onBroken(error, socket as Socket),
-    }) as unknown as FastifyInstance;
-    this.#readBodies();
-    this.#addRoutes();
-    this.#openServerDoors();
+    const http = {
+      requireHostHeader: false,
+      headersTimeout: headersDeadlineMs,
+      connectionsCheckingInterval: 2000,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // A body that is late is answered: see `bodyDeadlineMs`.
+      requestTimeout: 0,
+    };
+    this.#tls = tls !== undefined;
+    this.server =
+      tls === undefined
+        ? createServer(http)
+        : createTlsServer({ ...http, ...tls, handshakeTimeout: headersDeadlineMs });
+    this.#openDoors();
   }
 
-  listen(host: string, port: number): Promise<string> {
-    return this.app.listen({ host, port });
+  /** Answers where it listens, as a URL. */
+  async listen(host: string, port: number): Promise<string> {
+    this.server.listen(port, host);
+    await once(this.server, 'listening');
+    const { bodyDeadlineMs } = this.#limits;
+    this.#slowBodies = setInterval(
+      () => this.#connections.giveUpBodiesBefore(performance.now() - bodyDeadlineMs),
+      LOOK_FOR_SLOW_BODIES_EVERY_MS,
+    );
+    const { address, port: bound } = this.server.address() as AddressInfo;
+    return `${this.#tls ? 'https' : 'http'}://${isIPv6(address) ? `[${address}]` : address}:${bound}`;
   }
 
   /** What is served to connections from now on. @throws Error when the pair cannot be used */
   useCertificate(pair: CertificatePair): void {
-    (this.app.server as unknown as TlsServer).setSecureContext(pair);
+    (this.server as unknown as TlsServer).setSecureContext(pair);
   }
 
   /** Goes on answering until what is under way is done, then closes. */
@@ -120,10 +139,10 @@ export class AuthenticityListener {
     await this.#until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
     await this.#until(() => underWay.every((open) => !this.#open.has(open)), giveUpAt);
     // A server that closes cuts the connections that look idle; on one of them a post may be on its way.
-    const { server } = this.app;
+    const { server } = this;
     const cutIdle = server.closeIdleConnections.bind(server);
     server.closeIdleConnections = () => undefined;
-    const closed = this.app.close();
+    const closed = new Promise((resolve) => server.close(resolve));
     const timers = [
       setTimeout(cutIdle, lastWordsMs),
       setTimeout(() => {
@@ -133,83 +152,54 @@ export class AuthenticityListener {
     ];
     await closed;
     for (const timer of timers) clearTimeout(timer);
+    clearInterval(this.#slowBodies);
   }
 
-  /** Only the body of a POST is read, and only a form is kept. */
-  #readBodies(): void {
-    const { app } = this;
-    for (const method of METHODS) {
-      if (method !== 'CONNECT' && method !== 'POST')
-        app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-    }
-    app.removeAllContentTypeParsers();
-    // The plugin reads the body within its limit; the text goes to our own parser, which looks at the known fields only.
-    app.register(formbody, { bodyLimit: MAX_FORM_BYTES, parser: (text) => ({ text }) });
-    app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: MAX_FORM_BYTES }, (request, text, done) => {
-      done(null, request.headers['content-type'] === undefined ? { text } : {});
-    });
-  }
-
-  #addRoutes(): void {
-    const { app } = this;
-    app.decorateRequest('openPost', undefined);
-    app.addHook('onRequest', (request, reply, done) => {
-      const merchant = this.#merchantOf(request.originalUrl);
-      if (merchant !== undefined) {
-        const isStopping = (): boolean => this.#stopping;
-        const onRead = (): void => this.#connections.endBody(open);
-        const options = { merchant, intake: this.#intake, isStopping, onRead, ...this.#limits };
-        const open = new OpenPost(request, reply, options);
-        request.openPost = open;
-        this.#track(open, request.raw.socket, merchant);
-        done();
-      } else if (request.routeOptions.url === '/livez') {
-        reply.send({ status: 'alive' });
-      } else {
-        // The connection ends with the answer, for nobody waits for a body here.
-        reply.code(404).type('text/plain').header('connection', 'close').send('Not Found');
-      }
-    });
-    app.get('/livez', () => {});
-    app.all('/', ({ openPost, body }) => {
-      openPost?.read(body === undefined ? '' : (body as { text?: string }).text);
-    });
-    app.setErrorHandler((error, { openPost }) => {
-      openPost?.swallow(
-        (error as { code?: string }).code === 'FST_ERR_CTP_BODY_TOO_LARGE' ? 'too_large' : 'not_a_form',
-      );
-    });
-  }
-
-  #track(open: OpenPost, socket: Socket, merchant: string): void {
-    const begunAt = performance.now();
-    this.#open.add(open);
-    this.#lastOf.set(socket, open);
-    this.#connections.begin(socket);
-    this.#connections.beginBody(open);
-    open.response.once('close', () => {
-      this.#open.delete(open);
-      this.#connections.end(socket);
-      if (!open.response.writableFinished) this.#onAnswer(merchant, 'gone', (performance.now() - begunAt) / 1000);
-    });
-    open.response.once('finish', () => {
-      this.#onAnswer(merchant, open.response.statusCode, (performance.now() - begunAt) / 1000);
-      // A client that ended its half has nothing more to ask: once all is answered, the other half ends, too.
-      if (socket.readableEnded && this.#lastOf.get(socket) === open) hangUp(socket);
-    });
-  }
-
-  #openServerDoors(): void {
-    const { server } = this.app;
+  #openDoors(): void {
+    const { server } = this;
     // Node drops headers past the 1000th, be it the length or the sender; their bytes are bounded anyway.
     server.maxHeadersCount = 0;
     // A client that has sent all it wanted may end its half of the connection before it is answered.
     Object.assign(server, { httpAllowHalfOpen: true });
+    server.on('request', (request, response) => this.#onRequest(request, response));
     // Node answers 417 to an expectation that it does not know, and closes the connection on CONNECT.
-    server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+    server.on('checkExpectation', (request, response) => this.#onRequest(request, response));
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
+    server.on('clientError', (error, socket) => this.#onBroken(error, socket as Socket));
     server.on('connection', (socket: Socket) => this.#connections.add(socket));
     server.on('secureConnection', (socket: Socket) => this.#connections.addSecure(socket));
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = '', socket } = request;
+    const merchant = this.#merchantOf(url);
+    if (merchant !== undefined) {
+      const open = new OpenPost(this.#context, merchant, request, response);
+      this.#open.add(open);
+      this.#lastOf.set(socket, open);
+      this.#connections.begin(socket);
+      this.#connections.beginBody(open);
+      response.once('close', () => this.#onClosed(open, socket));
+    } else if (method === 'GET' && LIVEZ.test(url)) {
+      const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': ALIVE.length };
+      response.writeHead(200, headers).end(ALIVE);
+    } else {
+      // The connection ends with the answer, for nobody waits for a body here.
+      const headers = { 'content-type': 'text/plain', 'content-length': NOT_FOUND.length, connection: 'close' };
+      response.writeHead(404, headers).end(NOT_FOUND);
+    }
+  }
+
+  /** Its answer has gone out, or there is nobody to take it. */
+  #onClosed(open: OpenPost, socket: Socket): void {
+    const { merchant, response, begunAt } = open;
+    const isAnswered = response.writableFinished;
+    this.#open.delete(open);
+    this.#connections.end(socket);
+    this.#connections.endBody(open);
+    this.#onAnswer(merchant, isAnswered ? response.statusCode : 'gone', (performance.now() - begunAt) / 1000);
+    // A client that ended its half has nothing more to ask: once all is answered, the other half ends, too.
+    if (isAnswered && socket.readableEnded && this.#lastOf.get(socket) === open) hangUp(socket);
   }
 
   /** A query, one trailing slash, and the origin that a proxy may put before the path are ignored. */
@@ -236,7 +226,8 @@ export class AuthenticityListener {
     this.#broken.add(socket);
     const open = this.#lastOf.get(socket);
     if (open !== undefined && this.#open.has(open)) {
-      if (open.isWhole) open.hangUpWhenAnswered();
+      // When it came whole, what broke is what came behind it.
+      if (open.request.complete) open.hangUpWhenAnswered();
       else open.giveUp();
     } else if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else hangUp(socket.end(REFUSED));

@@ -14,6 +14,8 @@ export interface ConnectionLimits {
 
 /** A request whose body is not read to its end. */
 interface HalfOpen {
+  /** In milliseconds of `performance.now()`. */
+  readonly begunAt: number;
   /** Answers at once, and closes the connection. */
   giveUp(): void;
 }
@@ -74,6 +76,14 @@ export class Connections {
 
   endBody(body: HalfOpen): void {
     this.#halfOpen.delete(body);
+  }
+
+  /** Gives up the bodies that began before a time of `performance.now()`. */
+  giveUpBodiesBefore(at: number): void {
+    for (const body of this.#halfOpen) {
+      if (body.begunAt > at) return;
+      body.giveUp();
+    }
   }
 
   #count(socket: Socket, by: 1 | -1): void {

@@ -2,106 +2,89 @@
  * One request to an authenticity path, from its arrival to its answer. However its body ends, or does not, it is handed
  * to intake once, and answered `200 OK` once.
  */
-import type { ServerResponse } from 'node:http';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Intake } from '../intake.ts';
-import type { UnusableReason } from '../post.ts';
+import { MAX_FORM_BYTES, type UnusableReason } from '../post.ts';
 import { answerOk, hangUp } from './always-ok.ts';
 
-export interface OpenPostOptions {
-  merchant: string;
+/** What all requests of a listener share. */
+export interface PostsContext {
   intake: Intake;
-  /** A body is read for so long, and so far, before it is answered all the same. */
-  bodyDeadlineMs: number;
+  /** A body is read so far before it is answered all the same. */
   maxBodyBytes: number;
   isStopping: () => boolean;
-  /** Told once, when nothing more is read of the body. */
-  onRead: () => void;
+  /** Told once of each request, when nothing more is read of its body. */
+  onRead: (open: OpenPost) => void;
 }
 
+/** A content type that says nothing is taken for a form's. */
+const FORM = /^(?:application\/x-www-form-urlencoded[ \t]*(?:;.*)?)?$/i;
+
 export class OpenPost {
-  readonly #request: FastifyRequest;
-  readonly #reply: FastifyReply;
-  readonly #options: OpenPostOptions;
-  /** Ends the patience with a slow body. */
-  readonly #timer: NodeJS.Timeout;
-  /** What is recorded of a body that is not read to its end. */
-  #reason: UnusableReason;
+  readonly merchant: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** When its headers had come, in milliseconds of `performance.now()`. */
+  readonly begunAt = performance.now();
+  readonly #context: PostsContext;
+  /** What was read of the body, as long as that may be a form. */
+  #chunks: Buffer[] = [];
+  #bytes = 0;
   #reading = true;
 
-  constructor(request: FastifyRequest, reply: FastifyReply, options: OpenPostOptions) {
-    this.#request = request;
-    this.#reply = reply;
-    this.#options = options;
-    this.#reason = request.method === 'POST' ? 'not_a_form' : 'not_post';
-    // An empty content type says no more than none.
-    if (request.headers['content-type'] === '') delete request.headers['content-type'];
-    this.#timer = setTimeout(() => this.giveUp(), options.bodyDeadlineMs);
-    reply.raw.once('close', () => {
-      clearTimeout(this.#timer);
-      options.onRead();
-    });
-  }
-
-  get response(): ServerResponse {
-    return this.#reply.raw;
-  }
-
-  /** True when the request came to its end, whatever came behind it. */
-  get isWhole(): boolean {
-    return this.#request.raw.complete;
-  }
-
-  /** Takes the body that was read: a form's text, or something else. */
-  read(text: string | undefined): void {
-    this.#hijack();
-    const { method, headers } = this.#request;
-    const encoding = headers['content-encoding'] ?? 'identity';
-    if (method !== 'POST') this.swallow('not_post');
-    else if (text === undefined || encoding.toLowerCase() !== 'identity') this.#receive({ unusable: 'not_a_form' });
-    else this.#receive(text);
-  }
-
-  /** Reads a body to its end, or to the limit, keeping nothing of it. */
-  swallow(reason: UnusableReason): void {
-    this.#hijack();
-    this.#reason = reason;
-    let left = this.#options.maxBodyBytes;
-    const { raw } = this.#request;
-    raw.on('data', (chunk: Buffer) => {
-      left -= chunk.length;
-      if (left < 0) this.giveUp();
-    });
-    raw.on('end', () => this.#receive({ unusable: reason }));
-    raw.resume();
+  constructor(context: PostsContext, merchant: string, request: IncomingMessage, response: ServerResponse) {
+    this.#context = context;
+    this.merchant = merchant;
+    this.request = request;
+    this.response = response;
+    request.on('data', (chunk: Buffer) => this.#take(chunk));
+    request.on('end', () => this.#receive(this.#body()));
   }
 
   /** Answers a request whose body will not be read to its end, and closes the connection. */
   giveUp(): void {
     if (!this.#reading) return;
-    this.#hijack();
     this.hangUpWhenAnswered();
-    this.#receive({ unusable: this.#reason });
+    this.#receive({ unusable: this.#flaw() ?? 'not_a_form' });
   }
 
   hangUpWhenAnswered(): void {
-    this.response.once('finish', () => hangUp(this.#request.raw.socket));
+    this.response.once('finish', () => hangUp(this.request.socket));
   }
 
-  #hijack(): void {
-    if (!this.#reply.sent) this.#reply.hijack();
+  /** Reads a body to its end, or to the limit, keeping no more of it than a form may have. */
+  #take(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes <= MAX_FORM_BYTES) this.#chunks.push(chunk);
+    else this.#chunks = [];
+    if (this.#bytes > this.#context.maxBodyBytes) this.giveUp();
+  }
+
+  #body(): string | { unusable: UnusableReason } {
+    const unusable = this.#flaw();
+    if (unusable !== undefined) return { unusable };
+    const [only = Buffer.alloc(0)] = this.#chunks;
+    return (this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : only).toString();
+  }
+
+  /** What is wrong with it apart from its form. */
+  #flaw(): UnusableReason | undefined {
+    const { method, headers } = this.request;
+    if (method !== 'POST') return 'not_post';
+    if (this.#bytes > MAX_FORM_BYTES) return 'too_large';
+    if (!FORM.test(headers['content-type'] ?? '')) return 'not_a_form';
+    return (headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity' ? undefined : 'not_a_form';
   }
 
   /** Hands what came to intake, and answers when it is kept. */
   #receive(body: string | { unusable: UnusableReason }): void {
     if (!this.#reading) return;
     this.#reading = false;
-    clearTimeout(this.#timer);
-    const { merchant, intake, isStopping, onRead } = this.#options;
-    onRead();
-    const { headers, raw } = this.#request;
+    const { intake, isStopping, onRead } = this.#context;
+    onRead(this);
+    const { headers, socket } = this.request;
     const forwardedFor = headers['x-forwarded-for'] as string | undefined;
     const answer = (): void => answerOk(this.response, isStopping());
-    intake.receive({ merchant, peer: raw.socket.remoteAddress, forwardedFor, body }).then(answer, answer);
+    intake.receive({ merchant: this.merchant, peer: socket.remoteAddress, forwardedFor, body }).then(answer, answer);
   }
 }

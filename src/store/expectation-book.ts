@@ -52,6 +52,7 @@ export class ExpectationBook {
 
   /** Fills the oldest open expectation under the topic with a token; answers it, if there was one. */
   fill(merchant: string, topic: string, kind: Kind, token: string, now: number): ExpectationEntry | undefined {
+    if (this.#open.size === 0) return undefined;
     const place = placeOf(merchant, topic, kind);
     const entry = this.#open.get(place)?.find((candidate) => candidate.expiresAt > now);
     if (entry === undefined) return undefined;

@@ -81,15 +81,16 @@ export class Ledger {
     if (before !== undefined && before.token.expiresAt > now) return 'known';
     if (before !== undefined) this.#expire(before);
 
-    const filled = topicsOf(token)
-      .map((topic) => this.expectations.fill(token.merchant, topic, token.kind, token.id, now))
-      .filter((entry) => entry !== undefined);
-    const state =
-      this.#options.accept === 'any' || filled.length > 0 ? 'live' : (this.#options.unmatched ?? 'unexpected');
+    const { accept, unmatched = 'unexpected', ttlMs } = this.#options;
+    let isExpected = false;
+    for (const topic of topicsOf(token)) {
+      if (this.expectations.fill(token.merchant, topic, token.kind, token.id, now) !== undefined) isExpected = true;
+    }
+    const state = accept === 'any' || isExpected ? 'live' : unmatched;
 
     book.lastOrder = Math.max(book.lastOrder + 1, now * 1000);
     const entry: TokenEntry = {
-      token: { ...token, receivedAt: now, expiresAt: now + this.#options.ttlMs },
+      token: { ...token, receivedAt: now, expiresAt: now + ttlMs },
       state,
       standing,
       order: book.lastOrder,

@@ -2,8 +2,8 @@
 import { tokenArguments } from './redis-wire.ts';
 import type { NewToken, PutAnswer, StoreAway } from './store.ts';
 
-/** A script call stays short, so that Redis is never kept from others. */
-const MOST_TOKENS_A_CALL = 200;
+/** A call goes out as soon as it has so many, so that Redis works while more of the tick is read, and is never kept from others for long. */
+const MOST_TOKENS_A_CALL = 16;
 
 /** What goes to Redis when nothing is to be kept; no id tells it from a token. */
 const FEIGNED: NewToken = { id: '', merchant: '', kind: 'token', value: 'x'.repeat(64), pooled: true };
@@ -28,34 +28,28 @@ export class RedisPosts {
   /** Without a token, one is feigned. @throws StoreAway */
   put(merchant: string, token: NewToken | undefined): Promise<PutAnswer> {
     return new Promise((resolve, reject) => {
-      const waiting = { token, resolve, reject };
-      const batch = this.#batches.get(merchant);
-      if (batch !== undefined) {
-        batch.push(waiting);
-        return;
-      }
       if (this.#batches.size === 0) setImmediate(() => this.#flush());
-      this.#batches.set(merchant, [waiting]);
+      const batch = this.#batches.get(merchant) ?? [];
+      this.#batches.set(merchant, batch);
+      if (batch.push({ token, resolve, reject }) < MOST_TOKENS_A_CALL) return;
+      this.#batches.delete(merchant);
+      this.#send(merchant, batch);
     });
   }
 
   #flush(): void {
-    for (const [merchant, batch] of this.#batches) {
-      for (let at = 0; at < batch.length; at += MOST_TOKENS_A_CALL) {
-        this.#send(merchant, batch.slice(at, at + MOST_TOKENS_A_CALL));
-      }
-    }
+    for (const [merchant, batch] of this.#batches) this.#send(merchant, batch);
     this.#batches.clear();
   }
 
-  #send(merchant: string, part: Waiting[]): void {
-    const tokens = part.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
+  #send(merchant: string, batch: Waiting[]): void {
+    const tokens = batch.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
     this.#call(merchant, tokens).then(
       (answers) => {
-        for (const [i, { resolve }] of part.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
+        for (const [i, { resolve }] of batch.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
       },
       (error: StoreAway) => {
-        for (const { reject } of part) reject(error);
+        for (const { reject } of batch) reject(error);
       },
     );
   }

@@ -14,7 +14,7 @@
  * | `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
  * | `d` | sorted set | what is told when its time is over: tokens that nobody got, open expectations | a minute after the last |
  * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
- * | `x`, `y`, `z` | hash, sorted set, number | what is written when nothing is to be kept, and the time of a write must pass | a minute later |
+ * | `x`, `y`, `z` | hash, sorted set, number | what is written when nothing is to be kept, and the time of a write must pass | as a token, a minute later |
  * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
  */
 import { KINDS } from '../post.ts';
@@ -28,8 +28,7 @@ local P = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function keep(key, at)
-  at = tonumber(at)
-  if redis.call('PEXPIRETIME', key) < at then redis.call('PEXPIREAT', key, at) end
+  if redis.call('PEXPIREAT', key, at, 'NX') == 0 then redis.call('PEXPIREAT', key, at, 'GT') end
 end
 local function get(id)
   local t = {}
@@ -49,14 +48,15 @@ local function topics(t)
 end
 local function announce(channel, merchant, under)
   if #under == 0 then return end
-  if redis.call('SET', P .. 's', now, 'NX', 'PX', 120000) == false then redis.call('PEXPIRE', P .. 's', 120000) end
   local sequence = redis.call('INCR', P .. 's')
+  if sequence == 1 then sequence = redis.call('INCRBY', P .. 's', now) end
+  redis.call('PEXPIRE', P .. 's', 120000)
   redis.call('PUBLISH', channel, merchant .. '\\n' .. sequence .. '\\n' .. table.concat(under, '\\n'))
 end
 -- As long as an announcement, and nobody hears anything of it.
 local function mutter(channel)
-  if redis.call('SET', P .. 'z', now, 'NX', 'PX', 60000) == false then redis.call('PEXPIRE', P .. 'z', 60000) end
   redis.call('INCR', P .. 'z')
+  redis.call('PEXPIRE', P .. 'z', 60000)
   redis.call('PUBLISH', channel, '')
 end
 local function answer(state, distinct, id)
@@ -120,25 +120,22 @@ local function markUsed(t)
     unpool(t)
   end
 end
-local function prune(key)
-  for _, id in ipairs(redis.call('ZRANGE', key, 0, 2)) do
-    if redis.call('EXISTS', P .. 't:' .. id) == 0 then redis.call('ZREM', key, id) end
+-- A set that was there before may hold what has expired, and lives as long as the last that comes into it.
+local function place(key, score, id, ends)
+  redis.call('ZADD', key, score, id)
+  if redis.call('PEXPIREAT', key, ends, 'NX') == 0 then
+    for _, old in ipairs(redis.call('ZRANGE', key, 0, 2)) do
+      if redis.call('EXISTS', P .. 't:' .. old) == 0 then redis.call('ZREM', key, old) end
+    end
+    redis.call('PEXPIREAT', key, ends, 'GT')
   end
 end
 local function index(t)
   if t.p == '1' then
-    local key = held(t) and P .. 'l:' .. t.k or P .. 'f:' .. t.k
-    prune(key)
-    redis.call('ZADD', key, held(t) and t.le or t.o, t.id)
-    keep(key, t.ea)
+    if held(t) then place(P .. 'l:' .. t.k, t.le, t.id, t.ea) else place(P .. 'f:' .. t.k, t.o, t.id, t.ea) end
     return
   end
-  for _, topic in ipairs(topics(t)) do
-    local key = P .. 'i:' .. t.k .. ':' .. topic
-    prune(key)
-    redis.call('ZADD', key, t.o, t.id)
-    keep(key, t.ea)
-  end
+  for _, topic in ipairs(topics(t)) do place(P .. 'i:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) end
 end
 local function fill(t)
   local filled = false
@@ -212,21 +209,27 @@ local function bound(id, order, ends, most)
     redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
   end
 end
+-- As many commands, of the same sorts, as to keep a token under one correlator.
 local function feign(t)
-  redis.call('HSET', P .. 'x', 'id', t.id, 'k', t.k, 'v', t.v, 'p', t.p, 'ra', now, 'ea', t.ea, 'dl', 0, 'o', now)
-  redis.call('PEXPIREAT', P .. 'x', now + 60000)
-  for _ = 1, 2 do
-    prune(P .. 'y')
-    redis.call('ZADD', P .. 'y', now, 'x')
-    keep(P .. 'y', now + 60000)
-  end
+  redis.call('ZRANGE', P .. 'y', 0, 0)
+  redis.call('HSET', P .. 'x', 'id', t.id, 'k', t.k, 'v', t.v, 'p', t.p, 'ra', t.ra, 'ea', t.ea, 'dl', t.dl, 'o', t.ra)
+  redis.call('PEXPIREAT', P .. 'x', t.ea)
+  redis.call('ZADD', P .. 'y', t.ra, 'x')
+  redis.call('PEXPIREAT', P .. 'y', t.ea)
+  redis.call('ZADD', P .. 'y', 'NX', t.ea, 'x')
 end
+local watchedUntil = 0
 local function watch(t)
-  local what = 't:' .. t.k .. ':' .. t.id
-  local over = redis.call('ZSCORE', P .. 'd', what)
-  if over and tonumber(over) <= now then redis.call('ZADD', P .. 'd', over, what .. ':' .. over) end
-  redis.call('ZADD', P .. 'd', t.ea, what)
-  keep(P .. 'd', t.ea + 60000)
+  local what, ends = 't:' .. t.k .. ':' .. t.id, tonumber(t.ea)
+  if redis.call('ZADD', P .. 'd', 'NX', t.ea, what) == 0 then
+    local over = redis.call('ZSCORE', P .. 'd', what)
+    if tonumber(over) <= now then redis.call('ZADD', P .. 'd', over, what .. ':' .. over) end
+    redis.call('ZADD', P .. 'd', t.ea, what)
+  end
+  if ends > watchedUntil then
+    keep(P .. 'd', ends + 60000)
+    watchedUntil = ends
+  end
 end
 local function store(t, most)
   local flat = {}

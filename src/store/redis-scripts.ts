@@ -10,13 +10,15 @@ import { PRELUDE } from './redis-prelude.ts';
  * Answers `put`'s answer for each.
  */
 const PUT = `
-local ttl, accept, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local accept, most = ARGV[4], tonumber(ARGV[5])
 local answers, under = {}, {}
 local order = time[1] * 1000000 + time[2]
+-- As text: each number that is given to a command is printed anew.
+local arrived, ends = string.format('%.0f', now), string.format('%.0f', now + tonumber(ARGV[3]))
 for at = 6, #ARGV, 8 do
-  local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = now, ea = now + ttl, dl = 0 }
+  local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = arrived, ea = ends, dl = '0' }
   t.md, t.sd, t.mu, t.oi = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  if t.id == '' or redis.call('EXISTS', P .. 't:' .. t.id) == 1 then
+  if redis.call('EXISTS', P .. 't:' .. t.id) == 1 or t.id == '' then
     feign(t)
     answers[#answers + 1] = 'known'
   else

@@ -8,12 +8,12 @@
  * expires. A *lead* is what a worker knows of the token it is after: a correlator's value, or nothing but the kind (the
  * *pool* of tokens that came without any correlator).
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Correlator, Correlators, Kind } from '../post.ts';
 
 /** Whom a token belongs to, and which token it is. Stable: the same post gives the same id on every instance. */
 export function tokenId(merchant: string, kind: Kind, value: string): string {
-  return createHash('sha256').update(`${merchant}\n${kind}\n${value}`).digest('hex').slice(0, 32);
+  return hash('sha256', `${merchant}\n${kind}\n${value}`).slice(0, 32);
 }
 
 /** True for what can be the id of a token. What cannot is asked of no store: a worker may have put the value there. */

@@ -87,7 +87,7 @@ const LARGE: Door[] = [
     closes: true,
   },
   { name: 'over 1 MiB told', request: { ...told(2 ** 40), body: padded(MIB + 1) }, outcome: 'too_large', closes: true },
-  { name: 'over 1 MiB of no type', request: typed('nonsense', padded(2 * MIB)), outcome: 'not_a_form', closes: true },
+  { name: 'over 1 MiB of no type', request: typed('nonsense', padded(2 * MIB)), outcome: 'too_large', closes: true },
   { name: 'over 1 MiB with GET', request: { method: 'GET', body: padded(2 * MIB) }, outcome: 'not_post', closes: true },
 ];
 

@@ -3,7 +3,7 @@
  * star, for all that begins so. The most specific entry counts.
  */
 export const IMPORTS: Record<string, readonly string[]> = {
-  main: ['config', 'config-tracing', 'service', 'store/level', 'tracing'],
+  main: ['config', 'config-tracing', 'events', 'log-lines', 'service', 'store/level', 'tracing'],
   // Loaded only when traces are asked for.
   tracing: ['config-tracing', 'events', 'store/store', 'tracing', 'version'],
   'config-tracing': [],
@@ -39,6 +39,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
   version: [],
   metrics: ['store/store'],
   masking: [],
+  'log-lines': [],
   quiet: [],
   protocol: ['post'],
   // The public listener has nothing of the workers' to serve.
@@ -77,12 +78,11 @@ export const IMPORTS: Record<string, readonly string[]> = {
 export const PACKAGES: Record<string, readonly string[]> = {
   'node:process': ['cli', 'main'],
   '@fastify/swagger': ['listeners/openapi'],
-  '@fastify/formbody': ['listeners/authenticity'],
   'classic-level': ['store/disk', 'store/level', 'carat/recharge-notes'],
   fastify: ['listeners', 'operator', 'service', 'simulator'],
   'fastify-type-provider-zod': ['listeners'],
   ioredis: ['store/redis*'],
-  pino: ['journal', 'main', 'service'],
+  pino: ['journal', 'log-lines', 'main', 'service'],
   'pino-pretty': ['main'],
   'prom-client': ['metrics'],
   tinyqueue: ['store'],

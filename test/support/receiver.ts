@@ -93,7 +93,7 @@ export class Receiver {
 
   /** How many connections the server has. */
   connections(): Promise<number> {
-    return promisify(this.listener.app.server.getConnections.bind(this.listener.app.server))();
+    return promisify(this.listener.server.getConnections.bind(this.listener.server))();
   }
 
   disconnect(): void {
