@@ -46,14 +46,19 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     exposeHeadRoutes: false,
     // Every parameter comes to its schema, which says what is wrong with it.
     routerOptions: { maxParamLength: MAX_BODY_BYTES },
+    // What checks requests is zod, and what goes out is JSON: Fastify's own compilers are not even loaded.
+    schemaController: {
+      compilersFactory: {
+        buildValidator: (() => validatorCompiler) as never,
+        buildSerializer: () => () => (answer) => JSON.stringify(answer),
+      },
+    },
     frameworkErrors: (error, request, reply) => {
       const isUrl = error.code === 'FST_ERR_BAD_URL';
       const problem = isUrl ? wrongParameter('url', 'whole percent escapes', request.url) : problemOf(error);
       sendProblem(reply, problem ?? new ProblemError('internal_error'));
     },
   });
-  app.setValidatorCompiler(validatorCompiler);
-  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer));
   app.removeContentTypeParser('text/plain');
   // Clients that always send a content type send it with empty bodies, too.
   const parseJson = app.getDefaultJsonParser('error', 'error');
@@ -92,7 +97,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     return sendProblem(reply, problem ?? new ProblemError('internal_error'));
   });
 
-  await describeApi(app);
+  describeApi(app);
   app.get(
     '/livez',
     {

@@ -4,8 +4,9 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { RedisAddress } from './redis-address.ts';
+import { ioredis } from './redis-library.ts';
 import { SCRIPTS, type ScriptName } from './redis-scripts.ts';
 
 export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: string[]) => Promise<unknown>>;
@@ -55,6 +56,7 @@ export function createRedisClient(
   return client as RedisClient;
 
   function connect(): Redis | Cluster {
+    const { Cluster, Redis } = ioredis();
     switch (topology) {
       case 'single':
         return new Redis({ ...options, ...(nodes[0] as { host: string; port: number }) });

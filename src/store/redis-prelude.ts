@@ -131,10 +131,7 @@ local function place(key, score, id, ends)
   end
 end
 local function index(t)
-  if t.p == '1' then
-    if held(t) then place(P .. 'l:' .. t.k, t.le, t.id, t.ea) else place(P .. 'f:' .. t.k, t.o, t.id, t.ea) end
-    return
-  end
+  if t.p == '1' then return place(P .. (held(t) and 'l:' or 'f:') .. t.k, held(t) and t.le or t.o, t.id, t.ea) end
   for _, topic in ipairs(topics(t)) do place(P .. 'i:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) end
 end
 local function fill(t)

@@ -1,6 +1,7 @@
 /** Where a merchant's keys are: on the one server, or on a master of a cluster, which may change. */
-import { Command, type Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { RedisClient } from './redis-client.ts';
+import { ioredis } from './redis-library.ts';
 
 /** Whether a command for a key can be sent now: to a cluster, if its master of that key is connected. */
 export function isConnected(client: RedisClient, key: string): boolean {
@@ -27,6 +28,7 @@ export async function connected(client: RedisClient): Promise<void> {
 /** The connection to the master of a key, if the client is a cluster's and knows it. */
 function masterOf(client: RedisClient, key: string): Redis | undefined {
   if (!('nodes' in client)) return undefined;
+  const { Command } = ioredis();
   const slot = new Command('get', [key]).getSlot() ?? 0;
   const address = (client.slots as string[][])[slot]?.[0];
   return client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address);
