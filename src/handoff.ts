@@ -5,7 +5,7 @@
 import { isPending, Line } from './line.ts';
 import type { Claim, ClaimAnswer, ClaimRequest, Lead, ReadAnswer, TokenRecord, TokenStore } from './store/store.ts';
 import { topicOf } from './store/store.ts';
-import type { Waiters } from './waiters.ts';
+import type { GoneSignal, Waiters } from './waiters.ts';
 
 export type Handed =
   | { outcome: 'token'; token: TokenRecord; distinct: number; claim: Claim | null }
@@ -18,7 +18,7 @@ export type Handed =
 /** How long a worker waits, and how it is told that its client went away. */
 export interface Patience {
   waitMs: number;
-  signal: AbortSignal;
+  signal: GoneSignal;
 }
 
 export interface HandoffOptions {
@@ -112,7 +112,7 @@ export class Handoff {
   }
 
   /** A claim's answer for a client that is still there; a token that nobody is left to take is put back. */
-  async #claimed(answer: ClaimAnswer, { merchant }: ClaimRequest, signal: AbortSignal): Promise<Handed> {
+  async #claimed(answer: ClaimAnswer, { merchant }: ClaimRequest, signal: GoneSignal): Promise<Handed> {
     if (answer.state !== 'held' || !signal.aborted) return this.#handed(answer);
     await this.#store.undo(merchant, answer.claim);
     return { outcome: 'gone' };

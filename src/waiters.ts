@@ -8,6 +8,13 @@
 /** Why a sleep ended. `look`: something may have changed, read again. */
 export type Woken = 'look' | 'over' | 'gone' | 'draining';
 
+/** Tells that the client went away. What is needed here of an `AbortSignal`, which weighs a kilobyte for each who waits. */
+export interface GoneSignal {
+  readonly aborted: boolean;
+  addEventListener(event: 'abort', listener: () => void): void;
+  removeEventListener(event: 'abort', listener: () => void): void;
+}
+
 export interface WaitersOptions {
   /** How many may be parked at once. */
   max: number;
@@ -58,7 +65,7 @@ export class Waiters {
    * @param endsAt when the wait is over, in milliseconds of `performance.now()`
    * @param signal aborted when the client goes away
    */
-  park(merchant: string, topic: string, endsAt: number, signal: AbortSignal): Waiter | 'full' {
+  park(merchant: string, topic: string, endsAt: number, signal: GoneSignal): Waiter | 'full' {
     if (this.#count >= this.#max) return 'full';
     const topics = this.#parked.get(merchant) ?? new Map<string, Set<Waiter>>();
     const waiters = topics.get(topic) ?? new Set<Waiter>();
@@ -105,13 +112,13 @@ export class Waiter {
   /** When it was parked, in milliseconds since 1970. */
   readonly since = Date.now();
   readonly #endsAt: number;
-  readonly #signal: AbortSignal;
+  readonly #signal: GoneSignal;
   readonly #leave: () => void;
   readonly #onGone = (): void => this.wake('gone');
   #pending: Woken | undefined;
   #sleeper: ((woken: Woken) => void) | undefined;
 
-  constructor(endsAt: number, signal: AbortSignal, leave: () => void) {
+  constructor(endsAt: number, signal: GoneSignal, leave: () => void) {
     this.#endsAt = endsAt;
     this.#signal = signal;
     this.#leave = leave;

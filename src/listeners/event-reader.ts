@@ -14,9 +14,13 @@ const MOST_IN_A_BUNCH = 250;
 const STOP_GRACE_MS = 2000;
 const DROP_GRACE_MS = 15_000;
 
+const CHANGED = 'data: changed\n\n';
+
 export interface EventReaderOptions {
   /** Only this merchant's events. */
   merchant: string | undefined;
+  /** It is not told what happened, only that something did: `data: changed`, once for what comes together. */
+  isBrief?: boolean;
   /** Told when it is dropped. */
   onSlow: () => void;
 }
@@ -75,7 +79,7 @@ export class EventReader {
   #writeOn(): void {
     clearTimeout(this.#soon);
     this.#soon = undefined;
-    const { merchant, onSlow } = this.#options;
+    const { merchant, isBrief, onSlow } = this.#options;
     if (this.#place < this.#events.begin && !this.#response.writableEnded) {
       this.#end(note('dropped', 'too slow'), DROP_GRACE_MS);
       onSlow();
@@ -85,7 +89,7 @@ export class EventReader {
       let text = '';
       for (; this.#place < end; this.#place += 1) {
         const isShown = merchant === undefined || this.#events.at(this.#place)?.merchant === merchant;
-        if (isShown) text += this.#events.textAt(this.#place);
+        if (isShown) text = isBrief ? CHANGED : text + this.#events.textAt(this.#place);
       }
       if (text !== '') this.#write(text);
     }

@@ -1,8 +1,9 @@
 /** The routes by which people and tools look on: what happens, as server-sent events, and the last posts. */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Journal } from '../journal.ts';
+import { CHANGES_PATH } from '../operator/script.ts';
 import { EventsQuery, PostsAnswer, PostsQuery } from '../protocol.ts';
 import type { RecentPost } from '../recent-posts.ts';
 import { EventReader } from './event-reader.ts';
@@ -44,22 +45,30 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
     (request, reply) => {
       const { merchant = request.onlyMerchant } = request.query;
       if (merchant !== undefined) keys.checkMerchant(request, merchant);
-      if (readers.size >= MAX_READERS) throw new ProblemError('too_many_readers');
-      reply.hijack();
-      reply.raw.writeHead(200, {
-        'content-type': 'text/event-stream',
-        'cache-control': 'no-store',
-        'x-accel-buffering': 'no',
-      });
-      const onSlow = () =>
-        journal.trouble({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
-      const reader = new EventReader(reply.raw, journal.events, { merchant, onSlow });
-      readers.add(reader);
-      reply.raw.once('close', () => readers.delete(reader));
-      const lastId = request.headers['last-event-id'];
-      reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);
+      follow(request, reply, merchant);
     },
   );
+  // The operator page asks for itself anew when something changed: it need not be told what.
+  app.get(CHANGES_PATH, { schema: { hide: true } }, (request, reply) => {
+    follow(request, reply, request.onlyMerchant, true);
+  });
+
+  function follow(request: FastifyRequest, reply: FastifyReply, merchant: string | undefined, isBrief = false): void {
+    if (readers.size >= MAX_READERS) throw new ProblemError('too_many_readers');
+    reply.hijack();
+    reply.raw.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    });
+    const onSlow = () =>
+      journal.trouble({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
+    const reader = new EventReader(reply.raw, journal.events, { merchant, isBrief, onSlow });
+    readers.add(reader);
+    reply.raw.once('close', () => readers.delete(reader));
+    const lastId = request.headers['last-event-id'];
+    reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);
+  }
 
   app.get(
     '/v1/posts',

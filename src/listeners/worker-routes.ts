@@ -1,7 +1,7 @@
 /** The routes under `/v1` by which workers read, claim and settle. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import type { Handed, Handoff, Patience } from '../handoff.ts';
+import type { Handed, Handoff } from '../handoff.ts';
 import type { Journal } from '../journal.ts';
 import {
   ClaimBody,
@@ -15,6 +15,7 @@ import {
 } from '../protocol.ts';
 import { isTokenId, type TokenStore } from '../store/store.ts';
 import type { Keys } from './keys.ts';
+import { patienceOf } from './patience.ts';
 import { answers, ProblemError } from './problems.ts';
 import { failUnlessDone, leadOf, problemOfHanded, tokenAnswer } from './worker-answers.ts';
 
@@ -65,7 +66,12 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       keys.checkMerchant(request, merchant);
       const lead = leadOf(merchant, kind, correlators);
       if (lead === undefined) throw new ProblemError('invalid_request');
-      return answerToken(merchant, reply, await handoff.read(lead, patienceOf(reply, wait)), 'read');
+      return answerToken(
+        merchant,
+        reply,
+        await handoff.read(lead, patienceOf(request.socket, reply.raw, wait)),
+        'read',
+      );
     },
   );
 
@@ -113,7 +119,12 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       const lead = leadOf(merchant, kind, correlators);
       if (lead === undefined) throw new ProblemError('invalid_request');
       const claim = { merchant, claimId: request.params.claim_id, leaseMs: Math.round(lease * 1000), lead };
-      return answerToken(merchant, reply, await handoff.claim(claim, patienceOf(reply, wait)), 'claim');
+      return answerToken(
+        merchant,
+        reply,
+        await handoff.claim(claim, patienceOf(request.socket, reply.raw, wait)),
+        'claim',
+      );
     },
   );
 
@@ -178,18 +189,4 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     journal.settled(merchant, how === 'use' ? 'used' : 'released', { claimId });
     return reply.code(204).send();
   }
-}
-
-/**
- * A wait that ends when the client goes away: when the connection closes before the response was sent. The response's
- * own `close` would not do, for one that stands behind another on the same connection never hears of it.
- */
-function patienceOf(reply: FastifyReply, waitSeconds: number): Patience {
-  const gone = new AbortController();
-  const { socket } = reply.request.raw;
-  const onClose = (): void => gone.abort();
-  socket.once('close', onClose);
-  reply.raw.once('close', () => socket.off('close', onClose));
-  if (socket.destroyed) gone.abort();
-  return { waitMs: waitSeconds * 1000, signal: gone.signal };
 }

@@ -1,8 +1,10 @@
 /**
- * The page's own script. It listens to the events, asks for the page again when something happened (at most once a
- * second, and every ten seconds anyway), and puts the parts that changed in place. All drawing stays with the server.
+ * The page's own script. It hears that something happened, asks for the page again (at most once a second, and every ten
+ * seconds anyway), and puts the parts that changed in place. All drawing stays with the server.
  */
 export const SCRIPT_PATH = '/operator/live.js';
+/** A stream of server-sent events that say no more than that something happened. */
+export const CHANGES_PATH = '/operator/changes';
 
 export const SCRIPT = `'use strict';
 (() => {
@@ -51,11 +53,10 @@ export const SCRIPT = `'use strict';
   function soon() {
     plan(Math.max(60, lastAt + LEAST_MS - Date.now()));
   }
-  const source = new EventSource('/v1/events');
+  const source = new EventSource('${CHANGES_PATH}');
   source.onopen = () => { say('live'); soon(); };
   source.onerror = () => say('paused');
   source.onmessage = soon;
-  for (const type of ['post', 'handover', 'settled', 'lease_lost', 'expectation', 'no_show', 'orphan', 'trouble']) source.addEventListener(type, soon);
   addEventListener('pagehide', () => source.close());
   localTimes();
   plan(IDLE_MS);

@@ -189,6 +189,37 @@ describe('/v1/events', () => {
   });
 });
 
+describe('/operator/changes', () => {
+  const CHANGED = 'data: changed\n\n';
+
+  it('says that something happened, once for what happens together, and not what', async () => {
+    const stream = await follow({ path: '/operator/changes' });
+    for (let at = 0; at < 100; at++) tell(`${at}`);
+    await until('it is told', () => stream.text.endsWith(CHANGED));
+    const before = stream.text;
+    await post('M1');
+    await until('it is told again', () => stream.text.length > before.length);
+    expect(stream.text.replaceAll(CHANGED, '')).toBe(': following\n\n');
+    expect(stream.text.split(CHANGED).length - 1).toBeLessThan(10);
+  });
+
+  it('tells a key that is limited to a merchant of nothing else, and asks for a key', async () => {
+    const [two, all] = [await follow({ path: '/operator/changes', key: TWO }), await follow()];
+    await post('M1');
+    await all.until('the post of another', isPost('M1'));
+    await post('M2', '/two');
+    await until('its own post', () => two.text.endsWith(CHANGED));
+    expect(two.text).toBe(`: following\n\n${CHANGED}`);
+    expectProblem(await running.worker('GET', '/operator/changes'), 401, 'unauthorized');
+  });
+
+  it('ends when the service stops', async () => {
+    const stream = await follow({ path: '/operator/changes' });
+    await running.service.stop();
+    await stream.isEnded();
+  });
+});
+
 describe('/v1/posts', () => {
   it('gives the last, newest first, as many as wanted, and what became of them', async () => {
     for (const name of ['M1', 'M2', 'M3']) await running.post({ seid: `${name}${SEID}`, merchant_data: name });

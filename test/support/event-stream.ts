@@ -1,4 +1,4 @@
-/** A reader of `/v1/events`, on a connection of its own, that can stop reading. */
+/** A reader of `/v1/events`, or of another stream, on a connection of its own, that can stop reading. */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { until } from './until.ts';
 
@@ -15,6 +15,7 @@ export interface EventStreamOptions {
   /** Sent as `Last-Event-ID`. */
   lastId?: string | undefined;
   merchant?: string;
+  path?: string;
 }
 
 export class EventStream {
@@ -42,14 +43,15 @@ export class EventStream {
     });
   }
 
-  static open(workerUrl: string, { key, lastId, merchant }: EventStreamOptions = {}): Promise<EventStream> {
+  static open(workerUrl: string, options: EventStreamOptions = {}): Promise<EventStream> {
+    const { key, lastId, merchant, path = '/v1/events' } = options;
     const headers = {
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
       ...(lastId === undefined ? {} : { 'last-event-id': lastId }),
     };
     const search = merchant === undefined ? '' : `?merchant=${merchant}`;
     return new Promise((resolve, reject) => {
-      const sent = request(`${workerUrl}/v1/events${search}`, { headers, agent: false });
+      const sent = request(`${workerUrl}${path}${search}`, { headers, agent: false });
       sent.on('error', reject);
       sent.on('response', (response) => resolve(new EventStream(sent, response)));
       sent.end();

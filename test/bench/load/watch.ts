@@ -22,10 +22,10 @@ const { port } = loadOptions<WatchOptions>();
 const result: WatchResult = { streamed: 0, scrapes: 0, pages: 0 };
 let done = false;
 
-function follow(): Promise<Socket> {
+function follow(path: string): Promise<Socket> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
-    socket.write(get('/v1/events'));
+    socket.write(get(path));
     socket.on('data', (bytes) => {
       result.streamed += bytes.length;
       resolve(socket);
@@ -43,7 +43,7 @@ async function repeat(path: string, count: () => void): Promise<void> {
   connection.close();
 }
 
-const streams = await Promise.all([follow(), follow()]);
+const streams = await Promise.all([follow('/v1/events'), follow('/operator/changes')]);
 const asking = [
   repeat('/metrics', () => {
     result.scrapes += 1;
