@@ -7,7 +7,7 @@ import { Claims } from './claims.ts';
 import { ExpectationBook } from './expectation-book.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { MerchantBook } from './merchant-book.ts';
-import { type Change, type ClaimEntry, holderOf, type Standing, type TokenEntry } from './records.ts';
+import { type Change, type ClaimEntry, holderOf, recordOf, type Standing, type TokenEntry } from './records.ts';
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -90,7 +90,7 @@ export class Ledger {
 
     book.lastOrder = Math.max(book.lastOrder + 1, now * 1000);
     const entry: TokenEntry = {
-      token: { ...token, receivedAt: now, expiresAt: now + ttlMs },
+      token: recordOf(token, now, now + ttlMs),
       state,
       standing,
       order: book.lastOrder,

@@ -1,5 +1,5 @@
 /** What a process remembers of its own, in memory and on disk: tokens, claim ids and expectations. */
-import type { Claim, Expectation, TokenRecord } from './store.ts';
+import type { Claim, Expectation, NewToken, TokenRecord } from './store.ts';
 
 /**
  * Where a token stands with regard to a shared store. `here`: only this process has it. `unsure`: it was sent, and
@@ -48,4 +48,10 @@ export type Change =
 /** The claim that holds a token now. */
 export function holderOf(entry: TokenEntry, now: number): Claim | null {
   return entry.claim !== undefined && entry.claim.leaseExpiresAt > now ? entry.claim : null;
+}
+
+/** Written out, so that all records have one shape: to copy the fields of one into another takes far longer. */
+export function recordOf(token: NewToken, receivedAt: number, expiresAt: number): TokenRecord {
+  const { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id } = token;
+  return { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id, receivedAt, expiresAt };
 }
