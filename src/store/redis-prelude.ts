@@ -39,11 +39,11 @@ local function get(id)
 end
 local function topics(t)
   if t.p == '1' then return { 'pool=' .. t.k } end
-  local names = { { 'merchant_data', t.md }, { 'sid', t.sd }, { 'merchant_usn', t.mu }, { 'order_id', t.oi } }
   local found = {}
-  for _, name in ipairs(names) do
-    if name[2] and name[2] ~= '' then found[#found + 1] = name[1] .. '=' .. name[2] end
-  end
+  if t.md and t.md ~= '' then found[1] = 'merchant_data=' .. t.md end
+  if t.sd and t.sd ~= '' then found[#found + 1] = 'sid=' .. t.sd end
+  if t.mu and t.mu ~= '' then found[#found + 1] = 'merchant_usn=' .. t.mu end
+  if t.oi and t.oi ~= '' then found[#found + 1] = 'order_id=' .. t.oi end
   return found
 end
 local function announce(channel, merchant, under)
@@ -130,9 +130,9 @@ local function place(key, score, id, ends)
     redis.call('PEXPIREAT', key, ends, 'GT')
   end
 end
-local function index(t)
+local function index(t, named)
   if t.p == '1' then return place(P .. (held(t) and 'l:' or 'f:') .. t.k, held(t) and t.le or t.o, t.id, t.ea) end
-  for _, topic in ipairs(topics(t)) do place(P .. 'i:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) end
+  for _, topic in ipairs(named or topics(t)) do place(P .. 'i:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) end
 end
 local function fill(t)
   local filled = false
@@ -206,35 +206,32 @@ local function bound(id, order, ends, most)
     redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
   end
 end
--- As many commands, of the same sorts, as to keep a token under one correlator.
+-- As many commands, of the same sorts, as to record a token and put it under one correlator.
 local function feign(t)
-  redis.call('ZRANGE', P .. 'y', 0, 0)
   redis.call('HSET', P .. 'x', 'id', t.id, 'k', t.k, 'v', t.v, 'p', t.p, 'ra', t.ra, 'ea', t.ea, 'dl', t.dl, 'o', t.ra)
   redis.call('PEXPIREAT', P .. 'x', t.ea)
   redis.call('ZADD', P .. 'y', t.ra, 'x')
   redis.call('PEXPIREAT', P .. 'y', t.ea)
-  redis.call('ZADD', P .. 'y', 'NX', t.ea, 'x')
 end
-local watchedUntil = 0
 local function watch(t)
-  local what, ends = 't:' .. t.k .. ':' .. t.id, tonumber(t.ea)
+  local what = 't:' .. t.k .. ':' .. t.id
   if redis.call('ZADD', P .. 'd', 'NX', t.ea, what) == 0 then
     local over = redis.call('ZSCORE', P .. 'd', what)
     if tonumber(over) <= now then redis.call('ZADD', P .. 'd', over, what .. ':' .. over) end
     redis.call('ZADD', P .. 'd', t.ea, what)
   end
-  if ends > watchedUntil then
-    keep(P .. 'd', ends + 60000)
-    watchedUntil = ends
-  end
+  keep(P .. 'd', t.ea + 60000)
 end
-local function store(t, most)
+local function record(t)
   local flat = {}
   for field, value in pairs(t) do
     if value ~= '' then flat[#flat + 1] = field flat[#flat + 1] = value end
   end
   redis.call('HSET', P .. 't:' .. t.id, unpack(flat))
   redis.call('PEXPIREAT', P .. 't:' .. t.id, t.ea)
+end
+local function store(t, most)
+  record(t)
   if t.st == 'unexpected' then return bound(t.id, t.o, t.ea, most) end
   if t.st ~= 'live' then
     if t.p ~= '1' then index(t) end

@@ -11,28 +11,50 @@ import { PRELUDE } from './redis-prelude.ts';
  */
 const PUT = `
 local accept, most = ARGV[4], tonumber(ARGV[5])
-local answers, under = {}, {}
 local order = time[1] * 1000000 + time[2]
 -- As text: each number that is given to a command is printed anew.
 local arrived, ends = string.format('%.0f', now), string.format('%.0f', now + tonumber(ARGV[3]))
+local tokens, named, keys, places = {}, {}, {}, {}
 for at = 6, #ARGV, 8 do
   local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = arrived, ea = ends, dl = '0' }
   t.md, t.sd, t.mu, t.oi = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  if redis.call('EXISTS', P .. 't:' .. t.id) == 1 or t.id == '' then
+  tokens[#tokens + 1], named[#named + 1], keys[#keys + 1] = t, topics(t), P .. 't:' .. t.id
+  for _, topic in ipairs(named[#named]) do places[#places + 1] = P .. 'o:' .. t.k .. ':' .. topic end
+end
+-- To call a command costs more than the command: what can be asked or written for all at once is.
+local here, isAnyExpected = redis.call('EXISTS', unpack(keys)), #places > 0 and redis.call('EXISTS', unpack(places)) > 0
+local answers, under, watched, seen = {}, {}, {}, { [''] = true }
+for i, t in ipairs(tokens) do
+  if seen[t.id] or here == #tokens or (here > 0 and redis.call('EXISTS', keys[i]) == 1) then
     feign(t)
-    answers[#answers + 1] = 'known'
+    answers[i] = 'known'
   else
-    t.o = string.format('%.0f', order + #answers)
-    t.st = (fill(t) or accept == 'any') and 'live' or 'unexpected'
-    store(t, most)
+    seen[t.id] = true
+    t.o = string.format('%.0f', order + i)
+    t.st = ((isAnyExpected and fill(t)) or accept == 'any') and 'live' or 'unexpected'
+    record(t)
     if t.st == 'live' then
-      for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
+      index(t, named[i])
+      watched[#watched + 1], watched[#watched + 2] = ends, 't:' .. t.k .. ':' .. t.id
+      for _, topic in ipairs(named[i]) do under[#under + 1] = topic end
+      answers[i] = 'kept'
+    else
+      bound(t.id, t.o, ends, most)
+      answers[i] = 'unexpected'
     end
-    answers[#answers + 1] = t.st == 'live' and 'kept' or 'unexpected'
   end
 end
+if #under == 0 then
+  redis.call('ZADD', P .. 'y', 'NX', ends, 'x')
+  mutter(ARGV[1])
+  return answers
+end
+if redis.call('ZADD', P .. 'd', 'NX', unpack(watched)) * 2 == #watched then
+  keep(P .. 'd', now + tonumber(ARGV[3]) + 60000)
+else
+  for i, t in ipairs(tokens) do if answers[i] == 'kept' then watch(t) end end
+end
 announce(ARGV[1], ARGV[2], under)
-if #under == 0 then mutter(ARGV[1]) end
 return answers
 `;
 
