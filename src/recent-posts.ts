@@ -35,6 +35,9 @@ const HANDED_OUT: ReadonlySet<unknown> = new Set(['kept', 'deferred', 'late']);
 export class RecentPosts {
   /** By merchant, oldest first. */
   readonly #posts = new Map<string, RecentPost[]>();
+  /** Those of them whose tokens are handed out: by the token, and by the claim that took it last. */
+  readonly #byToken = new Map<string, RecentPost>();
+  readonly #byClaim = new Map<string, RecentPost>();
   /** A waiting worker may get the token before its post is told of. */
   readonly #early = new Map<string, Event>();
 
@@ -42,14 +45,13 @@ export class RecentPosts {
     const { name, merchant, facts } = event;
     if (merchant === undefined) return;
     if (name === 'post') this.#add(event, merchant);
-    else if (name === 'handover') this.#handedOver(event, merchant);
+    else if (name === 'handover') this.#handedOver(event);
     else if (name === 'settled') {
-      const post = this.#find(merchant, ({ token, claim }) =>
-        facts['token'] === undefined ? claim !== undefined && claim === facts['claimId'] : token === facts['token'],
-      );
-      if (post?.became !== undefined) post.became = facts['what'] as 'used' | 'released';
+      const { token, claimId = '', what } = facts as { token?: string; claimId?: string; what: 'used' | 'released' };
+      const post = token === undefined ? this.#byClaim.get(`${merchant} ${claimId}`) : this.#byToken.get(token);
+      if (post !== undefined) post.became = what;
     } else if (name === 'orphan') {
-      const post = this.#find(merchant, ({ token }) => token === facts['id']);
+      const post = this.#byToken.get(facts['id'] as string);
       if (post !== undefined) post.became = 'orphan';
     }
   }
@@ -61,8 +63,8 @@ export class RecentPosts {
     return newest.sort((a, b) => b.receivedAt - a.receivedAt).slice(0, limit);
   }
 
-  fingerprintOf(merchant: string, token: string): string | undefined {
-    return this.#find(merchant, (post) => post.token === token)?.fingerprint;
+  fingerprintOf(token: string): string | undefined {
+    return this.#byToken.get(token)?.fingerprint;
   }
 
   #add({ at, instance, facts }: Event, merchant: string): void {
@@ -70,18 +72,26 @@ export class RecentPosts {
     const list = this.#posts.get(merchant) ?? [];
     this.#posts.set(merchant, list);
     list.push(post);
-    if (list.length > POSTS_KEPT) list.shift();
-    const early = post.token === undefined ? undefined : this.#early.get(post.token);
-    if (early === undefined || post.became === undefined) return;
-    this.#early.delete(post.token as string);
-    handOver(post, early);
+    if (list.length > POSTS_KEPT) this.#forget(list.shift() as RecentPost);
+    if (post.token === undefined || post.became === undefined) return;
+    this.#byToken.set(post.token, post);
+    const early = this.#early.get(post.token);
+    if (early === undefined) return;
+    this.#early.delete(post.token);
+    this.#handOver(post, early);
   }
 
-  #handedOver(event: Event, merchant: string): void {
+  #forget(post: RecentPost): void {
+    const { token = '' } = post;
+    if (this.#byToken.get(token) === post) this.#byToken.delete(token);
+    this.#unclaim(post);
+  }
+
+  #handedOver(event: Event): void {
     const token = event.facts['token'] as string;
-    const post = this.#find(merchant, (post) => post.token === token && post.became !== undefined);
+    const post = this.#byToken.get(token);
     if (post !== undefined) {
-      handOver(post, event);
+      this.#handOver(post, event);
       return;
     }
     this.#early.set(token, event);
@@ -89,8 +99,21 @@ export class RecentPosts {
     if (this.#early.size > POSTS_KEPT && oldest !== undefined) this.#early.delete(oldest);
   }
 
-  #find(merchant: string, isIt: (post: RecentPost) => boolean): RecentPost | undefined {
-    return this.#posts.get(merchant)?.findLast(isIt);
+  #handOver(post: RecentPost, { facts }: Event): void {
+    if (post.became !== 'used') post.became = facts['how'] === 'claim' ? 'claimed' : 'read';
+    const { claimId, afterMs } = facts as { claimId?: string; afterMs: number };
+    if (claimId !== undefined) {
+      this.#unclaim(post);
+      post.claim = claimId;
+      this.#byClaim.set(`${post.merchant} ${claimId}`, post);
+    }
+    post.handedOverAfterMs ??= afterMs;
+  }
+
+  /** The claim that had its token has it no more. */
+  #unclaim(post: RecentPost): void {
+    const claim = `${post.merchant} ${post.claim}`;
+    if (this.#byClaim.get(claim) === post) this.#byClaim.delete(claim);
   }
 }
 
@@ -117,11 +140,4 @@ function recentPost(facts: Facts, receivedAt: number, instance: string, merchant
     claim: undefined,
     handedOverAfterMs: undefined,
   };
-}
-
-function handOver(post: RecentPost, { facts }: Event): void {
-  if (post.became !== 'used') post.became = facts['how'] === 'claim' ? 'claimed' : 'read';
-  const { claimId, afterMs } = facts as { claimId?: string; afterMs: number };
-  if (claimId !== undefined) post.claim = claimId;
-  post.handedOverAfterMs ??= afterMs;
 }

@@ -73,7 +73,7 @@ export class Board {
   look(
     now: number,
     only: string | undefined,
-    fingerprintOf: (merchant: string, token: string) => string | undefined,
+    fingerprintOf: (token: string) => string | undefined,
   ): Pick<View, 'expected' | 'noShows' | 'orphans' | 'minutes' | 'handovers'> {
     const places = [...this.#places]
       .filter(([merchant]) => only === undefined || merchant === only)
@@ -84,7 +84,7 @@ export class Board {
     return {
       expected: expected.sort((a, b) => a.at - b.at).slice(0, EXPECTATIONS_SHOWN),
       noShows: newest(places.flatMap(({ noShows }) => noShows)),
-      orphans: orphans.map((orphan) => ({ ...orphan, fingerprint: fingerprintOf(orphan.merchant, orphan.token) })),
+      orphans: orphans.map((orphan) => ({ ...orphan, fingerprint: fingerprintOf(orphan.token) })),
       minutes,
       handovers: handoversOf(minutes),
     };

@@ -70,7 +70,7 @@ export class Operator {
         (state, at): InstanceView => ({ ...state, waiters: countOf(state, shown), self: at === 0 }),
       ),
       posts: journal.posts.last(POSTS_SHOWN, only).map(postView),
-      ...this.#board.look(now, only, (merchant, token) => journal.posts.fingerprintOf(merchant, token)),
+      ...this.#board.look(now, only, (token) => journal.posts.fingerprintOf(token)),
       ...this.#options.addresses(),
       needsKey,
     };
