@@ -29,6 +29,12 @@ function configuration(): Config {
   }
 }
 
+function linesToStdout(): LogLines {
+  const lines = new LogLines(pino.destination({ fd: 1, sync: false }));
+  process.on('exit', () => lines.flushSync());
+  return lines;
+}
+
 /** Who does not ask for traces does not load what makes them. */
 async function tracingBy(settings: TracingSettings): Promise<Tracing> {
   const { Tracing } = await import('./tracing/tracing.ts');
@@ -37,13 +43,11 @@ async function tracingBy(settings: TracingSettings): Promise<Tracing> {
 
 const config = configuration();
 const forPeople = process.stdout.isTTY && !process.argv.includes('--json');
-const lines = new LogLines(pino.destination({ fd: 1, sync: false }));
-process.on('exit', () => lines.flushSync());
 const log = pino(
   { level: config.logLevel, base: null, timestamp: () => `,"time":"${timeText(Date.now())}"` },
   forPeople
     ? (await import('pino-pretty')).default({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
-    : lines,
+    : linesToStdout(),
 );
 
 const wish = readTracing(process.env);

@@ -22,6 +22,23 @@ export function describeTokens(test: Case): void {
     expect(await bench.b.read(bench.by('merchant_data', 'x'))).toMatchObject({ state: 'live', distinct: 1 });
   });
 
+  test('of many that come at once each gets its own answer, and the pool gives them out as they came', async (bench) => {
+    const known = Array.from({ length: 10 }, () => bench.token());
+    await bench.put(...known);
+    const fresh = Array.from({ length: 60 }, (_, at) => bench.token(at % 3 === 2 ? { sid: `x${at}` } : {}));
+    // Known ones among them, and some twice.
+    const all = fresh.flatMap((token, at) => [token, ...(at % 6 === 0 ? [known[at / 6] ?? token, token] : [])]);
+    const answers = await Promise.all(all.map((token) => bench.a.put(token)));
+    const expected = all.map((token, at) => (fresh.includes(token) && all.indexOf(token) === at ? 'kept' : 'known'));
+    expect(answers).toEqual(expected);
+    const pooled = [...known, ...fresh.filter((token) => token.pooled)];
+    const given: string[] = [];
+    for (const [at] of pooled.entries()) given.push(valueIn(await bench.claim(bench.b, `c${at}`)));
+    expect(given).toEqual(pooled.map(({ value }) => value));
+    for (const { sid = '', value } of fresh.filter((token) => !token.pooled))
+      expect(await bench.b.read(bench.by('sid', sid))).toMatchObject({ state: 'live', token: { value }, distinct: 1 });
+  });
+
   test('a known token changes nothing: neither its times nor its correlators', async (bench) => {
     const token = bench.token({ merchant_data: 'first' });
     await bench.put(token);
