@@ -7,7 +7,8 @@ export default defineConfig({
     setupFiles: ['test/support/each-test.ts'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
-    maxWorkers: 2,
+    // They wait more than they reckon; more at once would make them wait for each other.
+    maxWorkers: 3,
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary', 'html'] },
   },
 });

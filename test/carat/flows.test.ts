@@ -230,5 +230,7 @@ it('no error of any flow holds a key, a card or a token', async () => {
     const seids = world.store.posts.flatMap(({ fields }) => fields['seid'] ?? []);
     for (const secret of [...Object.values(SECRETS), ...seids]) expect(everythingOf(error)).not.toContain(secret);
   }
-  for (const secret of Object.values(SECRETS)) expect(JSON.stringify(world.reports)).not.toContain(secret);
+  // Without the times that calls took: the digits of a security code come in them by chance.
+  const reports = JSON.stringify(world.reports, (_key, value) => (typeof value === 'number' ? null : value));
+  for (const secret of Object.values(SECRETS)) expect(reports).not.toContain(secret);
 });
