@@ -87,9 +87,6 @@ export function timeText(at: number): string {
 }
 
 function textOf({ id, name, at, instance, merchant, facts }: Event): string {
-  const where = JSON.stringify({ at: timeText(at), instance, merchant });
-  const what = JSON.stringify(facts);
-  // One object of both, without making one.
-  const data = what === '{}' ? where : `${where.slice(0, -1)},${what.slice(1)}`;
-  return `id: ${id}\nevent: ${name}\ndata: ${data}\n\n`;
+  const data = { at: timeText(at), instance, merchant, ...facts };
+  return `id: ${id}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }

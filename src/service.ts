@@ -11,7 +11,8 @@
  * - `journal` hears of everything that happens, and tells the log, the `metrics`, and the `events` for those who look on;
  *   `relay` exchanges these with the other instances, `operator/` shows them on a page, and `tracing/`, loaded only when it
  *   is asked for, makes spans of them.
- * - `protocol` is the wire of the worker API; `config` reads the environment; `main` is the process.
+ * - `protocol` is the wire of the worker API; `config` reads the environment; `main` is the process, whose
+ *   log goes out by `log-lines`.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -63,7 +63,11 @@ export function describeApi(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => void routes.push(route));
   let document: Promise<Document> | undefined;
   const described = (): Promise<Document> => {
-    document ??= documentOf(routes);
+    document ??= documentOf(routes).catch((error: unknown) => {
+      // Whoever asks next tries again.
+      document = undefined;
+      throw error;
+    });
     return document;
   };
   let page: { html: string; csp: string } | undefined;

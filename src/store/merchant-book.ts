@@ -6,7 +6,7 @@ import { type Lead, MOST_DISTINCT, topicOf, topicsOf } from './store.ts';
 
 export class MerchantBook {
   readonly tokens = new Map<string, TokenEntry>();
-  readonly byTopic = new Map<string, TokenEntry[]>();
+  readonly byTopic = new Map<string, Set<TokenEntry>>();
   readonly claims = new Map<string, ClaimEntry>();
   /** Oldest first. */
   readonly unexpected = new Set<TokenEntry>();
@@ -28,8 +28,8 @@ export class MerchantBook {
     }
     for (const topic of topicsOf(entry.token)) {
       const entries = this.byTopic.get(topic);
-      if (entries === undefined) this.byTopic.set(topic, [entry]);
-      else entries.push(entry);
+      if (entries === undefined) this.byTopic.set(topic, new Set([entry]));
+      else entries.add(entry);
     }
   }
 
@@ -74,10 +74,8 @@ export class MerchantBook {
     this.unexpected.delete(entry);
     for (const topic of topicsOf(entry.token)) {
       const entries = this.byTopic.get(topic);
-      const at = entries?.indexOf(entry) ?? -1;
-      if (at === -1) continue;
-      entries?.splice(at, 1);
-      if (entries?.length === 0) this.byTopic.delete(topic);
+      entries?.delete(entry);
+      if (entries?.size === 0) this.byTopic.delete(topic);
     }
     const claims = this.claimsOf(id).map((claim) => claim.id);
     this.#claimsOf.delete(id);
