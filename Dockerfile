@@ -8,7 +8,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 # An .npmrc of your own, for a registry inside: docker build --secret id=npmrc,src=.npmrc .
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json bundle.mjs ./
 COPY src src
 # Production's packages only; of compiled ones what Linux can load, and nothing that only editors and debuggers read.
 RUN npm run build \

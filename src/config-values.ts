@@ -1,7 +1,7 @@
 /** The values of the environment's variables: how each is written, and what is said of one that is not. */
 import { accessSync, constants } from 'node:fs';
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 
 export interface WorkerKey {
   key: string;

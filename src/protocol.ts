@@ -2,7 +2,7 @@
  * The wire of the worker API: paths, schemas and error codes. What workers may rely on stands here, and the OpenAPI
  * document is made of it.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CORRELATORS, KINDS, MAX_CORRELATOR_CHARS, UNUSABLE_REASONS } from './post.ts';
 
 export const LIMITS = {

@@ -2,7 +2,7 @@
  * The formats of Carat's fields, checked before any call is made. In Carat's tables `= n` is exactly n, `< n` is up to
  * n, `N` digits, `A` or `AN` letters and digits. An error names the argument and its format, never its value.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { CaratError } from './errors.ts';
 
 /** Checks arguments; returns them as Carat takes them (texts), or throws `bad_argument` for the first that does not fit. */

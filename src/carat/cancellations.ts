@@ -1,5 +1,5 @@
 /** Cancellations, as far as they are known: ask for a NIT, which comes by authenticity post, and cancel with it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { card, checked, fields } from './arguments.ts';
 import type { CallOptions, Send } from './http.ts';
 

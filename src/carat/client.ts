@@ -1,5 +1,5 @@
 /** The typed client for Carat's calls, put together from one file per service. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Addresses, addressesFor, type Environment } from './addresses.ts';
 import { checked, fields, MAX_MS, milliseconds } from './arguments.ts';
 import { cancellations } from './cancellations.ts';

@@ -1,5 +1,5 @@
 /** Generic operations (`operações genéricas`): ask for a token, which comes by authenticity post, and run an operation with it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { checked, fields } from './arguments.ts';
 import type { CallOptions, Send } from './http.ts';
 

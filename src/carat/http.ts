@@ -2,7 +2,7 @@
  * One request to Carat: its deadline, its JSON, its result. A call is made once and never repeated here: most of
  * Carat's calls have side effects, `GET /v1/token` among them.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Addresses, Service } from './addresses.ts';
 import { understand } from './answer.ts';
 import { checked, MAX_MS, milliseconds } from './arguments.ts';

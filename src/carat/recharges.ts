@@ -1,5 +1,5 @@
 /** Recharges (`recarga`): begin (the NIT comes by authenticity post), dealers, branches, effect, confirm or undo, query. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { card, checked, fields } from './arguments.ts';
 import type { CallOptions, Send } from './http.ts';
 

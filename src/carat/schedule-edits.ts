@@ -1,5 +1,5 @@
 /** Schedule edits (`edição de agendamento`): ask for a SEID, which comes by authenticity post, and edit with it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { checked, fields, storedCard } from './arguments.ts';
 import type { CallOptions, Send } from './http.ts';
 

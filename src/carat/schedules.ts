@@ -1,5 +1,5 @@
 /** Schedules (`agendamento`): create with or without a payment, pay, confirm late, activate, query. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { card, checked, fields, storedCard } from './arguments.ts';
 import type { CallOptions, Send } from './http.ts';
 

@@ -1,6 +1,6 @@
 /** The one map from what went wrong to an answer of the worker API: `application/problem+json`, RFC 9457. */
 import type { FastifyReply } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import { maskRuns } from '../masking.ts';
 import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from '../protocol.ts';
 

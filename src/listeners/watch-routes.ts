@@ -1,7 +1,7 @@
 /** The routes by which people and tools look on: what happens, as server-sent events, and the last posts. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Journal } from '../journal.ts';
 import { CHANGES_PATH } from '../operator/script.ts';
 import { EventsQuery, PostsAnswer, PostsQuery } from '../protocol.ts';

@@ -1,5 +1,5 @@
 /** What workers ask for, and what they are answered: selectors, tokens as they go out, and the problems of what cannot be given. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Handed } from '../handoff.ts';
 import { CORRELATORS, type Correlators, type Kind } from '../post.ts';
 import type { TokenAnswer } from '../protocol.ts';

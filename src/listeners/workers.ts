@@ -1,7 +1,7 @@
 /** The worker listener: the internal server by which workers get their tokens, and operators look at the service. */
 
 import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Config } from '../config.ts';
 import type { Handoff } from '../handoff.ts';
 import type { Journal } from '../journal.ts';

@@ -1,5 +1,5 @@
 /** The flow of a schedule edit: announce, ask for a SEID, take it from its post, edit. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { checked, fields } from '../arguments.ts';
 import type { CaratClient } from '../client.ts';
 import type { CaratError } from '../errors.ts';

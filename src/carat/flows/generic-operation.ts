@@ -1,5 +1,5 @@
 /** The flow of a generic operation: hold the terminal, ask for a token, take it from the pool, run the operation with it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { checked, fields } from '../arguments.ts';
 import type { CaratClient } from '../client.ts';
 import { CaratError } from '../errors.ts';

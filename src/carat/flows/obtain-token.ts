@@ -3,7 +3,7 @@
  * the call, so the wait is opened before it, and the call and the wait are looked at together when both are over.
  */
 import { randomUUID } from 'node:crypto';
-import { z } from 'zod';
+import * as z from 'zod';
 import { checked, MAX_MS, milliseconds } from '../arguments.ts';
 import { answerLost, CaratError } from '../errors.ts';
 import type { CallOptions } from '../http.ts';

@@ -3,7 +3,7 @@
  * it is effected it is always confirmed or undone: a durable note is written before, and removed only when the answer
  * to the confirmation or undoing was seen; `recoverRecharges` finishes what a dead process left behind.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { checked, fields } from '../arguments.ts';
 import type { CaratClient } from '../client.ts';
 import { CaratError } from '../errors.ts';
