@@ -40,12 +40,17 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
   app.decorateReply('handedOver', undefined);
 
   function answerToken(merchant: string, reply: FastifyReply, handed: Handed, how: 'read' | 'claim'): FastifyReply {
-    journal.answered(merchant, how, handed.outcome);
-    if (handed.outcome === 'nothing' || handed.outcome === 'gone') return reply.code(204).send();
-    if (handed.outcome !== 'token') throw problemOfHanded(handed);
+    if (handed.outcome !== 'token') {
+      journal.answered(merchant, how, handed.outcome);
+      if (handed.outcome === 'nothing' || handed.outcome === 'gone') return reply.code(204).send();
+      throw problemOfHanded(handed);
+    }
     reply.handedOver = handed.token.id;
+    // The worker comes first, and what is told of it after.
+    reply.send(tokenAnswer(handed));
+    journal.answered(merchant, how, handed.outcome);
     journal.handedOver(handed.token, how, handed.distinct, handed.claim);
-    return reply.send(tokenAnswer(handed));
+    return reply;
   }
 
   app.get(

@@ -71,17 +71,20 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   });
 
   app.decorateRequest('onlyMerchant', undefined);
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     // Tokens must not stay in any cache, nor must the news that there is none.
     reply.header('cache-control', 'no-store');
-    if (NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) return;
-    if (config.workerKeys.length === 0) checkLoopbackHost(request);
-    checkSite(request);
-    keys.admit(request);
+    if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) {
+      if (config.workerKeys.length === 0) checkLoopbackHost(request);
+      checkSite(request);
+      keys.admit(request);
+    }
+    done();
   });
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     // An answer that comes after the idle connections were closed would leave one open, and the stop waiting for it.
     if (waiters.draining) reply.header('connection', 'close');
+    done();
   });
   if (onAnswered !== undefined) {
     app.addHook('onResponse', async ({ method, headers, routeOptions }, { statusCode, elapsedTime, handedOver }) => {

@@ -18,13 +18,17 @@ export interface PostsResult {
   failed: number;
   p50: number;
   p99: number;
+  /** How many posts had been answered at a time, in milliseconds since 1970; a line for each tenth of a second. */
+  progress: [number, number][];
 }
 
 const { port, connections, seconds, merchants, most = Number.POSITIVE_INFINITY } = loadOptions<PostsOptions>();
 const open = await openConnections(port, connections);
 const took: number[] = [];
+const progress: [number, number][] = [];
 let failed = 0;
 let sent = 0;
+const watch = setInterval(() => progress.push([Date.now(), took.length]), 100);
 const startedAt = performance.now();
 const endsAt = startedAt + seconds * 1000;
 await Promise.all(
@@ -50,7 +54,9 @@ await Promise.all(
   ),
 );
 const elapsed = (performance.now() - startedAt) / 1000;
+clearInterval(watch);
 took.sort((a, b) => a - b);
 const quantile = (q: number): number => took[Math.floor(took.length * q)] ?? 0;
-const result: PostsResult = { posts: took.length, seconds: elapsed, failed, p50: quantile(0.5), p99: quantile(0.99) };
+const [p50, p99] = [quantile(0.5), quantile(0.99)];
+const result: PostsResult = { posts: took.length, seconds: elapsed, failed, p50, p99, progress };
 answerLoad(result);

@@ -1,10 +1,12 @@
 /**
- * Looks on until its input ends, as an operator and a scraper do: one reader of `/v1/events`, `/metrics` each second, and
- * the operator page as a browser has it open: its own stream of events, and the page again once a second.
+ * Looks on while it is told to, as an operator and a scraper do: one reader of `/v1/events`, `/metrics` each second, and the
+ * operator page as a browser has it open: its own stream of events, and the page again once a second. Told by lines on its
+ * input, `on` and `off`; it says what it saw when it looked away.
  */
 import { connect, type Socket } from 'node:net';
+import { createInterface } from 'node:readline';
 import { Connection, get } from './connection.ts';
-import { answerLoad, loadOptions, pause } from './load.ts';
+import { loadOptions, pause } from './load.ts';
 
 export interface WatchOptions {
   port: number;
@@ -19,43 +21,53 @@ export interface WatchResult {
 
 const EVERY_MS = 1000;
 const { port } = loadOptions<WatchOptions>();
-const result: WatchResult = { streamed: 0, scrapes: 0, pages: 0 };
-let done = false;
 
-function follow(path: string): Promise<Socket> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.write(get(path));
-    socket.on('data', (bytes) => {
-      result.streamed += bytes.length;
-      resolve(socket);
-    });
-  });
-}
+class Watch {
+  readonly #result: WatchResult = { streamed: 0, scrapes: 0, pages: 0 };
+  readonly #streams: Socket[] = [];
+  #asking: Promise<void>[] = [];
+  #isOver = false;
 
-async function repeat(path: string, count: () => void): Promise<void> {
-  const connection = await Connection.open(port);
-  while (!done) {
-    const { status } = await connection.request(get(path));
-    if (status === 200) count();
-    await pause(EVERY_MS);
+  async begin(): Promise<void> {
+    await Promise.all([this.#follow('/v1/events'), this.#follow('/operator/changes')]);
+    this.#asking = [this.#repeat('/metrics', 'scrapes'), this.#repeat('/', 'pages')];
   }
-  connection.close();
+
+  async end(): Promise<WatchResult> {
+    this.#isOver = true;
+    for (const stream of this.#streams) stream.destroy();
+    await Promise.all(this.#asking);
+    return this.#result;
+  }
+
+  #follow(path: string): Promise<void> {
+    return new Promise((resolve) => {
+      const stream = connect(port, '127.0.0.1');
+      this.#streams.push(stream);
+      stream.write(get(path));
+      stream.on('data', (bytes) => {
+        this.#result.streamed += bytes.length;
+        resolve();
+      });
+    });
+  }
+
+  async #repeat(path: string, what: 'scrapes' | 'pages'): Promise<void> {
+    const connection = await Connection.open(port);
+    while (!this.#isOver) {
+      const { status } = await connection.request(get(path));
+      if (status === 200) this.#result[what] += 1;
+      for (let waited = 0; waited < EVERY_MS && !this.#isOver; waited += 50) await pause(50);
+    }
+    connection.close();
+  }
 }
 
-const streams = await Promise.all([follow('/v1/events'), follow('/operator/changes')]);
-const asking = [
-  repeat('/metrics', () => {
-    result.scrapes += 1;
-  }),
-  repeat('/', () => {
-    result.pages += 1;
-  }),
-];
-process.stdout.write('watching\n');
-process.stdin.resume().on('end', async () => {
-  done = true;
-  for (const stream of streams) stream.destroy();
-  await Promise.all(asking);
-  answerLoad(result);
-});
+let watch: Watch | undefined;
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line === 'on') {
+    watch = new Watch();
+    await watch.begin();
+    process.stdout.write('watching\n');
+  } else process.stdout.write(`${JSON.stringify(await watch?.end())}\n`);
+}
