@@ -68,19 +68,16 @@ export class MeasuredStore implements TokenStore {
     return this.#inner.close();
   }
 
-  async #measure<T>(operation: string, answer: Promise<T>): Promise<T> {
+  #measure<T>(operation: string, answer: Promise<T>): Promise<T> {
     const begunAt = performance.now();
-    let outcome: OperationOutcome = 'error';
-    try {
-      const answered = await answer;
-      outcome = isAway(answered) ? 'away' : 'ok';
-      return answered;
-    } catch (error) {
-      if (error instanceof StoreAway) outcome = 'away';
-      throw error;
-    } finally {
+    const tell = (outcome: OperationOutcome): void =>
       this.#onOperation(operation, outcome, (performance.now() - begunAt) / 1000);
-    }
+    answer.then(
+      (answered) => tell(isAway(answered) ? 'away' : 'ok'),
+      (error) => tell(error instanceof StoreAway ? 'away' : 'error'),
+    );
+    // The answer itself: who asked waits for nothing more.
+    return answer;
   }
 }
 
