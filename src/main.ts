@@ -35,7 +35,7 @@ function linesToStdout(): LogLines {
   return lines;
 }
 
-/** Who does not ask for traces does not load what makes them. */
+/** Who does not ask for traces does not run what makes them. */
 async function tracingBy(settings: TracingSettings): Promise<Tracing> {
   const { Tracing } = await import('./tracing/tracing.ts');
   return new Tracing(settings);

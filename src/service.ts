@@ -9,7 +9,7 @@
  * - `wakeups` brings the store's hints to the `waiters`; `handoff` gives tokens to workers, claims in a `line`.
  * - `listeners/` are the two servers: `authenticity` for Carat, `workers` for everybody inside.
  * - `journal` hears of everything that happens, and tells the log, the `metrics`, and the `events` for those who look on;
- *   `relay` exchanges these with the other instances, `operator/` shows them on a page, and `tracing/`, loaded only when it
+ *   `relay` exchanges these with the other instances, `operator/` shows them on a page, and `tracing/`, run only when it
  *   is asked for, makes spans of them.
  * - `protocol` is the wire of the worker API; `config` reads the environment; `main` is the process, whose
  *   log goes out by `log-lines`.

@@ -174,28 +174,32 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
 });
 
 describe('the code that makes traces', () => {
-  /** The scripts of ours that a process had loaded when it ended, as the engine tells. */
-  async function loaded(env: Record<string, string>): Promise<string[]> {
+  /** The modules in the one file of the service that wait to be asked for, and were run by a process until it ended, as the engine tells. */
+  async function runLater(env: Record<string, string>): Promise<string[]> {
     const coverage = join(folder.path, 'coverage');
     const service = await start({ NODE_V8_COVERAGE: coverage, ...env });
     service.signal('SIGTERM');
     expect((await service.exited).code).toBe(0);
     const texts = await Promise.all((await readdir(coverage)).map((file) => readFile(join(coverage, file), 'utf8')));
-    return texts.flatMap((text) =>
-      [...text.matchAll(/"url":"file:[^"]*\/dist\/([^"]*)"/g)].map(([, path]) => path as string),
-    );
+    const scripts = texts.flatMap((text) => (JSON.parse(text) as Coverage).result);
+    const { functions } = scripts.find(({ url }) => url.endsWith('/dist/main.js')) as Coverage['result'][number];
+    const modules = functions.filter(({ functionName }) => functionName.startsWith('src/'));
+    expect(modules.map(({ functionName }) => functionName)).toContain('src/tracing/tracing.ts');
+    return modules.filter(({ ranges: [whole] }) => whole.count > 0).map(({ functionName }) => functionName);
   }
 
   it.each([
     [{}, false],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_SDK_DISABLED: 'true' }, false],
     [{ OTEL_TRACES_EXPORTER: 'otlp' }, true],
-  ] as [Record<string, string>, boolean][])('with %o is loaded: %s', async (env, isLoaded) => {
-    const scripts = await loaded(env);
-    expect(scripts).toContain('service.js');
-    expect(scripts.some((path) => path.startsWith('tracing/'))).toBe(isLoaded);
+  ] as [Record<string, string>, boolean][])('with %o is run: %s', async (env, isRun) => {
+    expect((await runLater(env)).includes('src/tracing/tracing.ts')).toBe(isRun);
   });
 });
+
+interface Coverage {
+  result: { url: string; functions: { functionName: string; ranges: [{ count: number }] }[] }[];
+}
 
 describe('the variables', () => {
   const settings = (env: Record<string, string>): TracingSettings | undefined => {

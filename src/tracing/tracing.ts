@@ -1,5 +1,5 @@
 /**
- * OpenTelemetry traces, loaded only when the environment asks for them: a span for each authenticity post, until it was
+ * OpenTelemetry traces, run only when the environment asks for them: a span for each authenticity post, until it was
  * kept, and one for each request of a worker, that goes on with the caller's trace and points to the post whose token it
  * was given. In them are names, kinds, outcomes and ids; never a token, a path of Carat's, a correlator or a key.
  *
