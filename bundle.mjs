@@ -1,6 +1,6 @@
 // Puts the service and what it needs into one file, dist/main.js, in place of what tsc left there: Node finds, reads and keeps
-// one file with less than the five hundred that it stands for. Left outside is what brings compiled code, what is loaded by
-// few (ioredis by its own `require`), and nothing else.
+// one file with less than the five hundred that it stands for. Left outside are what brings compiled
+// code and what few load: pino-pretty, and ioredis, which has a `require` of its own.
 import { build } from 'esbuild';
 
 await build({

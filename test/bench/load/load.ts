@@ -1,15 +1,25 @@
 /** How a load runs: a process of its own, told what to do by its argument, which answers with one line of JSON. */
-import { execFile } from 'node:child_process';
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 
-export type LoadName = 'posts' | 'handover' | 'claims' | 'park';
+export type LoadName = 'posts' | 'handover' | 'claims';
 
 export async function runLoad<T>(name: LoadName, options: object): Promise<T> {
-  const script = join(import.meta.dirname, `${name}.ts`);
-  const args = ['--import', 'tsx', script, JSON.stringify(options)];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 });
+  const { stdout } = await promisify(execFile)(process.execPath, argsOf(name, options), {
+    maxBuffer: 64 * 1024 * 1024,
+  });
   return JSON.parse(stdout) as T;
+}
+
+/** A load that goes on until it is killed, and is spoken with in lines. */
+export function startLoad(name: 'park' | 'watch', options: object): ChildProcessByStdio<Writable, Readable, null> {
+  return spawn(process.execPath, argsOf(name, options), { stdio: ['pipe', 'pipe', 'inherit'] });
+}
+
+function argsOf(name: string, options: object): string[] {
+  return ['--import', 'tsx', join(import.meta.dirname, `${name}.ts`), JSON.stringify(options)];
 }
 
 export function loadOptions<T>(): T {

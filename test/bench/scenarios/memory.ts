@@ -1,8 +1,7 @@
 /** What a waiter and a kept token take, what an idle service takes, and how long it takes to start. */
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { pause, runLoad } from '../load/load.ts';
+import { pause, runLoad, startLoad } from '../load/load.ts';
 import type { PostsResult } from '../load/posts.ts';
 import { type Measured, startService } from '../processes.ts';
 import { type Bench, type Figure, type Report, type Scenario, spread } from '../scenario.ts';
@@ -106,11 +105,7 @@ async function memoryOfWaiters(
     // The first use of a path costs what later ones do not.
     await runLoad('handover', { ...service, waiting: 100, rate: 100, seconds: 1 });
     const before = await collected(service);
-    const script = join(import.meta.dirname, '..', 'load', 'park.ts');
-    const options = JSON.stringify({ port: service.workerPort, waiting });
-    const parked = spawn(process.execPath, ['--import', 'tsx', script, options], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const parked = startLoad('park', { port: service.workerPort, waiting });
     await once(parked.stdout, 'data');
     const after = await collected(service);
     parked.kill('SIGKILL');

@@ -1,9 +1,6 @@
 /** What it costs posts that somebody looks on: the same service, in turns with and without. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
-import { pause, runLoad } from '../load/load.ts';
+import { pause, runLoad, startLoad } from '../load/load.ts';
 import type { PostsResult } from '../load/posts.ts';
 import type { WatchResult } from '../load/watch.ts';
 import { type Measured, startService } from '../processes.ts';
@@ -76,7 +73,7 @@ async function inTurns(bench: Bench, service: Measured, rounds: number): Promise
   const seconds = WARM_S + rounds * 2 * (SETTLE_S + SLICE_S) + MORE_S;
   const load = runLoad<PostsResult>('posts', { port: service.postPort, connections: CONNECTIONS, seconds });
   const watcher = new Watcher(service);
-  const slices: { isWatched: boolean; slice: Slice }[] = [];
+  const [without, watched]: [Slice[], Slice[]] = [[], []];
   try {
     await pause(WARM_S * 1000);
     for (let round = 0; round < rounds; round++) {
@@ -87,7 +84,8 @@ async function inTurns(bench: Bench, service: Measured, rounds: number): Promise
         await pause(SETTLE_S * 1000);
         const [from, cpuBefore] = [Date.now(), service.cpuSeconds()];
         await pause(SLICE_S * 1000);
-        slices.push({ isWatched, slice: { from, to: Date.now(), cpuSeconds: service.cpuSeconds() - cpuBefore } });
+        const slice = { from, to: Date.now(), cpuSeconds: service.cpuSeconds() - cpuBefore };
+        (isWatched ? watched : without).push(slice);
         if (isWatched) await watcher.off();
       }
     }
@@ -96,9 +94,8 @@ async function inTurns(bench: Bench, service: Measured, rounds: number): Promise
   }
   const { failed, progress } = await load;
   if (failed > 0) throw new Error(`${service.name} answered ${failed} posts with something else than 200`);
-  const rated = slices.map(({ isWatched, slice }) => ({ isWatched, rate: rateOf(slice, progress) }));
-  const of = (which: boolean): Rate[] => rated.filter(({ isWatched }) => isWatched === which).map(({ rate }) => rate);
-  return { without: of(false), watched: of(true) };
+  const rates = (slices: Slice[]): Rate[] => slices.map((slice) => rateOf(slice, progress));
+  return { without: rates(without), watched: rates(watched) };
 }
 
 function rateOf({ from, to, cpuSeconds }: Slice, progress: PostsResult['progress']): Rate {
@@ -111,14 +108,12 @@ function rateOf({ from, to, cpuSeconds }: Slice, progress: PostsResult['progress
 /** A process of its own that looks on while it is told to. */
 class Watcher {
   readonly #service: Measured;
-  readonly #process: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #process: ReturnType<typeof startLoad>;
   readonly #lines: AsyncIterator<string>;
 
   constructor(service: Measured) {
     this.#service = service;
-    const script = join(import.meta.dirname, '..', 'load', 'watch.ts');
-    const args = ['--import', 'tsx', script, JSON.stringify({ port: service.workerPort })];
-    this.#process = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#process = startLoad('watch', { port: service.workerPort });
     this.#lines = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
   }
 
