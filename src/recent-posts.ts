@@ -32,20 +32,38 @@ export interface RecentPost extends Correlators {
 
 const HANDED_OUT: ReadonlySet<unknown> = new Set(['kept', 'deferred', 'late']);
 
+type Facts = Omit<RecentPost, 'receivedAt' | 'instance' | 'merchant'>;
+
+/** A post's event, and what came of it since. */
+interface Kept {
+  /** None once it is forgotten: the tables that a Map outgrows keep what was in them, and should keep little. */
+  event: Event | undefined;
+  became: Became | undefined;
+  claim: string | undefined;
+  handedOverAfterMs: number | undefined;
+}
+
+/** What a hand-over tells of a token. */
+interface HandOver {
+  how: 'read' | 'claim';
+  claimId: string | undefined;
+  afterMs: number;
+}
+
 export class RecentPosts {
   /** By merchant, oldest first. */
-  readonly #posts = new Map<string, RecentPost[]>();
+  readonly #posts = new Map<string, Kept[]>();
   /** Those of them whose tokens are handed out: by the token, and by the claim that took it last. */
-  readonly #byToken = new Map<string, RecentPost>();
-  readonly #byClaim = new Map<string, RecentPost>();
+  readonly #byToken = new Map<string, Kept>();
+  readonly #byClaim = new Map<string, Kept>();
   /** A waiting worker may get the token before its post is told of. */
-  readonly #early = new Map<string, Event>();
+  readonly #early = new Map<string, HandOver>();
 
   note(event: Event): void {
     const { name, merchant, facts } = event;
     if (merchant === undefined) return;
     if (name === 'post') this.#add(event, merchant);
-    else if (name === 'handover') this.#handedOver(event);
+    else if (name === 'handover') this.#handedOver(event, merchant);
     else if (name === 'settled') {
       const { token, claimId = '', what } = facts as { token?: string; claimId?: string; what: 'used' | 'released' };
       const post = token === undefined ? this.#byClaim.get(`${merchant} ${claimId}`) : this.#byToken.get(token);
@@ -59,85 +77,73 @@ export class RecentPosts {
   /** Newest first; of one merchant, or of all. */
   last(limit: number, merchant: string | undefined): RecentPost[] {
     const lists = merchant === undefined ? [...this.#posts.values()] : [this.#posts.get(merchant) ?? []];
-    const newest = lists.flatMap((list) => list.slice(-limit).reverse());
+    const newest = lists.flatMap((list) => list.slice(-limit).reverse()).flatMap(recentPosts);
     return newest.sort((a, b) => b.receivedAt - a.receivedAt).slice(0, limit);
   }
 
   fingerprintOf(token: string): string | undefined {
-    return this.#byToken.get(token)?.fingerprint;
+    return this.#byToken.get(token)?.event?.facts['fingerprint'] as string | undefined;
   }
 
-  #add({ at, instance, facts }: Event, merchant: string): void {
-    const post = recentPost(facts as Facts, at, instance, merchant);
+  #add(event: Event, merchant: string): void {
+    const { outcome, token } = event.facts as Facts;
+    const became = HANDED_OUT.has(outcome) ? 'waiting' : undefined;
+    const post: Kept = { event, became, claim: undefined, handedOverAfterMs: undefined };
     const list = this.#posts.get(merchant) ?? [];
     this.#posts.set(merchant, list);
     list.push(post);
-    if (list.length > POSTS_KEPT) this.#forget(list.shift() as RecentPost);
-    if (post.token === undefined || post.became === undefined) return;
-    this.#byToken.set(post.token, post);
-    const early = this.#early.get(post.token);
+    if (list.length > POSTS_KEPT) this.#forget(list.shift() as Kept, merchant);
+    if (token === undefined || became === undefined) return;
+    this.#byToken.set(token, post);
+    const early = this.#early.get(token);
     if (early === undefined) return;
-    this.#early.delete(post.token);
-    this.#handOver(post, early);
+    this.#early.delete(token);
+    this.#handOver(post, merchant, early);
   }
 
-  #forget(post: RecentPost): void {
-    const { token = '' } = post;
+  #forget(post: Kept, merchant: string): void {
+    const { token = '' } = (post.event?.facts ?? {}) as Partial<Facts>;
     if (this.#byToken.get(token) === post) this.#byToken.delete(token);
-    this.#unclaim(post);
+    this.#unclaim(post, merchant);
+    post.event = undefined;
   }
 
-  #handedOver(event: Event): void {
-    const token = event.facts['token'] as string;
+  #handedOver({ facts }: Event, merchant: string): void {
+    const { token, how, claimId, afterMs } = facts as unknown as HandOver & { token: string };
     const post = this.#byToken.get(token);
     if (post !== undefined) {
-      this.#handOver(post, event);
+      this.#handOver(post, merchant, { how, claimId, afterMs });
       return;
     }
-    this.#early.set(token, event);
+    this.#early.set(token, { how, claimId, afterMs });
     const [oldest] = this.#early.keys();
     if (this.#early.size > POSTS_KEPT && oldest !== undefined) this.#early.delete(oldest);
   }
 
-  #handOver(post: RecentPost, { facts }: Event): void {
-    if (post.became !== 'used') post.became = facts['how'] === 'claim' ? 'claimed' : 'read';
-    const { claimId, afterMs } = facts as { claimId?: string; afterMs: number };
+  #handOver(post: Kept, merchant: string, { how, claimId, afterMs }: HandOver): void {
+    if (post.became !== 'used') post.became = how === 'claim' ? 'claimed' : 'read';
     if (claimId !== undefined) {
-      this.#unclaim(post);
+      this.#unclaim(post, merchant);
       post.claim = claimId;
-      this.#byClaim.set(`${post.merchant} ${claimId}`, post);
+      this.#byClaim.set(`${merchant} ${claimId}`, post);
     }
     post.handedOverAfterMs ??= afterMs;
   }
 
   /** The claim that had its token has it no more. */
-  #unclaim(post: RecentPost): void {
-    const claim = `${post.merchant} ${post.claim}`;
+  #unclaim(post: Kept, merchant: string): void {
+    if (post.claim === undefined) return;
+    const claim = `${merchant} ${post.claim}`;
     if (this.#byClaim.get(claim) === post) this.#byClaim.delete(claim);
   }
 }
 
-type Facts = Omit<RecentPost, 'receivedAt' | 'instance' | 'merchant'>;
-
-/** Written out, so that all have one shape: to copy the fields takes far longer. */
-function recentPost(facts: Facts, receivedAt: number, instance: string, merchant: string): RecentPost {
-  const { token, kind, merchant_data, sid, merchant_usn, order_id, fingerprint, outcome, reason, from } = facts;
-  return {
-    receivedAt,
-    instance,
-    merchant,
-    token,
-    kind,
-    merchant_data,
-    sid,
-    merchant_usn,
-    order_id,
-    fingerprint,
-    outcome,
-    reason,
-    from,
-    became: HANDED_OUT.has(outcome) ? 'waiting' : undefined,
-    claim: undefined,
-    handedOverAfterMs: undefined,
-  };
+function recentPosts({ event, became, claim, handedOverAfterMs }: Kept): RecentPost[] {
+  if (event === undefined) return [];
+  const { at: receivedAt, instance, merchant = '', facts } = event;
+  const { token, kind, merchant_data, sid, merchant_usn, order_id, fingerprint, outcome, reason, from } =
+    facts as Facts;
+  const correlators = { merchant_data, sid, merchant_usn, order_id };
+  const told = { receivedAt, instance, merchant, token, kind, ...correlators, fingerprint, outcome, reason, from };
+  return [{ ...told, became, claim, handedOverAfterMs }];
 }

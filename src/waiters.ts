@@ -4,6 +4,7 @@
  *
  * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
  */
+import { Chain, type Link } from './chain.ts';
 
 /** Why a sleep ended. `look`: something may have changed, read again. */
 export type Woken = 'look' | 'over' | 'gone' | 'draining';
@@ -23,7 +24,7 @@ export interface WaitersOptions {
 export class Waiters {
   readonly #max: number;
   /** By merchant, then by topic; in the order in which they came. */
-  readonly #parked = new Map<string, Map<string, Set<Waiter>>>();
+  readonly #parked = new Map<string, Map<string, Chain<Waiter>>>();
   #count = 0;
   #draining = false;
 
@@ -67,11 +68,11 @@ export class Waiters {
    */
   park(merchant: string, topic: string, endsAt: number, signal: GoneSignal): Waiter | 'full' {
     if (this.#count >= this.#max) return 'full';
-    const topics = this.#parked.get(merchant) ?? new Map<string, Set<Waiter>>();
-    const waiters = topics.get(topic) ?? new Set<Waiter>();
+    const topics = this.#parked.get(merchant) ?? new Map<string, Chain<Waiter>>();
+    const waiters = topics.get(topic) ?? new Chain<Waiter>();
     this.#parked.set(merchant, topics.set(topic, waiters));
-    const waiter = new Waiter(endsAt, signal, () => this.#leave(merchant, topic, waiter));
-    waiters.add(waiter);
+    const waiter = new Waiter(endsAt, signal, () => this.#leave(merchant, topic, place));
+    const place = waiters.add(waiter);
     this.#count += 1;
     if (this.#draining) waiter.wake('draining');
     return waiter;
@@ -97,10 +98,10 @@ export class Waiters {
     }
   }
 
-  #leave(merchant: string, topic: string, waiter: Waiter): void {
+  #leave(merchant: string, topic: string, place: Link<Waiter>): void {
     const topics = this.#parked.get(merchant);
     const waiters = topics?.get(topic);
-    if (topics === undefined || !waiters?.delete(waiter)) return;
+    if (topics === undefined || !waiters?.remove(place)) return;
     this.#count -= 1;
     if (waiters.size === 0) topics.delete(topic);
     if (topics.size === 0) this.#parked.delete(merchant);

@@ -10,6 +10,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
+import { Chain, type Link } from '../chain.ts';
 import type { Intake } from '../intake.ts';
 import { hangUp, okOnTheWire } from './always-ok.ts';
 import type { CertificatePair } from './certificate.ts';
@@ -74,7 +75,7 @@ export class AuthenticityListener {
   readonly #onAnswer: NonNullable<AuthenticityListenerOptions['onAnswer']>;
   readonly #context: PostsContext;
   /** Not answered yet. */
-  readonly #open = new Set<OpenPost>();
+  readonly #open = new Chain<OpenPost>();
   /** The last request of each connection: when what follows its headers breaks, its connection is all that Node tells. */
   readonly #lastOf = new WeakMap<Socket, OpenPost>();
   /** Node tells again of each piece that comes on a connection that is broken already. */
@@ -137,7 +138,7 @@ export class AuthenticityListener {
     const giveUpAt = performance.now() + stopDeadlineMs;
     const underWay = [...this.#open];
     await this.#until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
-    await this.#until(() => underWay.every((open) => !this.#open.has(open)), giveUpAt);
+    await this.#until(() => underWay.every(({ isOver }) => isOver), giveUpAt);
     // A server that closes cuts the connections that look idle; on one of them a post may be on its way.
     const { server } = this;
     const cutIdle = server.closeIdleConnections.bind(server);
@@ -166,7 +167,7 @@ export class AuthenticityListener {
     server.on('checkExpectation', (request, response) => this.#onRequest(request, response));
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
     server.on('clientError', (error, socket) => this.#onBroken(error, socket as Socket));
-    server.on('connection', (socket: Socket) => this.#connections.add(socket));
+    server.on('connection', (socket: Socket) => this.#connections.add(socket, this.#tls));
     server.on('secureConnection', (socket: Socket) => this.#connections.addSecure(socket));
   }
 
@@ -175,11 +176,11 @@ export class AuthenticityListener {
     const merchant = this.#merchantOf(url);
     if (merchant !== undefined) {
       const open = new OpenPost(this.#context, merchant, request, response);
-      this.#open.add(open);
+      const place = this.#open.add(open);
       this.#lastOf.set(socket, open);
       this.#connections.begin(socket);
       this.#connections.beginBody(open);
-      response.once('close', () => this.#onClosed(open, socket));
+      response.once('close', () => this.#onClosed(open, place, socket));
     } else if (method === 'GET' && LIVEZ.test(url)) {
       const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': ALIVE.length };
       response.writeHead(200, headers).end(ALIVE);
@@ -191,10 +192,11 @@ export class AuthenticityListener {
   }
 
   /** Its answer has gone out, or there is nobody to take it. */
-  #onClosed(open: OpenPost, socket: Socket): void {
+  #onClosed(open: OpenPost, place: Link<OpenPost>, socket: Socket): void {
     const { merchant, response, begunAt } = open;
     const isAnswered = response.writableFinished;
-    this.#open.delete(open);
+    open.isOver = true;
+    this.#open.remove(place);
     this.#connections.end(socket);
     this.#connections.endBody(open);
     this.#onAnswer(merchant, isAnswered ? response.statusCode : 'gone', (performance.now() - begunAt) / 1000);
@@ -225,7 +227,7 @@ export class AuthenticityListener {
     if (this.#broken.has(socket)) return;
     this.#broken.add(socket);
     const open = this.#lastOf.get(socket);
-    if (open !== undefined && this.#open.has(open)) {
+    if (open !== undefined && !open.isOver) {
       // When it came whole, what broke is what came behind it.
       if (open.request.complete) open.hangUpWhenAnswered();
       else open.giveUp();

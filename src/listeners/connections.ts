@@ -4,6 +4,7 @@
  * longest. A post that has come whole is never given up for another.
  */
 import type { Socket } from 'node:net';
+import { Chain, type Link } from '../chain.ts';
 
 export interface ConnectionLimits {
   /** Each takes some 10 kB and a file descriptor. */
@@ -13,69 +14,90 @@ export interface ConnectionLimits {
 }
 
 /** A request whose body is not read to its end. */
-interface HalfOpen {
+export interface HalfOpen {
   /** In milliseconds of `performance.now()`. */
   readonly begunAt: number;
+  /** Its place among the others, while it is one of them. */
+  halfOpen: Link<HalfOpen> | undefined;
   /** Answers at once, and closes the connection. */
   giveUp(): void;
 }
 
+interface Connection {
+  readonly socket: Socket;
+  isOpen: boolean;
+  /** How many of its requests are not answered yet. */
+  unanswered: number;
+  /** Its place among those without one. */
+  idle: Link<Connection> | undefined;
+}
+
 export class Connections {
   readonly #limits: ConnectionLimits;
-  /** All that are open, with the number of their requests that are not answered yet. */
-  readonly #all = new Map<Socket, number>();
+  /** All that are open; by the socket that TLS is spoken on, too. */
+  readonly #of = new WeakMap<Socket, Connection>();
+  #count = 0;
   /** Those without a request, the longest so first. */
-  readonly #idle = new Set<Socket>();
-  /** Oldest first. */
-  readonly #halfOpen = new Set<HalfOpen>();
-  /** The connection under a TLS connection, by the peer's address and port until the handshake is done. */
-  readonly #byPeer = new Map<string, Socket>();
-  readonly #under = new WeakMap<Socket, Socket>();
+  readonly #idle = new Chain<Connection>();
+  readonly #halfOpen = new Chain<HalfOpen>();
+  /** Those on which TLS will be spoken, by the peer's address and port. */
+  readonly #toBeSecured = new Map<string, Connection>();
 
   constructor(limits: ConnectionLimits) {
     this.#limits = limits;
   }
 
   get count(): number {
-    return this.#all.size;
+    return this.#count;
   }
 
-  add(socket: Socket): void {
+  add(socket: Socket, willBeSecured: boolean): void {
+    const connection: Connection = { socket, isOpen: true, unanswered: 0, idle: undefined };
+    connection.idle = this.#idle.add(connection);
+    this.#of.set(socket, connection);
+    this.#count += 1;
     const peer = peerOf(socket);
-    this.#all.set(socket, 0);
-    this.#idle.add(socket);
-    this.#byPeer.set(peer, socket);
+    if (willBeSecured) this.#toBeSecured.set(peer, connection);
     socket.once('close', () => {
-      this.#all.delete(socket);
-      this.#idle.delete(socket);
-      if (this.#byPeer.get(peer) === socket) this.#byPeer.delete(peer);
+      this.#forget(connection);
+      if (this.#toBeSecured.get(peer) === connection) this.#toBeSecured.delete(peer);
     });
-    if (this.#all.size > this.#limits.maxConnections) this.#makeRoomFor(socket);
+    if (this.#count > this.#limits.maxConnections) this.#makeRoomFor(connection);
   }
 
   /** Says that TLS is spoken on a connection: its requests will come by this socket. */
   addSecure(secure: Socket): void {
-    const under = this.#byPeer.get(peerOf(secure));
-    if (under !== undefined) this.#under.set(secure, under);
+    const peer = peerOf(secure);
+    const connection = this.#toBeSecured.get(peer);
+    if (connection === undefined) return;
+    this.#toBeSecured.delete(peer);
+    this.#of.set(secure, connection);
   }
 
   /** Says that a connection has a request under way. */
   begin(socket: Socket): void {
-    this.#count(socket, 1);
+    const connection = this.#of.get(socket);
+    if (connection?.isOpen !== true) return;
+    connection.unanswered += 1;
+    this.#endIdle(connection);
   }
 
   /** Says that it was answered. */
   end(socket: Socket): void {
-    this.#count(socket, -1);
+    const connection = this.#of.get(socket);
+    if (connection?.isOpen !== true) return;
+    connection.unanswered -= 1;
+    if (connection.unanswered === 0) connection.idle = this.#idle.add(connection);
   }
 
   beginBody(body: HalfOpen): void {
-    this.#halfOpen.add(body);
+    body.halfOpen = this.#halfOpen.add(body);
     if (this.#halfOpen.size > this.#limits.maxHalfOpenBodies) this.#giveUpOldestBody();
   }
 
   endBody(body: HalfOpen): void {
-    this.#halfOpen.delete(body);
+    if (body.halfOpen !== undefined) this.#halfOpen.remove(body.halfOpen);
+    body.halfOpen = undefined;
   }
 
   /** Gives up the bodies that began before a time of `performance.now()`. */
@@ -86,31 +108,33 @@ export class Connections {
     }
   }
 
-  #count(socket: Socket, by: 1 | -1): void {
-    const under = this.#under.get(socket) ?? socket;
-    const before = this.#all.get(under);
-    if (before === undefined) return;
-    this.#all.set(under, before + by);
-    if (before + by === 0) this.#idle.add(under);
-    else this.#idle.delete(under);
+  #forget(connection: Connection): void {
+    if (!connection.isOpen) return;
+    connection.isOpen = false;
+    this.#count -= 1;
+    this.#endIdle(connection);
   }
 
-  #makeRoomFor(newcomer: Socket): void {
-    const [idle] = this.#idle;
+  #endIdle(connection: Connection): void {
+    if (connection.idle !== undefined) this.#idle.remove(connection.idle);
+    connection.idle = undefined;
+  }
+
+  #makeRoomFor(newcomer: Connection): void {
+    const { oldest: idle } = this.#idle;
     // Whoever came last has had no time to ask anything.
     if (idle === undefined || idle === newcomer) {
       this.#giveUpOldestBody();
       return;
     }
-    this.#all.delete(idle);
-    this.#idle.delete(idle);
-    idle.destroy();
+    this.#forget(idle);
+    idle.socket.destroy();
   }
 
   #giveUpOldestBody(): void {
-    const [oldest] = this.#halfOpen;
+    const { oldest } = this.#halfOpen;
     if (oldest === undefined) return;
-    this.#halfOpen.delete(oldest);
+    this.endBody(oldest);
     oldest.giveUp();
   }
 }

@@ -3,9 +3,11 @@
  * to intake once, and answered `200 OK` once.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Link } from '../chain.ts';
 import type { Intake } from '../intake.ts';
 import { MAX_FORM_BYTES, type UnusableReason } from '../post.ts';
 import { answerOk, hangUp } from './always-ok.ts';
+import type { HalfOpen } from './connections.ts';
 
 /** What all requests of a listener share. */
 export interface PostsContext {
@@ -20,12 +22,16 @@ export interface PostsContext {
 /** A content type that says nothing is taken for a form's. */
 const FORM = /^(?:application\/x-www-form-urlencoded[ \t]*(?:;.*)?)?$/i;
 
-export class OpenPost {
+export class OpenPost implements HalfOpen {
   readonly merchant: string;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** When its headers had come, in milliseconds of `performance.now()`. */
   readonly begunAt = performance.now();
+  /** Its place among those whose bodies are not read to the end. */
+  halfOpen: Link<HalfOpen> | undefined;
+  /** True when its answer has gone out, or there is nobody to take it. */
+  isOver = false;
   readonly #context: PostsContext;
   /** What was read of the body, as long as that may be a form. */
   #chunks: Buffer[] = [];

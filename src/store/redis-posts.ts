@@ -15,11 +15,18 @@ interface Waiting {
   reject: (error: StoreAway) => void;
 }
 
+interface Batch {
+  readonly merchant: string;
+  waiting: Waiting[];
+}
+
 export class RedisPosts {
   /** Calls the script with the arguments of some tokens; answers what became of each. */
   readonly #call: (merchant: string, tokens: string[]) => Promise<unknown>;
-  /** What came in this tick, by merchant. */
-  readonly #batches = new Map<string, Waiting[]>();
+  /** What came in this tick, by merchant. An empty batch stays: the tables that a Map outgrows keep what comes and goes. */
+  readonly #batches = new Map<string, Batch>();
+  /** Those that were begun in this tick. */
+  #begun: Batch[] = [];
 
   constructor(call: (merchant: string, tokens: string[]) => Promise<unknown>) {
     this.#call = call;
@@ -28,28 +35,38 @@ export class RedisPosts {
   /** Without a token, one is feigned. @throws StoreAway */
   put(merchant: string, token: NewToken | undefined): Promise<PutAnswer> {
     return new Promise((resolve, reject) => {
-      if (this.#batches.size === 0) setImmediate(() => this.#flush());
-      const batch = this.#batches.get(merchant) ?? [];
-      this.#batches.set(merchant, batch);
-      if (batch.push({ token, resolve, reject }) < MOST_TOKENS_A_CALL) return;
-      this.#batches.delete(merchant);
-      this.#send(merchant, batch);
+      const batch = this.#batchOf(merchant);
+      const count = batch.waiting.push({ token, resolve, reject });
+      if (count === MOST_TOKENS_A_CALL) this.#send(batch);
+      else if (count === 1 && this.#begun.push(batch) === 1) setImmediate(() => this.#flush());
     });
   }
 
-  #flush(): void {
-    for (const [merchant, batch] of this.#batches) this.#send(merchant, batch);
-    this.#batches.clear();
+  #batchOf(merchant: string): Batch {
+    let batch = this.#batches.get(merchant);
+    if (batch === undefined) {
+      batch = { merchant, waiting: [] };
+      this.#batches.set(merchant, batch);
+    }
+    return batch;
   }
 
-  #send(merchant: string, batch: Waiting[]): void {
-    const tokens = batch.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
+  #flush(): void {
+    const begun = this.#begun;
+    this.#begun = [];
+    for (const batch of begun) if (batch.waiting.length > 0) this.#send(batch);
+  }
+
+  #send(batch: Batch): void {
+    const { merchant, waiting } = batch;
+    batch.waiting = [];
+    const tokens = waiting.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
     this.#call(merchant, tokens).then(
       (answers) => {
-        for (const [i, { resolve }] of batch.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
+        for (const [i, { resolve }] of waiting.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
       },
       (error: StoreAway) => {
-        for (const { reject } of batch) reject(error);
+        for (const { reject } of waiting) reject(error);
       },
     );
   }

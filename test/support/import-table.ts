@@ -23,8 +23,9 @@ export const IMPORTS: Record<string, readonly string[]> = {
   'store/store': ['post'],
   'store/redis-address': [],
   expectations: [],
+  chain: [],
   // Who waits knows nothing of what is waited for.
-  waiters: [],
+  waiters: ['chain'],
   wakeups: ['store/store', 'waiters'],
   line: ['store/store', 'waiters'],
   // The one read path: what a store promises, not which one it is.
@@ -45,6 +46,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
   // The public listener has nothing of the workers' to serve.
   'listeners/authenticity': [
     ...[
+      'chain',
       'intake',
       'post',
       'listeners/always-ok',
@@ -55,8 +57,8 @@ export const IMPORTS: Record<string, readonly string[]> = {
   ],
   'listeners/always-ok': [],
   'listeners/certificate': ['store/store'],
-  'listeners/connections': [],
-  'listeners/open-post': ['intake', 'listeners/always-ok', 'post'],
+  'listeners/connections': ['chain'],
+  'listeners/open-post': ['chain', 'intake', 'listeners/always-ok', 'listeners/connections', 'post'],
   // And the workers' has nothing of Carat's.
   listeners: [
     ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'masking', 'metrics', 'post', 'protocol'],
