@@ -71,8 +71,8 @@ export class Waiters {
     const topics = this.#parked.get(merchant) ?? new Map<string, Chain<Waiter>>();
     const waiters = topics.get(topic) ?? new Chain<Waiter>();
     this.#parked.set(merchant, topics.set(topic, waiters));
-    const waiter = new Waiter(endsAt, signal, () => this.#leave(merchant, topic, place));
-    const place = waiters.add(waiter);
+    const waiter = new Waiter(merchant, topic, endsAt, signal, this.#leave);
+    waiter.place = waiters.add(waiter);
     this.#count += 1;
     if (this.#draining) waiter.wake('draining');
     return waiter;
@@ -98,28 +98,40 @@ export class Waiters {
     }
   }
 
-  #leave(merchant: string, topic: string, place: Link<Waiter>): void {
+  readonly #leave = ({ merchant, topic, place }: Waiter): void => {
     const topics = this.#parked.get(merchant);
     const waiters = topics?.get(topic);
-    if (topics === undefined || !waiters?.remove(place)) return;
+    if (topics === undefined || place === undefined || !waiters?.remove(place)) return;
     this.#count -= 1;
     if (waiters.size === 0) topics.delete(topic);
     if (topics.size === 0) this.#parked.delete(merchant);
-  }
+  };
+}
+
+/** Is told why a sleep ended, once. */
+export interface Sleeper {
+  woken(why: Woken): void;
 }
 
 /** One place under a topic. Whoever parked sleeps on it, as often as needed, and leaves. */
 export class Waiter {
+  readonly merchant: string;
+  readonly topic: string;
+  /** Its place among those under the same topic. */
+  place: Link<Waiter> | undefined;
   /** When it was parked, in milliseconds since 1970. */
   readonly since = Date.now();
   readonly #endsAt: number;
   readonly #signal: GoneSignal;
-  readonly #leave: () => void;
+  readonly #leave: (waiter: Waiter) => void;
   readonly #onGone = (): void => this.wake('gone');
   #pending: Woken | undefined;
-  #sleeper: ((woken: Woken) => void) | undefined;
+  #sleeper: Sleeper | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(endsAt: number, signal: GoneSignal, leave: () => void) {
+  constructor(merchant: string, topic: string, endsAt: number, signal: GoneSignal, leave: (waiter: Waiter) => void) {
+    this.merchant = merchant;
+    this.topic = topic;
     this.#endsAt = endsAt;
     this.#signal = signal;
     this.#leave = leave;
@@ -129,33 +141,52 @@ export class Waiter {
 
   /** Ends the sleep, or the next one. That a client is gone or the process drains is not overwritten by a mere look. */
   wake(why: 'look' | 'gone' | 'draining'): void {
-    if (this.#sleeper !== undefined) this.#sleeper(why);
+    if (this.#sleeper !== undefined) this.#end(why);
     else if (this.#pending === undefined || this.#pending === 'look') this.#pending = why;
   }
 
-  /** Resolves when there is a reason; at once, if there has been one since the last sleep. */
-  sleep(): Promise<Woken> {
+  /** Tells the sleeper when there is a reason; at once, if there has been one since the last sleep. */
+  sleepThen(sleeper: Sleeper): void {
     if (this.#pending !== undefined) {
       const woken = this.#pending;
       if (woken === 'look') this.#pending = undefined;
-      return Promise.resolve(woken);
+      sleeper.woken(woken);
+      return;
     }
     const leftMs = this.#endsAt - performance.now();
-    if (leftMs <= 0) return Promise.resolve('over');
-    return new Promise((resolve) => {
-      const end = (woken: Woken): void => {
-        clearTimeout(timer);
-        this.#sleeper = undefined;
-        if (woken === 'gone' || woken === 'draining') this.#pending = woken;
-        resolve(woken);
-      };
-      const timer = setTimeout(end, leftMs, 'over');
-      this.#sleeper = end;
-    });
+    if (leftMs <= 0) {
+      sleeper.woken('over');
+      return;
+    }
+    this.#sleeper = sleeper;
+    this.#timer = setTimeout(endOfWait, leftMs, this);
+  }
+
+  /** The same as a promise. */
+  sleep(): Promise<Woken> {
+    return new Promise((woken) => this.sleepThen({ woken }));
+  }
+
+  /** Ends a sleep because the wait is over. */
+  endWait(): void {
+    this.#end('over');
   }
 
   leave(): void {
     this.#signal.removeEventListener('abort', this.#onGone);
-    this.#leave();
+    this.#leave(this);
   }
+
+  #end(why: Woken): void {
+    const sleeper = this.#sleeper;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#sleeper = undefined;
+    if (why === 'gone' || why === 'draining') this.#pending = why;
+    sleeper?.woken(why);
+  }
+}
+
+function endOfWait(waiter: Waiter): void {
+  waiter.endWait();
 }

@@ -23,13 +23,16 @@ interface Batch {
 export class RedisPosts {
   /** Calls the script with the arguments of some tokens; answers what became of each. */
   readonly #call: (merchant: string, tokens: string[]) => Promise<unknown>;
+  readonly #onSent: (token: NewToken) => void;
   /** What came in this tick, by merchant. An empty batch stays: the tables that a Map outgrows keep what comes and goes. */
   readonly #batches = new Map<string, Batch>();
   /** Those that were begun in this tick. */
   #begun: Batch[] = [];
 
-  constructor(call: (merchant: string, tokens: string[]) => Promise<unknown>) {
+  /** @param onSent told of each token that is on its way: whoever asks Redis now is answered after it was kept */
+  constructor(call: (merchant: string, tokens: string[]) => Promise<unknown>, onSent: (token: NewToken) => void) {
     this.#call = call;
+    this.#onSent = onSent;
   }
 
   /** Without a token, one is feigned. @throws StoreAway */
@@ -69,5 +72,6 @@ export class RedisPosts {
         for (const { reject } of waiting) reject(error);
       },
     );
+    for (const { token } of waiting) if (token !== undefined) this.#onSent(token);
   }
 }

@@ -3,6 +3,11 @@ import type { Kind } from '../post.ts';
 import type { MergedToken, Settled } from './shared.ts';
 import type { Claim, ClaimAnswer, Expiry, Hint, NewToken, ReadAnswer, SettleAnswer, TokenRecord } from './store.ts';
 
+/** All keys of a merchant begin so, and live in one slot. */
+export function prefixOf(merchant: string): string {
+  return `carat:{${merchant}}:`;
+}
+
 /** The 8 arguments of a token, as the script `caratPut` takes them. */
 export function tokenArguments(token: NewToken): string[] {
   const { id, kind, value, pooled, merchant_data = '', sid = '', merchant_usn = '', order_id = '' } = token;

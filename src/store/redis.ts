@@ -10,7 +10,7 @@ import { RedisPosts } from './redis-posts.ts';
 import type { ScriptName } from './redis-scripts.ts';
 import { tellOfServers } from './redis-server.ts';
 import { connected, isConnected, lookForNodes, onTopologyChange } from './redis-topology.ts';
-import { claimAnswerOf, expiryOf, hintOf, mergeArguments, readAnswerOf, settledOf } from './redis-wire.ts';
+import { claimAnswerOf, expiryOf, hintOf, mergeArguments, prefixOf, readAnswerOf, settledOf } from './redis-wire.ts';
 import type { MergedState, MergedToken, Settled, SharedStore } from './shared.ts';
 import {
   type Claim,
@@ -26,6 +26,7 @@ import {
   type StoreEvents,
   type StoreHealth,
   topicOf,
+  topicsOf,
 } from './store.ts';
 
 export interface RedisStoreOptions {
@@ -64,8 +65,11 @@ export class RedisStore implements SharedStore {
     this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
     this.#channel = `carat:${options.address.db}:arrivals`;
     const { ttlMs, accept, maxUnexpected } = options;
-    this.#posts = new RedisPosts((merchant, tokens) =>
-      this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
+    this.#posts = new RedisPosts(
+      (merchant, tokens) =>
+        this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
+      // Who waits here looks at once, behind the post on the same connection, and not when Redis has told of it.
+      (token) => this.#events?.onHint({ merchant: token.merchant, topics: topicsOf(token) }),
     );
   }
 
@@ -239,9 +243,4 @@ export class RedisStore implements SharedStore {
       // Redis is away; what is over stays noted there until somebody comes to tell of it.
     });
   }
-}
-
-/** All keys of a merchant begin so, and live in one slot. */
-function prefixOf(merchant: string): string {
-  return `carat:{${merchant}}:`;
 }

@@ -65,7 +65,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
     ...['events', 'operator', 'recent-posts', 'listeners/docs-page', 'listeners/openapi', 'listeners/openapi-examples'],
     ...['listeners/event-reader', 'listeners/expectation-routes', 'listeners/watch-routes', 'listeners/worker-answers'],
-    ...['listeners/worker-routes', 'listeners/patience', 'tracing'],
+    ...['chain', 'listeners/worker-routes', 'listeners/patience', 'tracing'],
   ],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
   carat: ['carat'],
