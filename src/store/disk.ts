@@ -24,6 +24,7 @@ import type { Change } from './records.ts';
 import type { Trouble } from './store.ts';
 
 const RETRY_EVERY_MS = 1000;
+const LATER_MS = 100;
 
 export class Disk {
   readonly #directory: string;
@@ -35,6 +36,7 @@ export class Disk {
   #next: Promise<void> | undefined;
   #failure: string | undefined;
   #checker: NodeJS.Timeout | undefined;
+  #later: NodeJS.Timeout | undefined;
   #retry = false;
   /** True once what was in the directory is in the ledger: until then, nothing there may be overwritten. */
   #loaded = false;
@@ -74,15 +76,26 @@ export class Disk {
     return this.#next;
   }
 
-  /** For changes that nobody's answer depends on. */
-  commitLater(): void {
+  /** For changes that no answer waits for. */
+  commitSoon(): void {
     if (this.#ledger.changes.any) void this.commit();
+  }
+
+  /** For changes that hardly matter: they go with what is written next, or after a moment by themselves. */
+  commitLater(): void {
+    if (this.#ledger.changes.any) this.#later ??= setTimeout(() => this.#catchUp(), LATER_MS).unref();
   }
 
   async close(): Promise<void> {
     clearInterval(this.#checker);
+    clearTimeout(this.#later);
     await this.commit();
     await this.#level?.close();
+  }
+
+  #catchUp(): void {
+    this.#later = undefined;
+    this.commitSoon();
   }
 
   async #write(): Promise<void> {

@@ -71,7 +71,7 @@ export class EmbeddedStore implements TokenStore {
   }
 
   async read(lead: Lead): Promise<ReadAnswer> {
-    // That a token was seen goes to disk with the next batch: nobody's answer depends on it.
+    // That a token was seen matters to no more than the news that nobody came for it.
     const answer = this.ledger.read(lead, this.clock());
     this.disk.commitLater();
     return answer;

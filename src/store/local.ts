@@ -133,7 +133,7 @@ export class LocalStore extends EmbeddedStore {
   /** The shared store surely never saw the fenced tokens: those that were ours alone are so again. */
   unfence({ wereHere }: Fenced): void {
     for (const entry of wereHere) this.ledger.update(entry, { standing: 'here' });
-    this.disk.commitLater();
+    this.disk.commitSoon();
   }
 
   /** The shared store has them now, in these states. */
@@ -145,7 +145,7 @@ export class LocalStore extends EmbeddedStore {
       if (state === undefined) continue;
       this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : state });
     }
-    this.disk.commitLater();
+    this.disk.commitSoon();
   }
 
   /** The copies of what the shared store has, to be put back should it have lost them. */
@@ -177,7 +177,7 @@ export class LocalStore extends EmbeddedStore {
     const state = entry.state === 'used' ? 'used' : 'live';
     this.ledger.update(entry, { standing: 'there', state, claim: ours, deliveries: claim.deliveries });
     this.ledger.claims.note({ merchant, id: claim.id, token: id, released: false });
-    this.disk.commitLater();
+    this.disk.commitSoon();
   }
 
   /** The shared store put this claim's token back. */
@@ -186,13 +186,13 @@ export class LocalStore extends EmbeddedStore {
     const entry = claim && this.ledger.get(merchant, claim.token);
     if (claim === undefined || entry?.claim?.id !== claimId || entry.standing !== 'there') return;
     this.ledger.claims.putBack(entry, claim);
-    this.disk.commitLater();
+    this.disk.commitSoon();
   }
 
   /** The token is used in the shared store, whoever put it there: should that be lost, this is what remains of it. */
   mirrorUsed(token: TokenRecord): void {
     this.ledger.update(this.#copyOf(token), { standing: 'there', state: 'used' });
-    this.disk.commitLater();
+    this.disk.commitSoon();
   }
 
   override async expect(expectation: Expectation): Promise<number> {
@@ -209,7 +209,7 @@ export class LocalStore extends EmbeddedStore {
   expectationMerged(entry: ExpectationEntry): void {
     this.#pendingExpectations.delete(entry);
     this.ledger.expectations.update(entry, 'there');
-    this.disk.commitLater();
+    this.disk.commitSoon();
   }
 
   /** What expires while the shared store is away is told of here, and not there: an absence may be long, and strangers busy. */
