@@ -2,6 +2,7 @@
  * A line of workers who wait to claim the same thing. They are tried one at a time, first come first served: what the
  * first one does not get, the others would not get either. The line looks again by itself when a lease ends.
  */
+import { Chain, type Link } from './chain.ts';
 import type { ClaimAnswer, ReadAnswer } from './store/store.ts';
 import type { Waiter } from './waiters.ts';
 
@@ -9,6 +10,8 @@ export interface Member {
   claimId: string;
   attempt(): Promise<ClaimAnswer>;
   waiter: Waiter;
+  /** Its place in the line, once it has one. */
+  place?: Link<Member>;
   /** The attempt that is under way, or the last one. */
   trying?: Promise<ClaimAnswer | Error>;
   /** What came of it, once that is settled: a token, or an answer that no waiting will change. */
@@ -16,7 +19,7 @@ export interface Member {
 }
 
 export class Line {
-  readonly #members = new Set<Member>();
+  readonly #members = new Chain<Member>();
   /** The round that is under way, or the last one; and the one that comes after it. */
   #round: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -26,13 +29,13 @@ export class Line {
 
   join(claimId: string, attempt: () => Promise<ClaimAnswer>, waiter: Waiter): Member {
     const member: Member = { claimId, attempt, waiter };
-    this.#members.add(member);
+    member.place = this.#members.add(member);
     return member;
   }
 
   /** Takes a member out of the line. Resolves when no attempt of it is under way, and none will be. */
   async leave(member: Member): Promise<void> {
-    this.#members.delete(member);
+    this.#remove(member);
     if (this.isEmpty) clearTimeout(this.#lease);
     await member.trying;
   }
@@ -42,8 +45,7 @@ export class Line {
   }
 
   isFirst(member: Member): boolean {
-    const [first] = this.#members;
-    return first === member;
+    return this.#members.oldest === member;
   }
 
   /** What the last attempt found that was worth waiting on. */
@@ -63,7 +65,8 @@ export class Line {
 
   async #serve(): Promise<void> {
     clearTimeout(this.#lease);
-    for (const member of this.#members) {
+    // Whoever was served is in the line no more.
+    for (let member = this.#members.oldest; member !== undefined; member = this.#members.oldest) {
       const answer = await this.#try(member);
       if (!(answer instanceof Error) && isPending(answer)) {
         this.#last = answer;
@@ -72,7 +75,9 @@ export class Line {
       }
       if (answer instanceof Error || answer.state !== 'held') continue;
       // Whoever else asks with the same claim id is owed the same token, wherever they stand.
-      for (const other of this.#members) if (other.claimId === member.claimId) await this.#try(other);
+      const { claimId } = member;
+      const others = [...this.#members].filter((other) => other.claimId === claimId);
+      for (const other of others) if (other.place?.value !== undefined) await this.#try(other);
     }
   }
 
@@ -81,9 +86,13 @@ export class Line {
     const answer = await member.trying;
     if (!(answer instanceof Error) && isPending(answer)) return answer;
     member.answer = answer;
-    this.#members.delete(member);
+    this.#remove(member);
     member.waiter.wake('look');
     return answer;
+  }
+
+  #remove({ place }: Member): void {
+    if (place !== undefined) this.#members.remove(place);
   }
 
   #lookIn(ms = Number.POSITIVE_INFINITY): void {

@@ -27,7 +27,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
   // Who waits knows nothing of what is waited for.
   waiters: ['chain'],
   wakeups: ['store/store', 'waiters'],
-  line: ['store/store', 'waiters'],
+  line: ['chain', 'store/store', 'waiters'],
   // The one read path: what a store promises, not which one it is.
   handoff: ['line', 'store/store', 'waiters'],
   journal: ['events', 'handoff', 'masking', 'metrics', 'post', 'quiet', 'recent-posts', 'store/store'],

@@ -33,6 +33,8 @@ export class Oracle {
   /** How many claims of an id were begun, and how many are under way. */
   readonly #begunOf = new Map<string, number>();
   readonly #underWayOf = new Map<string, number>();
+  /** Claim ids for which the store, while it did not answer in time, may have taken a token that nobody heard of. */
+  readonly #unheard = new Set<string>();
   #step = 0;
 
   async claim(claimId: string, leaseMs: number, lead: string, run: () => Promise<ClaimAnswer>): Promise<ClaimAnswer> {
@@ -42,6 +44,7 @@ export class Oracle {
     const answer = await run();
     count(this.#underWayOf, claimId, -1);
     const ended = this.#begin();
+    if ('away' in answer && answer.away) this.#unheard.add(claimId);
     if (answer.state !== 'held') return answer;
     const { token, claim } = answer;
     this.#notAfterUse(token.id, begun, `claimed by ${claimId}`);
@@ -77,7 +80,8 @@ export class Oracle {
     const last = taken.at(-1);
     // Of two that it took in the same millisecond, nobody can tell which was the last.
     const isTied = taken.some(({ takenAt, token }) => takenAt === last?.takenAt && token !== last.token);
-    if (last === undefined || isTied || !isAlone || this.#begunOf.get(claimId) !== claimsBefore) return;
+    const isKnown = isAlone && !isTied && !this.#unheard.has(claimId) && this.#begunOf.get(claimId) === claimsBefore;
+    if (last === undefined || !isKnown) return;
     this.#usedBy.set(last.token, ended);
   }
 
