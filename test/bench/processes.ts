@@ -126,12 +126,16 @@ export async function startPeer(
   name: string,
   file: string,
   settings: Record<string, string> = {},
+  nodeOptions: string[] = [],
   node: string = process.execPath,
 ): Promise<Measured> {
   const port = await freePort();
   const env = { ...clean(process.env), NODE_ENV: 'production', PORT: String(port), ...settings };
   const script = join(import.meta.dirname, 'peers', `${file}.ts`);
-  const child = spawn(node, ['--import', 'tsx', script], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(node, [...nodeOptions, '--import', 'tsx', script], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   return new Measured(name, child, port, port).listening();
 }
 

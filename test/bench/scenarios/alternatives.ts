@@ -35,7 +35,7 @@ async function run(bench: Bench): Promise<Report> {
       "Restate's awakeables",
       async (name: string) => {
         const MODULES = await fetched('restate', ['@restatedev/restate-server@1', '@restatedev/restate-sdk@1']);
-        return startPeer(name, 'restate', { MODULES, RESTATE_LOGGING: 'ERROR' }, await newerNode());
+        return startPeer(name, 'restate', { MODULES, RESTATE_LOGGING: 'ERROR' }, [], await newerNode());
       },
     ],
   ] as const) {
