@@ -6,7 +6,8 @@
  * - `post` reads the bytes of an authenticity post; `intake` puts its token into the store.
  * - `store/` keeps tokens: `store` is the contract; `embedded` decides in the `ledger` and writes to `disk`; `redis` decides
  *   in scripts; `fallback` stands around `redis` with a `local` store beside it; `sealed` around either, if there are keys.
- * - `wakeups` brings the store's hints to the `waiters`; `handoff` gives tokens to workers, claims in a `line`.
+ * - `wakeups` brings the store's hints to the `waiters`; `handoff` gives tokens to workers, claims in a `line`. What is under
+ *   way is in a `chain`.
  * - `listeners/` are the two servers: `authenticity` for Carat, `workers` for everybody inside.
  * - `journal` hears of everything that happens, and tells the log, the `metrics`, and the `events` for those who look on;
  *   `relay` exchanges these with the other instances, `operator/` shows them on a page, and `tracing/`, run only when it
