@@ -4,7 +4,7 @@
  * all that was in them, and each keeps the next one alive. So whatever passes through a Set is kept until the whole heap is
  * collected, and copied twice before.
  */
-export class Link<T> {
+export class Link<T extends object> {
   /** None once it was taken out. */
   value: T | undefined;
   older: Link<T> | undefined;
@@ -17,7 +17,7 @@ export class Link<T> {
   }
 }
 
-export class Chain<T> {
+export class Chain<T extends object> {
   #oldest: Link<T> | undefined;
   #newest: Link<T> | undefined;
   #size = 0;
@@ -48,20 +48,25 @@ export class Chain<T> {
     else older.newer = newer;
     if (newer === undefined) this.#newest = older;
     else newer.older = older;
-    // What was taken out leads nowhere: something old and dead must not keep what is young.
+    // What was taken out leads to nothing newer: something old and dead must not keep what is young. Who is going through
+    // the chain and stands here finds the way on by what was older.
     link.value = undefined;
-    link.older = undefined;
     link.newer = undefined;
     this.#size -= 1;
     return true;
   }
 
-  /** Oldest first. The one that is at hand may be taken out meanwhile. */
+  /** Oldest first. Whatever is put in or taken out meanwhile, each that is there when its turn comes is met once. */
   *[Symbol.iterator](): Iterator<T> {
-    for (let link = this.#oldest; link !== undefined; ) {
-      const { value, newer } = link;
-      if (value !== undefined) yield value;
-      link = newer;
+    for (let link = this.#oldest; link?.value !== undefined; link = this.#after(link)) yield link.value;
+  }
+
+  #after(link: Link<T>): Link<T> | undefined {
+    let from = link;
+    while (from.value === undefined) {
+      if (from.older === undefined) return this.#oldest;
+      from = from.older;
     }
+    return from.newer;
   }
 }

@@ -30,16 +30,35 @@ test('is a set in the order of arrival', () => {
   );
 });
 
-test('may lose the one that is at hand while it is gone through', () => {
-  const chain = new Chain<string>();
-  const places = new Map(['a', 'b', 'c'].map((name) => [name, chain.add(name)]));
-  const seen: string[] = [];
-  for (const name of chain) {
-    seen.push(name);
-    chain.remove(places.get(name) as Link<string>);
-  }
-  expect(seen).toEqual(['a', 'b', 'c']);
-  expect([...chain]).toEqual([]);
+test('is gone through like a set, whatever is put in and taken out meanwhile', () => {
+  // What is done while the first one is at hand, while the second one is, and so on.
+  const steps = fc.array(fc.array(fc.oneof(fc.constant('add' as const), fc.nat({ max: 12 })), { maxLength: 5 }), {
+    maxLength: 12,
+  });
+  fc.assert(
+    fc.property(fc.nat({ max: 8 }), steps, (begun, meanwhile) => {
+      const chain = new Chain<{ name: number }>();
+      const places: Link<{ name: number }>[] = [];
+      const model = new Set<number>();
+      const add = (): void => {
+        model.add(places.length);
+        places.push(chain.add({ name: places.length }));
+      };
+      for (let i = 0; i < begun; i++) add();
+      const expected = model.values();
+      let turn = 0;
+      for (const { name } of chain) {
+        expect(name).toBe(expected.next().value);
+        for (const step of meanwhile[turn] ?? []) {
+          if (step === 'add') add();
+          else if (places[step] !== undefined) expect(chain.remove(places[step])).toBe(model.delete(step));
+        }
+        turn += 1;
+      }
+      expect(expected.next().done).toBe(true);
+    }),
+    { numRuns: 1000 },
+  );
 });
 
 test('leaves nothing to the old generation of what came and went', () => {

@@ -14,6 +14,7 @@ import { Chain, type Link } from '../chain.ts';
 import type { Intake } from '../intake.ts';
 import { hangUp, okOnTheWire } from './always-ok.ts';
 import type { CertificatePair } from './certificate.ts';
+import { whenOver } from './closing.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { OpenPost, type PostsContext } from './open-post.ts';
 
@@ -180,7 +181,7 @@ export class AuthenticityListener {
       this.#lastOf.set(socket, open);
       this.#connections.begin(socket);
       this.#connections.beginBody(open);
-      response.once('close', () => this.#onClosed(open, place, socket));
+      whenOver(response, socket, () => this.#onOver(open, place, socket));
     } else if (method === 'GET' && LIVEZ.test(url)) {
       const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': ALIVE.length };
       response.writeHead(200, headers).end(ALIVE);
@@ -192,7 +193,7 @@ export class AuthenticityListener {
   }
 
   /** Its answer has gone out, or there is nobody to take it. */
-  #onClosed(open: OpenPost, place: Link<OpenPost>, socket: Socket): void {
+  #onOver(open: OpenPost, place: Link<OpenPost>, socket: Socket): void {
     const { merchant, response, begunAt } = open;
     const isAnswered = response.writableFinished;
     open.isOver = true;

@@ -25,7 +25,7 @@ export interface EventReaderOptions {
   onSlow: () => void;
 }
 
-/** It ends when the client goes, when it is too slow, or when the listener closes. */
+/** It ends when the client leaves, when it is too slow, or when the listener closes. */
 export class EventReader {
   readonly #response: ServerResponse;
   readonly #events: Events;
@@ -45,7 +45,6 @@ export class EventReader {
     this.#events = events;
     this.#options = options;
     this.#place = events.end;
-    response.once('close', () => this.#unfollow());
     response.on('drain', () => {
       this.#full = false;
       this.#writeOn();
@@ -68,6 +67,13 @@ export class EventReader {
 
   end(why: string): void {
     this.#end(note('end', why), STOP_GRACE_MS);
+  }
+
+  /** Says that there is nobody to read any more. */
+  leave(): void {
+    clearTimeout(this.#soon);
+    clearTimeout(this.#last);
+    for (const stop of this.#stop.splice(0)) stop();
   }
 
   #come(): void {
@@ -101,15 +107,9 @@ export class EventReader {
 
   #end(text: string, graceMs: number): void {
     if (this.#response.destroyed) return;
-    this.#unfollow();
+    this.leave();
     if (!this.#response.writableEnded) this.#response.end(text);
     this.#last = setTimeout(() => this.#response.destroy(), graceMs);
-  }
-
-  #unfollow(): void {
-    clearTimeout(this.#soon);
-    clearTimeout(this.#last);
-    for (const stop of this.#stop.splice(0)) stop();
   }
 }
 

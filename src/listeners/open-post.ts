@@ -88,6 +88,8 @@ export class OpenPost implements HalfOpen {
     this.#reading = false;
     const { intake, isStopping, onRead } = this.#context;
     onRead(this);
+    // A connection remembers its last request for as long as it is open.
+    this.#chunks = [];
     const { headers, socket } = this.request;
     const forwardedFor = headers['x-forwarded-for'] as string | undefined;
     const answer = (): void => answerOk(this.response, isStopping());

@@ -1,26 +1,17 @@
 /** For how long a worker waits, and whether its client is still there. */
 import type { Socket } from 'node:net';
-import { Chain, type Link } from '../chain.ts';
+import type { Link } from '../chain.ts';
 import type { Patience } from '../handoff.ts';
 import type { GoneSignal } from '../waiters.ts';
+import { callOff, whenClosed } from './closing.ts';
 
-/**
- * A wait that ends when the client goes away: when its connection closes. The response's own `close` would not do, for
- * one that stands behind another on the same connection never hears of it.
- */
+/** A wait that ends when the client goes away: when its connection closes. */
 export function patienceOf(socket: Socket, waitSeconds: number): Patience {
   return { waitMs: waitSeconds * 1000, signal: new ClosedSignal(socket) };
 }
 
-const LISTENING = Symbol('who waits for the end of a connection');
-
-/** One listener for each connection, however many requests come on it. */
-interface WatchedSocket extends Socket {
-  [LISTENING]?: Chain<() => void>;
-}
-
 class ClosedSignal implements GoneSignal {
-  readonly #socket: WatchedSocket;
+  readonly #socket: Socket;
   #place: Link<() => void> | undefined;
 
   constructor(socket: Socket) {
@@ -32,19 +23,10 @@ class ClosedSignal implements GoneSignal {
   }
 
   addEventListener(_event: 'abort', listener: () => void): void {
-    const socket = this.#socket;
-    if (socket[LISTENING] === undefined) {
-      socket[LISTENING] = new Chain();
-      socket.once('close', tellOfClose);
-    }
-    this.#place = socket[LISTENING].add(listener);
+    this.#place = whenClosed(this.#socket, listener);
   }
 
   removeEventListener(): void {
-    if (this.#place !== undefined) this.#socket[LISTENING]?.remove(this.#place);
+    if (this.#place !== undefined) callOff(this.#socket, this.#place);
   }
-}
-
-function tellOfClose(this: WatchedSocket): void {
-  for (const listener of this[LISTENING] ?? []) listener();
 }

@@ -6,6 +6,7 @@ import type { Journal } from '../journal.ts';
 import { CHANGES_PATH } from '../operator/script.ts';
 import { EventsQuery, PostsAnswer, PostsQuery } from '../protocol.ts';
 import type { RecentPost } from '../recent-posts.ts';
+import { whenOver } from './closing.ts';
 import { EventReader } from './event-reader.ts';
 import type { Keys } from './keys.ts';
 import { answers, ProblemError } from './problems.ts';
@@ -65,7 +66,10 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
       journal.trouble({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
     const reader = new EventReader(reply.raw, journal.events, { merchant, isBrief, onSlow });
     readers.add(reader);
-    reply.raw.once('close', () => readers.delete(reader));
+    whenOver(reply.raw, request.raw.socket, () => {
+      reader.leave();
+      readers.delete(reader);
+    });
     const lastId = request.headers['last-event-id'];
     reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);
   }

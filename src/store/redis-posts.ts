@@ -40,7 +40,7 @@ export class RedisPosts {
     return new Promise((resolve, reject) => {
       const batch = this.#batchOf(merchant);
       const count = batch.waiting.push({ token, resolve, reject });
-      if (count === MOST_TOKENS_A_CALL) this.#send(batch);
+      if (count === MOST_TOKENS_A_CALL) this.#send([batch]);
       else if (count === 1 && this.#begun.push(batch) === 1) setImmediate(() => this.#flush());
     });
   }
@@ -57,11 +57,18 @@ export class RedisPosts {
   #flush(): void {
     const begun = this.#begun;
     this.#begun = [];
-    for (const batch of begun) if (batch.waiting.length > 0) this.#send(batch);
+    this.#send(begun);
   }
 
-  #send(batch: Batch): void {
+  /** Those who look for one of them come behind all of them. */
+  #send(batches: readonly Batch[]): void {
+    const sent = batches.flatMap((batch) => this.#sendOne(batch));
+    for (const { token } of sent) if (token !== undefined) this.#onSent(token);
+  }
+
+  #sendOne(batch: Batch): Waiting[] {
     const { merchant, waiting } = batch;
+    if (waiting.length === 0) return [];
     batch.waiting = [];
     const tokens = waiting.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
     this.#call(merchant, tokens).then(
@@ -72,6 +79,6 @@ export class RedisPosts {
         for (const { reject } of waiting) reject(error);
       },
     );
-    for (const { token } of waiting) if (token !== undefined) this.#onSent(token);
+    return waiting;
   }
 }

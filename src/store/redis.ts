@@ -68,8 +68,11 @@ export class RedisStore implements SharedStore {
     this.#posts = new RedisPosts(
       (merchant, tokens) =>
         this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
-      // Who waits here looks at once, behind the post on the same connection, and not when Redis has told of it.
-      (token) => this.#events?.onHint({ merchant: token.merchant, topics: topicsOf(token) }),
+      // Who waits here looks at once, behind the post on the same connection, and not when Redis has told of it. But what may
+      // be refused wakes nobody: strangers could send as much of it as they like.
+      (token) => {
+        if (accept === 'any') this.#events?.onHint({ merchant: token.merchant, topics: topicsOf(token) });
+      },
     );
   }
 

@@ -1,8 +1,10 @@
 /** What happens between requests and in the middle of them: connections that are slow, broken, half closed or in a hurry. */
 import { afterEach, describe, expect, test } from 'vitest';
+import type { TokenStore } from '../../src/store/store.ts';
+import { latch } from '../support/latch.ts';
 import { chunked, type RawConnection, rawRequest, statusOf, undated } from '../support/raw-http.ts';
 import { Receiver, type ReceiverOptions } from '../support/receiver.ts';
-import { slow } from '../support/spoiled-stores.ts';
+import { slow, withPut } from '../support/spoiled-stores.ts';
 import { until } from '../support/until.ts';
 import { form } from './doors.ts';
 import { OK, OK_HEAD } from './ok.ts';
@@ -175,6 +177,33 @@ describe('requests that come together', () => {
     }
     expect(undated(await connection.answer())).toBe(OK);
     expect(outcomes()).toEqual(['kept']);
+  });
+});
+
+describe('posts that stand behind each other on a connection', () => {
+  test('are all known to be gone when it is reset, and no stop waits for them', async () => {
+    const told: (number | 'gone')[] = [];
+    const kept = latch();
+    let asked = 0;
+    const spoil = (store: TokenStore): TokenStore =>
+      withPut(store, async (token) => {
+        asked += 1;
+        await kept.opened;
+        return store.put(token);
+      });
+    const onAnswer = (_merchant: string, status: number | 'gone'): unknown => told.push(status);
+    const connection = await start({ spoil, onAnswer, limits: { stopDeadlineMs: 60_000 } });
+    // Of the last one, half of the body comes.
+    const whole = Array.from({ length: 3 }, () => rawRequest({ body: form() }));
+    connection.write(Buffer.concat([...whole, begin()]));
+    await until('three of them wait for the store', () => asked === 3);
+    connection.socket.resetAndDestroy();
+    await until('all are told', () => told.length === 4);
+    expect(told).toEqual(['gone', 'gone', 'gone', 'gone']);
+    await receiver.listener.stop();
+    kept.open();
+    await until('the store has what came whole', () => receiver.recorded().length === 3);
+    expect(told.length).toBe(4);
   });
 });
 

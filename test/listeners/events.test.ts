@@ -1,4 +1,5 @@
 /** `/v1/events` on real sockets: what is streamed to whom, from where on, and for how long. */
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EmbeddedBench } from '../support/embedded.ts';
 import { EventStream, type EventStreamOptions } from '../support/event-stream.ts';
@@ -139,6 +140,19 @@ describe('/v1/events', () => {
     expectProblem(refused, 503, 'too_many_readers');
     expect(refused.headers['retry-after']).toBe('1');
     streams[7]?.close();
+    await until('there is room again', async () => (await follow()).status === 200);
+  });
+
+  it('gives room also when those go that stand behind another request on their connection', async () => {
+    const { hostname, port } = new URL(running.service.workerUrl);
+    const socket = connect(Number(port), hostname);
+    const get = (path: string): string =>
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${ALL}\r\n\r\n`;
+    // The server stops reading a connection on which too much waits to be sent.
+    socket.write(get('/v1/tokens?sid=never&wait=60') + get('/v1/events').repeat(20));
+    await Promise.all(Array.from({ length: 80 }, () => follow()));
+    expectProblem(await running.worker('GET', '/v1/events', { key: ALL }), 503, 'too_many_readers');
+    socket.destroy();
     await until('there is room again', async () => (await follow()).status === 200);
   });
 

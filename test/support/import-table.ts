@@ -51,12 +51,14 @@ export const IMPORTS: Record<string, readonly string[]> = {
       'post',
       'listeners/always-ok',
       'listeners/certificate',
+      'listeners/closing',
       'listeners/connections',
       'listeners/open-post',
     ],
   ],
   'listeners/always-ok': [],
   'listeners/certificate': ['store/store'],
+  'listeners/closing': ['chain'],
   'listeners/connections': ['chain'],
   'listeners/open-post': ['chain', 'intake', 'listeners/always-ok', 'listeners/connections', 'post'],
   // And the workers' has nothing of Carat's.
@@ -65,7 +67,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
     ...['events', 'operator', 'recent-posts', 'listeners/docs-page', 'listeners/openapi', 'listeners/openapi-examples'],
     ...['listeners/event-reader', 'listeners/expectation-routes', 'listeners/watch-routes', 'listeners/worker-answers'],
-    ...['chain', 'listeners/worker-routes', 'listeners/patience', 'tracing'],
+    ...['chain', 'listeners/closing', 'listeners/worker-routes', 'listeners/patience', 'tracing'],
   ],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
   carat: ['carat'],

@@ -19,6 +19,7 @@ export interface ReceiverOptions {
   sources?: Sources;
   limits?: AuthenticityListenerOptions['limits'];
   tls?: AuthenticityListenerOptions['tls'];
+  onAnswer?: AuthenticityListenerOptions['onAnswer'];
   /** What is put between intake and the real store: the way in which it fails. */
   spoil?: (store: TokenStore) => TokenStore;
 }
@@ -50,7 +51,14 @@ export class Receiver {
   }
 
   static async start(options: ReceiverOptions = {}): Promise<Receiver> {
-    const { paths = { '/authenticity': 'default' }, sources = new Sources([], []), limits, tls, spoil } = options;
+    const {
+      paths = { '/authenticity': 'default' },
+      sources = new Sources([], []),
+      limits,
+      tls,
+      onAnswer,
+      spoil,
+    } = options;
     const directory = await mkdtemp(join(tmpdir(), 'receiver-'));
     const real = new EmbeddedStore({ directory, ttlMs: 900_000, accept: 'any', maxUnexpected: 100 });
     await real.open({ onHint() {}, onGap() {}, onExpiry() {}, onTrouble() {} });
@@ -61,7 +69,7 @@ export class Receiver {
     // What a test looks for in the log must be there, however much of it there is.
     const journal = new Journal({ log, metrics, quiet: { mostLines: Number.POSITIVE_INFINITY, windowMs: 1 } });
     const intake = new Intake({ store, sources, journal });
-    const listener = new AuthenticityListener({ paths: new Map(Object.entries(paths)), intake, tls, limits });
+    const listener = new AuthenticityListener({ paths: new Map(Object.entries(paths)), intake, tls, limits, onAnswer });
     const port = Number(new URL(await listener.listen(LOOPBACK, 0)).port);
     return new Receiver({ port, store: real, listener, metrics }, lines, directory);
   }

@@ -73,6 +73,23 @@ function describeAdmission(test: Case): void {
   );
 
   test(
+    'an unexpected token is told to nobody: a flood of them wakes no worker',
+    async (bench) => {
+      const sid = (name: string): Lead => bench.by('sid', name);
+      await open(bench, sid('expected'), 'seid');
+      const put = (name: string) => bench.a.put(bench.token({ kind: 'seid', sid: name }));
+      expect(await Promise.all([put('refused'), put('refused')])).toEqual(['unexpected', 'unexpected']);
+      expect(await put('expected')).toBe('kept');
+      const told = (): string[] => bench.hints.flat().flatMap(({ topics }) => topics);
+      await until('the expected one is told to all', () =>
+        bench.hints.every((heard) => heard.some(({ topics }) => topics.includes('sid=expected'))),
+      );
+      expect(told()).not.toContain('sid=refused');
+    },
+    EXPECTED,
+  );
+
+  test(
     'of many values at once an expectation admits one',
     async (bench) => {
       await open(bench, bench.by('sid', 'x'), 'seid');
