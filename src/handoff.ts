@@ -41,7 +41,7 @@ export class Handoff {
   read(lead: Lead, { waitMs, signal }: Patience): Promise<Handed> {
     const { waiters } = this.#options;
     if (waiters.draining) return Promise.resolve({ outcome: 'draining' });
-    if (waitMs <= 0) return this.#readNow(lead, 'nothing');
+    if (waitMs <= 0) return this.#readNow(lead);
     const waiter = waiters.park(lead.merchant, topicOf(lead), performance.now() + waitMs, signal);
     if (waiter === 'full') return this.#readNow(lead, 'too_many_waiters');
     return new Promise((hand, fail) => {
@@ -92,11 +92,10 @@ export class Handoff {
     }
   }
 
-  async #readNow(lead: Lead, absent: 'nothing' | 'too_many_waiters'): Promise<Handed> {
+  async #readNow(lead: Lead, ifPending?: 'too_many_waiters'): Promise<Handed> {
     const answer = await this.#options.store.read(lead);
-    return absent === 'too_many_waiters' && isPending(answer)
-      ? { outcome: absent }
-      : handedOf(answer, this.#options.onConflict);
+    if (ifPending !== undefined && isPending(answer)) return { outcome: ifPending };
+    return handedOf(answer, this.#options.onConflict);
   }
 
   #lineFor(lead: Lead): Line {

@@ -65,8 +65,7 @@ export class Line {
 
   async #serve(): Promise<void> {
     clearTimeout(this.#lease);
-    // Whoever was served is in the line no more.
-    for (let member = this.#members.oldest; member !== undefined; member = this.#members.oldest) {
+    for (const member of this.#members) {
       const answer = await this.#try(member);
       if (!(answer instanceof Error) && isPending(answer)) {
         this.#last = answer;
@@ -75,9 +74,7 @@ export class Line {
       }
       if (answer instanceof Error || answer.state !== 'held') continue;
       // Whoever else asks with the same claim id is owed the same token, wherever they stand.
-      const { claimId } = member;
-      const others = [...this.#members].filter((other) => other.claimId === claimId);
-      for (const other of others) if (other.place?.value !== undefined) await this.#try(other);
+      for (const other of this.#members) if (other.claimId === member.claimId) await this.#try(other);
     }
   }
 

@@ -159,7 +159,7 @@ export class Waiter {
       return;
     }
     this.#sleeper = sleeper;
-    this.#timer = setTimeout(endOfWait, leftMs, this);
+    this.#timer = setTimeout(Waiter.#endOfWait, leftMs, this);
   }
 
   /** The same as a promise. */
@@ -167,14 +167,14 @@ export class Waiter {
     return new Promise((woken) => this.sleepThen({ woken }));
   }
 
-  /** Ends a sleep because the wait is over. */
-  endWait(): void {
-    this.#end('over');
-  }
-
   leave(): void {
     this.#signal.removeEventListener('abort', this.#onGone);
     this.#leave(this);
+  }
+
+  /** One for all, for thousands wait. */
+  static #endOfWait(waiter: Waiter): void {
+    waiter.#end('over');
   }
 
   #end(why: Woken): void {
@@ -185,8 +185,4 @@ export class Waiter {
     if (why === 'gone' || why === 'draining') this.#pending = why;
     sleeper?.woken(why);
   }
-}
-
-function endOfWait(waiter: Waiter): void {
-  waiter.endWait();
 }

@@ -18,6 +18,7 @@ async function run(bench: Bench): Promise<Report> {
     ['embedded', {}],
     ['redis', { STORE_URL: redis.url }],
   ];
+  const waiting = bench.pick(10_000, 2000);
   for (const [name, env] of settings) {
     bench.tell(`${name}: starting and idle`);
     const starts: number[] = [];
@@ -50,7 +51,6 @@ async function run(bench: Bench): Promise<Report> {
       goal: { text: '< 80 MB', met: rss.median < 80 },
     });
 
-    const waiting = bench.pick(10_000, 2000);
     bench.tell(`${name}: ${waiting} waiters`);
     const perWaiter = spread(
       await repeated(bench, () => memoryOfWaiters(() => startService(name, folder, env, GC), waiting)),
@@ -82,7 +82,6 @@ async function run(bench: Bench): Promise<Report> {
       });
     }
   }
-  const waiting = bench.pick(10_000, 2000);
   bench.tell(`node:http: ${waiting} waiters`);
   const bare = await repeated(bench, () => memoryOfWaiters(() => startPeer('floor', 'floor', {}, GC), waiting));
   figures.push({
