@@ -1,13 +1,13 @@
 /** The process: environment, signals, exit code. Exit 0 after a signal, 2 for a wrong configuration, 1 for the rest. */
 import process from 'node:process';
 import { pino } from 'pino';
-import { type Config, ConfigError, readConfig } from './config.ts';
-import { readTracing, type TracingSettings } from './config-tracing.ts';
-import { timeText } from './events.ts';
-import { LogLines } from './log-lines.ts';
+import { type Config, ConfigError, readConfig } from './config/config.ts';
+import { timeText } from './observability/events.ts';
+import { LogLines } from './observability/log-lines.ts';
+import { readTracing, type TracingSettings } from './observability/tracing/settings.ts';
+import type { Tracing } from './observability/tracing/tracing.ts';
 import { Service } from './service.ts';
-import { DirectoryInUse } from './store/level.ts';
-import type { Tracing } from './tracing/tracing.ts';
+import { DirectoryInUse } from './store/embedded/level.ts';
 
 /** The stop takes less; this is for one that hangs. */
 const STOP_AT_LATEST_MS = 9500;
@@ -37,7 +37,7 @@ function linesToStdout(): LogLines {
 
 /** Who does not ask for traces does not run what makes them. */
 async function tracingBy(settings: TracingSettings): Promise<Tracing> {
-  const { Tracing } = await import('./tracing/tracing.ts');
+  const { Tracing } = await import('./observability/tracing/tracing.ts');
   return new Tracing(settings);
 }
 

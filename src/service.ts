@@ -1,49 +1,53 @@
 /**
- * The composition root: builds every part, and knows the order in which they start and stop.
+ * The composition root: builds every part, and defines the order in which they start and stop.
  *
- * Layout
+ * Layout, in the order in which a token travels:
  *
- * - `post` reads the bytes of an authenticity post; `intake` puts its token into the store.
- * - `store/` keeps tokens: `store` is the contract; `embedded` decides in the `ledger` and writes to `disk`; `redis` decides
- *   in scripts; `fallback` stands around `redis` with a `local` store beside it; `sealed` around either, if there are keys.
- * - `wakeups` brings the store's hints to the `waiters`; `handoff` gives tokens to workers, claims in a `line`. What is under
- *   way is in a `chain`.
- * - `listeners/` are the two servers: `authenticity` for Carat, `workers` for everybody inside.
- * - `journal` hears of everything that happens, and tells the log, the `metrics`, and the `events` for those who look on;
- *   `relay` exchanges these with the other instances, `operator/` shows them on a page, and `tracing/`, run only when it
- *   is asked for, makes spans of them.
- * - `protocol` is the wire of the worker API; `config` reads the environment; `main` is the process, whose
- *   log goes out by `log-lines`.
+ * - `token`: the domain. Kinds, correlators, claims, topics.
+ * - `listeners/authenticity/`: the public server that Carat posts to.
+ * - `intake/`: `parse-post` reads the bytes of a post; `intake` puts its token into the store.
+ * - `store/`: `contract` says what a store promises. `embedded/` decides in the `ledger` and writes to `disk`. `redis/`
+ *   decides in scripts. `fallback/` wraps Redis with a local store for the time when Redis is away. `encrypted` and
+ *   `instrumented` wrap any store.
+ * - `handoff/`: gives tokens to workers. `wakeups` turns the store's hints into wake-ups of `waiters`; claims queue in the
+ *   `claim-queue`.
+ * - `listeners/workers/`: the worker API and its OpenAPI document.
+ * - `observability/`: `recorder` receives everything that happens and writes the log, `metrics` and `events`. `relay`
+ *   exchanges events with the other instances. `tracing/` runs only when it is configured.
+ * - `operator/`: the operator page.
+ * - `config/` reads the environment; `main` is the process.
+ *
+ * Beside the service: `carat/` (Carat's calls and flows), `client/` (for workers), `simulator/` (a Carat for tests, and the
+ * demo) and `cli/`.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { Config } from './config.ts';
-import { Handoff } from './handoff.ts';
-import { Intake } from './intake.ts';
-import { Journal } from './journal.ts';
-import { AuthenticityListener } from './listeners/authenticity.ts';
-import { CertificateWatch } from './listeners/certificate.ts';
-import { createWorkerListener } from './listeners/workers.ts';
-import { Metrics } from './metrics.ts';
+import type { Config } from './config/config.ts';
+import type { RedisAddress } from './config/store-url.ts';
+import { VERSION } from './config/version.ts';
+import { Handoff } from './handoff/handoff.ts';
+import { Waiters } from './handoff/waiters.ts';
+import { Wakeups } from './handoff/wakeups.ts';
+import { Intake } from './intake/intake.ts';
+import { Sources } from './intake/sender.ts';
+import { CertificateWatch } from './listeners/authenticity/certificate.ts';
+import { AuthenticityListener } from './listeners/authenticity/listener.ts';
+import { createWorkerListener } from './listeners/workers/listener.ts';
+import { Metrics } from './observability/metrics.ts';
+import { Journal } from './observability/recorder.ts';
+import { type InstanceState, Relay } from './observability/relay.ts';
+import type { Tracing } from './observability/tracing/tracing.ts';
 import { Operator, WAITERS_SHOWN } from './operator/operator.ts';
-import { type InstanceState, Relay } from './relay.ts';
-import { Sources } from './sources.ts';
-import { EmbeddedStore } from './store/embedded.ts';
-import { FallbackStore } from './store/fallback.ts';
-import { LocalStore } from './store/local.ts';
-import { MeasuredStore } from './store/measured.ts';
-import { RedisStore } from './store/redis.ts';
-import type { RedisAddress } from './store/redis-address.ts';
-import { RedisChannel } from './store/redis-channel.ts';
-import { SealedStore } from './store/sealed.ts';
-import type { TokenStore } from './store/store.ts';
-import { Vault } from './store/vault.ts';
-import type { Tracing } from './tracing/tracing.ts';
-import { VERSION } from './version.ts';
-import { Waiters } from './waiters.ts';
-import { Wakeups } from './wakeups.ts';
+import type { TokenStore } from './store/contract.ts';
+import { EmbeddedStore } from './store/embedded/embedded-store.ts';
+import { SealedStore, Vault } from './store/encrypted.ts';
+import { FallbackStore } from './store/fallback/fallback-store.ts';
+import { LocalStore } from './store/fallback/local-store.ts';
+import { MeasuredStore } from './store/instrumented.ts';
+import { RedisChannel } from './store/redis/channel.ts';
+import { RedisStore } from './store/redis/redis-store.ts';
 
 /** How many unexpected tokens are remembered for each merchant, so that strangers cannot fill the store. */
 const MAX_UNEXPECTED = 10_000;

@@ -1,9 +1,9 @@
-/** Holds the project to its word: who may import whom, the documented options and commands, the size of a file. */
+/** Enforces the project's conventions: import directions, documented options and commands, file names. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { VARIABLE_DEFAULTS } from '../src/config.ts';
+import { VARIABLE_DEFAULTS } from '../src/config/config.ts';
 import { ROOT } from './support/build.ts';
 import { IMPORTS, PACKAGES, PROCESS_USERS } from './support/import-table.ts';
 
@@ -41,7 +41,7 @@ function ruleFor(name: string, rules: string[]): string | undefined {
 describe('imports', () => {
   test('there are sources to look at, and each is found to import what it does', () => {
     expect(SOURCES.length).toBeGreaterThan(30);
-    expect(importsOf('src/config.ts').ours).toContain('store/redis-address');
+    expect(importsOf('src/config/config.ts').ours).toContain('config/store-url');
     expect(importsOf('src/main.ts').packages).toContain('pino');
   });
 
@@ -51,7 +51,8 @@ describe('imports', () => {
     expect(rule, `an entry for ${name} in test/support/import-table.ts`).toBeDefined();
     const allowed = IMPORTS[rule ?? ''] ?? [];
     const { ours, packages } = importsOf(path);
-    expect(ours.filter((target) => !allowed.some((one) => matches(target, one)))).toEqual([]);
+    const room = rule ?? name;
+    expect(ours.filter((target) => ![room, ...allowed].some((one) => matches(target, one)))).toEqual([]);
     for (const target of packages) {
       if (target.startsWith('node:') && target !== 'node:process') continue;
       const users = PACKAGES[target];
@@ -83,12 +84,42 @@ describe('imports', () => {
   });
 });
 
-describe('files', () => {
-  test('are short: past 250 lines a file has two jobs', () => {
-    const long = SOURCES.filter((path) => read(path).trimEnd().split('\n').length > 250).map(entry);
-    expect(long).toEqual([]);
+describe('the layout', () => {
+  test('src has at most 15 entries, so that it can be read at a glance', () => {
+    expect(new Set(SOURCES.map((path) => path.split('/')[1])).size).toBeLessThanOrEqual(15);
   });
 
+  test('no source imports itself by way of others, types included', () => {
+    expect(circles(new Map(SOURCES.map((path) => [entry(path), importsOf(path).ours])))).toEqual([]);
+  });
+
+  test('no room of src imports itself by way of others', () => {
+    const rooms = new Map<string, string[]>();
+    for (const path of SOURCES) {
+      const [room = ''] = entry(path).split('/');
+      const targets = importsOf(path).ours.map((target) => target.split('/')[0] ?? '');
+      rooms.set(room, [...(rooms.get(room) ?? []), ...targets.filter((target) => target !== room)]);
+    }
+    expect(circles(rooms)).toEqual([]);
+  });
+});
+
+/** The members of every circle of a graph: names from which a path leads back to them. */
+function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  return [...graph.keys()].filter((start) => {
+    const seen = new Set<string>();
+    const queue = [...(graph.get(start) ?? [])];
+    for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+      if (name === start) return true;
+      if (seen.has(name)) continue;
+      seen.add(name);
+      queue.push(...(graph.get(name) ?? []));
+    }
+    return false;
+  });
+}
+
+describe('files', () => {
   test('are named for what is in them', () => {
     const vague = /^(utils?|helpers?|common|shared-utils|misc|types|interfaces)$/;
     expect(

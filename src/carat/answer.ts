@@ -1,6 +1,6 @@
 /** Tells what an answer of Carat means: its HTTP status, its result code in every spelling, its content. */
+import type { Call } from './call.ts';
 import { CaratError, type CaratErrorCode } from './errors.ts';
-import type { Call } from './http.ts';
 import { masked, secretsIn } from './masking.ts';
 import { type CaratResult, contentOf, resultOf } from './result-code.ts';
 

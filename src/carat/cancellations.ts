@@ -1,7 +1,7 @@
 /** Cancellations, as far as they are known: ask for a NIT, which comes by authenticity post, and cancel with it. */
 import * as z from 'zod';
 import { card, checked, fields } from './arguments.ts';
-import type { CallOptions, Send } from './http.ts';
+import type { CallOptions, Send } from './call.ts';
 
 const beginArguments = z.strictObject({
   esitef_usn: fields.esitef_usn,

@@ -1,7 +1,7 @@
 /** Generic operations (`operações genéricas`): ask for a token, which comes by authenticity post, and run an operation with it. */
 import * as z from 'zod';
 import { checked, fields } from './arguments.ts';
-import type { CallOptions, Send } from './http.ts';
+import type { CallOptions, Send } from './call.ts';
 
 /** Operations have parameters of their own, which each routing documents: they are let through as they are. */
 export const operationParameters = z.looseObject({

@@ -3,38 +3,14 @@
  * Carat's calls have side effects, `GET /v1/token` among them.
  */
 import * as z from 'zod';
-import type { Addresses, Service } from './addresses.ts';
+import type { Addresses } from './addresses.ts';
 import { understand } from './answer.ts';
 import { checked, MAX_MS, milliseconds } from './arguments.ts';
+import type { Call, CallOptions, Send } from './call.ts';
 import { CaratError, type CaratErrorCode } from './errors.ts';
 
 /** An answer longer than this is not Carat's. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
-
-export interface CallOptions {
-  /** Ends the call; what it did at Carat by then stays done. */
-  signal?: AbortSignal | undefined;
-  /** Milliseconds until the call is given up, 1 to 600 000; default: the client's, 60 000. */
-  timeoutMs?: number | undefined;
-}
-
-export interface Call<A> {
-  /** The method's name in this client: `schedules.beginEdit`. */
-  name: string;
-  service: Service;
-  method: 'GET' | 'POST' | 'PUT';
-  /** Below the base address; its parts are encoded by the caller. */
-  path: string;
-  query?: Record<string, string | undefined>;
-  body?: unknown;
-  /** The HTTP status of success; default 200. */
-  success?: number;
-  /** False for queries only: then a lost answer means that nothing happened. */
-  effectful: boolean;
-  /** `optional` where Carat does not document that the answer states a result code. */
-  resultCode?: 'required' | 'optional';
-  answer: z.ZodType<A>;
-}
 
 export interface TransportOptions {
   addresses: Addresses;
@@ -55,8 +31,6 @@ export interface CallReport {
   caratCode?: string | undefined;
   ms: number;
 }
-
-export type Send = <A>(call: Call<A>, options?: CallOptions) => Promise<A>;
 
 /** Makes the function through which all calls go. */
 export function createTransport(options: TransportOptions): Send {

@@ -1,6 +1,6 @@
-/** Carat's calls, and the flows on top of them. The public entry of this folder. */
 export { ADDRESSES, type Addresses, type Environment, type Service } from './addresses.ts';
 export type { Card } from './arguments.ts';
+export type { CallOptions } from './call.ts';
 export type { CancellationAnswer } from './cancellations.ts';
 export { type CaratClient, type CaratClientOptions, createCaratClient } from './client.ts';
 export { answerLost, CaratError, type CaratErrorCode } from './errors.ts';
@@ -19,7 +19,7 @@ export {
   recharge,
 } from './flows/recharge.ts';
 export type { OperationAnswer, OperationParameters } from './generic-operations.ts';
-export type { CallOptions, CallReport } from './http.ts';
+export type { CallReport } from './http.ts';
 export { openRechargeNotes, type RechargeNote, type RechargeNotes } from './recharge-notes.ts';
 export { type Recovered, type RecoveryOptions, recoverRecharges } from './recharge-recovery.ts';
 export type { Branches, Dealers, RechargeEffect, RechargeOrder, RechargeState } from './recharges.ts';

@@ -1,7 +1,7 @@
 /** Recharges (`recarga`): begin (the NIT comes by authenticity post), dealers, branches, effect, confirm or undo, query. */
 import * as z from 'zod';
 import { card, checked, fields } from './arguments.ts';
-import type { CallOptions, Send } from './http.ts';
+import type { CallOptions, Send } from './call.ts';
 
 export const rechargeType = z.enum(['normal', 'others', 'invoice']);
 const beginArguments = z.strictObject({

@@ -1,7 +1,7 @@
 /** Schedule edits (`edição de agendamento`): ask for a SEID, which comes by authenticity post, and edit with it. */
 import * as z from 'zod';
 import { checked, fields, storedCard } from './arguments.ts';
-import type { CallOptions, Send } from './http.ts';
+import type { CallOptions, Send } from './call.ts';
 
 const beginArguments = z.strictObject({ sid: fields.sid, merchant_data: fields.merchant_data.optional() });
 

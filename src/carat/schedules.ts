@@ -1,7 +1,7 @@
 /** Schedules (`agendamento`): create with or without a payment, pay, confirm late, activate, query. */
 import * as z from 'zod';
 import { card, checked, fields, storedCard } from './arguments.ts';
-import type { CallOptions, Send } from './http.ts';
+import type { CallOptions, Send } from './call.ts';
 
 const status = z.string();
 const schedule = z.looseObject({ status: status.optional(), sid: z.string().optional() });

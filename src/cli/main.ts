@@ -2,7 +2,7 @@
 /** The command line: finds the command, runs it, and turns what went wrong into one line and an exit code. */
 import process from 'node:process';
 import { isWorkerError } from '../client/index.ts';
-import { VERSION } from '../version.ts';
+import { VERSION } from '../config/version.ts';
 import { claim, release, used } from './claim.ts';
 import { type Command, EXIT, helpOf, read, UsageError } from './command.ts';
 import { doctor } from './doctor/command.ts';

@@ -7,72 +7,19 @@ import { isWorkerError } from './errors.ts';
 import { Patience, repeat, sliceOf } from './patience.ts';
 import {
   type ClaimedToken,
-  type Expectation,
   expectationOf,
-  type HeldClaim,
-  type Kind,
-  type Lead,
-  type Selector,
   type Token,
   tokenOf,
   toWire,
   type WireExpectation,
   type WireToken,
 } from './wire.ts';
-import { type Ask, type WithTokenOptions, type Work, withToken } from './with-token.ts';
+import { withToken } from './with-token.ts';
+import type { CallOptions, WaitOptions, WorkerClient } from './worker-client.ts';
 
 export interface WorkerClientOptions extends ConnectionOptions {
   /** Whose tokens are asked for when a call does not say; default `default`. */
   merchant?: string | undefined;
-}
-
-export interface CallOptions {
-  /** Milliseconds to go on trying while the service cannot be reached; default 10 000. */
-  timeout?: number | undefined;
-  signal?: AbortSignal | undefined;
-}
-
-export interface WaitOptions {
-  /** Milliseconds to wait for the token, default 60 000; 0 asks once. Every wait longer than one request is asked for again. */
-  timeout?: number | undefined;
-  /** Ends the wait; the promise rejects with the signal's reason, and no token is taken. */
-  signal?: AbortSignal | undefined;
-}
-
-export type ClaimRequest = Lead & {
-  /** 1 to 64 of `A-Za-z0-9_-`; the same one again gets the same token again. Default: a random one. */
-  claimId?: string | undefined;
-  /** Milliseconds for which the token is held, 1000 to 600 000; default 60 000. */
-  lease?: number | undefined;
-};
-
-export type ExpectRequest = { kind: Kind } & Lead & {
-    /** Milliseconds for which the post is expected, 1000 to 3 600 000; default 120 000. */
-    ttl?: number | undefined;
-  };
-
-/** All functions reject with a `WorkerError`, or with the reason of the signal that they were given. */
-export interface WorkerClient {
-  readonly merchant: string;
-  /** The newest live token under a selector, as soon as it is there; undefined when none came in time. Takes nothing away. */
-  waitForToken(selector: Selector, options?: WaitOptions): Promise<Token | undefined>;
-  /** The same, held exclusively: the newest under a selector, or the oldest of a kind's pool. */
-  claim(request: ClaimRequest, options?: WaitOptions): Promise<ClaimedToken | undefined>;
-  /** The claim's token was used: it is never handed out again. */
-  used(claimed: HeldClaim, options?: CallOptions): Promise<void>;
-  /** Puts the claim's token back. */
-  release(claimed: HeldClaim, options?: CallOptions): Promise<void>;
-  /** A token that was only read was used. */
-  useToken(token: Pick<Token, 'id' | 'merchant'>, options?: CallOptions): Promise<void>;
-  /**
-   * Announces a post that Carat is about to be asked for. Without a selector a `seid` gets a fresh `merchantData`. When
-   * an answer is lost it is announced again: the first announcement then runs out as a no-show.
-   */
-  expect(request: ExpectRequest, options?: CallOptions): Promise<Expectation>;
-  /** The call to Carat failed: whoever waits under it is told `cancelled`. */
-  cancelExpectation(expectation: Pick<Expectation, 'id' | 'merchant'>, options?: CallOptions): Promise<void>;
-  /** Announces, waits, calls Carat, claims, works, settles; see `WithTokenOptions`. */
-  withToken<T>(options: WithTokenOptions, ask: Ask, work: Work<T>): Promise<T>;
 }
 
 /** How long one request waits at the most; proxies often end one after 30 or 60 s. */

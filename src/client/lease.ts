@@ -1,8 +1,8 @@
 /** Keeps a claimed token held while the work with it runs, and tells when it is lost all the same. */
-import type { ClaimRequest, WorkerClient } from './client.ts';
 import { isWorkerError, WorkerError } from './errors.ts';
 import { pause } from './patience.ts';
 import type { ClaimedToken } from './wire.ts';
+import type { ClaimRequest, WorkerClient } from './worker-client.ts';
 
 /** It is renewed when this part of it is over: twice more can fail before it ends. */
 const RENEW_AT = 1 / 3;

@@ -1,6 +1,6 @@
 /** The client as a token source: what the flows of `carat-authenticity/carat` get their tokens from. */
 import type { TokenSource } from '../carat/token-source.ts';
-import type { ExpectRequest, WorkerClient } from './client.ts';
+import type { ExpectRequest, WorkerClient } from './worker-client.ts';
 
 /** An announcement may live so long, whatever is asked for. */
 const MAX_TTL_SECONDS = 3600;

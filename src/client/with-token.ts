@@ -2,36 +2,10 @@
  * The one call that does it right: *announce → open the wait → call Carat → take the token → work → settle*. Carat posts
  * the token during the call, so that the wait is opened before it.
  */
-import type { WorkerClient } from './client.ts';
 import { WorkerError } from './errors.ts';
 import { Lease } from './lease.ts';
-import type { ClaimedToken, Expectation, Kind, Lead } from './wire.ts';
-
-/** Without a selector a `seid` gets a fresh `merchantData`, and a `token` comes from the pool. A `nit` needs a selector. */
-export type WithTokenOptions = { kind: Kind } & Lead & {
-    /** Milliseconds from the announcement until the token must be there; default 60 000. */
-    timeout?: number | undefined;
-    /** Milliseconds to go on waiting when Carat has answered; default 10 000. Normally the token is there by then. */
-    grace?: number | undefined;
-    /** Milliseconds for which the token is held without a renewal; default 60 000. */
-    lease?: number | undefined;
-    /** Ends the wait, and is passed on to both functions. */
-    signal?: AbortSignal | undefined;
-    /** The work is done, but the service could not be told so: the token may be handed out again when its lease ends. */
-    onUnsettled?: ((error: unknown) => void) | undefined;
-  };
-
-/** Calls Carat, which posts the token while it does. A rejection means that the call failed. */
-export type Ask = (announced: Expectation, signal: AbortSignal) => Promise<unknown>;
-/** Goes on with the token. A rejection puts it back, unless it was spent. */
-export type Work<T> = (token: ClaimedToken, hold: Hold) => Promise<T>;
-
-export interface Hold {
-  /** Aborts when the token is lost to another, or the caller aborts. */
-  signal: AbortSignal;
-  /** Says that the token is about to be spent: from here on it is never handed out again, even when the work rejects. */
-  spend(): Promise<void>;
-}
+import type { Expectation, Lead } from './wire.ts';
+import type { Ask, WithTokenOptions, Work, WorkerClient } from './worker-client.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_GRACE_MS = 10_000;
@@ -81,7 +55,7 @@ export async function withToken<T>(
   }
 }
 
-async function hold<T>(
+export async function hold<T>(
   client: WorkerClient,
   lease: Lease,
   work: Work<T>,

@@ -2,8 +2,8 @@
  * What the operator page shows beside the last posts, kept as it happens: what is expected, what did not come, what
  * nobody asked for, and the figures of the last hours. In memory, bounded, and for each merchant by itself.
  */
-import type { Event } from '../events.ts';
-import { CORRELATORS, type Kind } from '../post.ts';
+import type { Event } from '../observability/events.ts';
+import { CORRELATORS, type Kind } from '../token.ts';
 import { addedUp, Figures, handoversOf } from './figures.ts';
 import type { ExpectationView, OrphanView, PostOutcome, View } from './view.ts';
 

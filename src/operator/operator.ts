@@ -1,8 +1,8 @@
 /** Gathers what the operator page shows: from the events, the store's health, the waiters, and the other instances. */
-import type { Journal } from '../journal.ts';
-import type { InstanceState, Relay } from '../relay.ts';
-import type { TokenStore } from '../store/store.ts';
-import type { Waiters } from '../waiters.ts';
+import type { Waiters } from '../handoff/waiters.ts';
+import type { Journal } from '../observability/recorder.ts';
+import type { InstanceState, Relay } from '../observability/relay.ts';
+import type { TokenStore } from '../store/contract.ts';
 import { Board } from './board.ts';
 import type { InstanceView, PostOutcome, PostView, View } from './view.ts';
 

@@ -1,12 +1,11 @@
 /** The operator page as a whole: its frame, whether all is well, the plots, and what to do when there is nothing yet. */
-import { durationText } from './durations.ts';
+import { durationText, numberText } from './durations.ts';
 import { Html, html } from './html.ts';
-import { numberText } from './numbers.ts';
 import { handoverPlot, hoursOf, postsPlot, quantileText, waitersPlot } from './plots.ts';
 import { SCRIPT_PATH } from './script.ts';
 import { expectedSection, instancesSection, postsSection, waitingSection } from './sections.ts';
 import { STYLE } from './style.ts';
-import type { Texts } from './texts.ts';
+import type { Texts } from './texts/en.ts';
 import { SERIES, type View } from './view.ts';
 
 /** A dot in the colour of the service's mood; a page without an icon makes browsers ask for one. */

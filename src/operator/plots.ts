@@ -1,7 +1,7 @@
 /** The plots, drawn by the server as inline SVG: shapes and classes only, colours are in the style sheet. */
 import { durationText } from './durations.ts';
 import { Html, html } from './html.ts';
-import type { Texts } from './texts.ts';
+import type { Texts } from './texts/en.ts';
 import { HANDOVER_BOUNDS_MS, type Minute, SERIES } from './view.ts';
 
 const WIDTH = 420;

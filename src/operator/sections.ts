@@ -1,8 +1,8 @@
 /** The tables of the operator page. On a narrow screen each row becomes a card, and each cell brings its heading along. */
-import { CORRELATORS, type Correlators } from '../post.ts';
+import { CORRELATORS, type Correlators } from '../token.ts';
 import { durationText } from './durations.ts';
 import { type Html, html } from './html.ts';
-import type { Texts } from './texts.ts';
+import type { Texts } from './texts/en.ts';
 import type { PostOutcome, PostView, View } from './view.ts';
 
 /** There is nothing to say; a card leaves it out. */

@@ -1,8 +1,6 @@
 /** The words of the operator page, in Portuguese and English. */
-import { ENGLISH } from './texts-en.ts';
-import { PORTUGUESE } from './texts-pt.ts';
-
-export type Texts = typeof ENGLISH;
+import { ENGLISH, type Texts } from './texts/en.ts';
+import { PORTUGUESE } from './texts/pt.ts';
 
 const LANGUAGES: Record<string, Texts> = { pt: PORTUGUESE, en: ENGLISH };
 

@@ -1,7 +1,7 @@
 /** What the operator page shows: plain data, gathered for one merchant or for all of them. Holds no token's value. */
-import type { Correlators, Kind, UnusableReason } from '../post.ts';
-import type { Became } from '../recent-posts.ts';
-import type { PutAnswer, StoreHealth } from '../store/store.ts';
+import type { Became } from '../observability/recent-posts.ts';
+import type { PutAnswer, StoreHealth } from '../store/contract.ts';
+import type { Correlators, Kind, UnusableReason } from '../token.ts';
 
 export type PostOutcome = PutAnswer | 'late' | 'failed' | UnusableReason;
 

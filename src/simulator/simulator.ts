@@ -3,7 +3,8 @@
  * post made inside the call. It shares no code with the service and the client that are tried against it.
  */
 import { EventEmitter } from 'node:events';
-import fastify, { type FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
+import fastify from 'fastify';
 import type { Context, Store } from './call.ts';
 import { addCancellations } from './cancellations.ts';
 import { BAD_FIELD } from './codes.ts';

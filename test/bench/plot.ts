@@ -1,5 +1,4 @@
 /** Grouped bars as SVG: the median as a bar, the range as a line over it. Readable on a light and on a dark page. */
-
 import type { Plot } from './scenario.ts';
 import { shown } from './table.ts';
 

@@ -1,5 +1,4 @@
 /** The recharge: once it is effected it ends confirmed or undone, whatever happens. */
-
 import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

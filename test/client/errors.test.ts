@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import type { ServiceCode } from '../../src/client/errors.ts';
 import { createWorkerClient, isWorkerError, WorkerError } from '../../src/client/index.ts';
 import type { WireExpectation, WireToken } from '../../src/client/wire.ts';
-import type { ExpectationAnswer, ProblemCode, TokenAnswer } from '../../src/protocol.ts';
+import type { ExpectationAnswer, ProblemCode, TokenAnswer } from '../../src/listeners/workers/schemas.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 
 const KEY = 'a-key-that-nobody-may-see';

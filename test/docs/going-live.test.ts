@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { ROOT } from '../support/build.ts';
 import { startRedis } from '../support/redis.ts';
 import { RestartableService } from '../support/restartable-service.ts';

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { VARIABLE_DEFAULTS } from '../../src/config.ts';
+import { VARIABLE_DEFAULTS } from '../../src/config/config.ts';
 import { ROOT } from '../support/build.ts';
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');

@@ -1,10 +1,11 @@
 /** What instances tell each other for those who look on: everything when Redis is there, nothing that waits or grows when not. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Events } from '../../src/events.ts';
-import { type Channel, type InstanceState, Relay } from '../../src/relay.ts';
-import { parseStoreUrl } from '../../src/store/redis-address.ts';
-import { RedisChannel } from '../../src/store/redis-channel.ts';
+import { parseStoreUrl } from '../../src/config/store-url.ts';
+import { Events } from '../../src/observability/events.ts';
+import { type InstanceState, Relay } from '../../src/observability/relay.ts';
+import type { Channel } from '../../src/store/contract.ts';
+import { RedisChannel } from '../../src/store/redis/channel.ts';
 import { EventStream, type StreamedEvent } from '../support/event-stream.ts';
 import { Instance } from '../support/instance.ts';
 import { LOOPBACK } from '../support/ports.ts';

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { OK, OK_HEAD } from '../listeners/ok.ts';
+import { OK, OK_HEAD } from '../listeners/authenticity/ok.ts';
 import { RawConnection, undated } from '../support/raw-http.ts';
 import { RunningService } from '../support/service.ts';
 import { type Random, randomOf, request, spoilt } from './requests.ts';

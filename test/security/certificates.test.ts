@@ -1,12 +1,11 @@
 /** The certificate of the authenticity listener, renewed while it serves. */
-
 import { once } from 'node:events';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
-import { CertificateWatch } from '../../src/listeners/certificate.ts';
-import type { Trouble } from '../../src/store/store.ts';
+import { CertificateWatch } from '../../src/listeners/authenticity/certificate.ts';
+import type { Trouble } from '../../src/store/notice.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { rawRequest } from '../support/raw-http.ts';

@@ -1,6 +1,6 @@
 /** Strangers that take what there is of connections, bodies, memory and log: a genuine post is answered all the same. */
 import { afterEach, describe, expect, test } from 'vitest';
-import { OK } from '../listeners/ok.ts';
+import { OK } from '../listeners/authenticity/ok.ts';
 import { chunked, RawConnection, rawRequest, undated } from '../support/raw-http.ts';
 import { Receiver } from '../support/receiver.ts';
 import { RunningService } from '../support/service.ts';

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { OK } from '../listeners/ok.ts';
+import { OK } from '../listeners/authenticity/ok.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { rawRequest, undated } from '../support/raw-http.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';

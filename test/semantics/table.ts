@@ -1,6 +1,6 @@
 /** The truth table as `docs/semantics.md` has it. */
 import { readFileSync } from 'node:fs';
-import { CORRELATORS, KINDS, type Kind } from '../../src/post.ts';
+import { CORRELATORS, KINDS, type Kind } from '../../src/token.ts';
 import type { Key } from './trial.ts';
 
 export interface TableRow {

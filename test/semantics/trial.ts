@@ -1,6 +1,6 @@
 /** One row of the truth table being tried: a token of its own, under a key of its own, and what can happen to it. */
 import { expect } from 'vitest';
-import type { CORRELATORS, Kind } from '../../src/post.ts';
+import type { CORRELATORS, Kind } from '../../src/token.ts';
 import type { RedisServer } from '../support/redis.ts';
 import type { Answer, RequestOptions, RunningService } from '../support/service.ts';
 import { until } from '../support/until.ts';

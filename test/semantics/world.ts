@@ -1,10 +1,10 @@
 /** The service on which rows are played: on Redis as production has it, but with the patience that a busy machine needs. */
 import { join } from 'node:path';
-import { readConfig } from '../../src/config.ts';
-import { FallbackStore } from '../../src/store/fallback.ts';
-import { LocalStore } from '../../src/store/local.ts';
-import { RedisStore } from '../../src/store/redis.ts';
-import { parseStoreUrl } from '../../src/store/redis-address.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { parseStoreUrl } from '../../src/config/store-url.ts';
+import { FallbackStore } from '../../src/store/fallback/fallback-store.ts';
+import { LocalStore } from '../../src/store/fallback/local-store.ts';
+import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { RunningService } from '../support/service.ts';
 

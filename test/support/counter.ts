@@ -1,11 +1,12 @@
 /** The counter at which workers wait: handoff, waiters and wake-ups over a real embedded store, without a network. */
 import { join } from 'node:path';
-import { type Handed, Handoff, type HandoffOptions } from '../../src/handoff.ts';
-import type { Correlators, Kind } from '../../src/post.ts';
-import { EmbeddedStore } from '../../src/store/embedded.ts';
-import { type ClaimAnswer, type Lead, type NewToken, tokenId } from '../../src/store/store.ts';
-import { Waiters } from '../../src/waiters.ts';
-import { Wakeups } from '../../src/wakeups.ts';
+import { type Handed, Handoff, type HandoffOptions } from '../../src/handoff/handoff.ts';
+import { Waiters } from '../../src/handoff/waiters.ts';
+import { Wakeups } from '../../src/handoff/wakeups.ts';
+import type { ClaimAnswer } from '../../src/store/contract.ts';
+import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
+import type { Correlators, Kind } from '../../src/token.ts';
+import { type Lead, type NewToken, tokenId } from '../../src/token.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { SteppedStore } from './stepped-store.ts';
 import { until } from './until.ts';

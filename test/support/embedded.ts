@@ -1,7 +1,9 @@
 /** An embedded store in a directory of its own, that a test may close, spoil and open again. */
 import { join } from 'node:path';
-import { EmbeddedStore } from '../../src/store/embedded.ts';
-import { type ClaimAnswer, type Lead, type NewToken, type Trouble, tokenId } from '../../src/store/store.ts';
+import type { ClaimAnswer } from '../../src/store/contract.ts';
+import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
+import type { Trouble } from '../../src/store/notice.ts';
+import { type Lead, type NewToken, tokenId } from '../../src/token.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 
 export const M = 'default';

@@ -1,97 +1,71 @@
 /**
- * Who may import whom, in `src`. A name stands for a file without its ending, or for a folder with all that is in it; with a
- * star, for all that begins so. The most specific entry counts.
+ * Who may import whom, in `src`. A name stands for a file without its ending, or for a folder with everything in it. The
+ * most specific entry counts. A folder may always import from itself; without an entry of its own, a file has its folder's.
  */
 export const IMPORTS: Record<string, readonly string[]> = {
-  main: ['config', 'config-tracing', 'events', 'log-lines', 'service', 'store/level', 'tracing'],
-  // Loaded only when traces are asked for.
-  tracing: ['config-tracing', 'events', 'store/store', 'tracing', 'version'],
-  'config-tracing': [],
-  config: ['config-values', 'store/redis-address'],
-  'config-values': [],
-  service: [
-    ...['config', 'handoff', 'intake', 'journal', 'listeners', 'metrics', 'operator', 'relay', 'sources', 'store'],
-    ...['tracing', 'version', 'waiters', 'wakeups'],
-  ],
-  // Pure: the bytes of a post.
-  post: [],
-  sources: ['config-values'],
-  // The one write path.
-  intake: ['journal', 'post', 'sources', 'store/store'],
-  // Stores know the types of a post, and each other.
-  store: ['post', 'store'],
-  'store/store': ['post'],
-  'store/redis-address': [],
-  expectations: [],
+  main: ['config', 'observability', 'service', 'store/embedded/level'],
+  // Builds every part.
+  service: ['config', 'handoff', 'intake', 'listeners', 'observability', 'operator', 'store'],
+  // The domain knows nothing but itself.
+  token: [],
+  config: [],
+  // A bounded list for entries that come and go with each request.
   chain: [],
-  // Who waits knows nothing of what is waited for.
-  waiters: ['chain'],
-  wakeups: ['store/store', 'waiters'],
-  line: ['chain', 'store/store', 'waiters'],
-  // The one read path: what a store promises, not which one it is.
-  handoff: ['line', 'store/store', 'waiters'],
-  journal: ['events', 'handoff', 'masking', 'metrics', 'post', 'quiet', 'recent-posts', 'store/store'],
-  // What those who look on are told, here and, over the relay, at other instances.
-  events: [],
-  'recent-posts': ['events', 'post'],
-  relay: ['events', 'store/store'],
-  'store/redis-channel': ['relay', 'store/redis-address', 'store/redis-client'],
-  operator: ['events', 'journal', 'operator', 'post', 'recent-posts', 'relay', 'store/store', 'waiters'],
-  version: [],
-  metrics: ['store/store'],
-  masking: [],
-  'log-lines': [],
-  quiet: [],
-  protocol: ['post'],
-  // The public listener has nothing of the workers' to serve.
-  'listeners/authenticity': [
-    ...[
-      'chain',
-      'intake',
-      'post',
-      'listeners/always-ok',
-      'listeners/certificate',
-      'listeners/closing',
-      'listeners/connections',
-      'listeners/open-post',
-    ],
+  // The bytes of a post become a token: the one write path.
+  intake: ['config', 'observability/recorder', 'store/contract', 'token'],
+  'intake/parse-post': ['token'],
+  // The one read path. It knows what a store promises, not which one it is.
+  handoff: ['chain', 'store/contract', 'token'],
+  'handoff/waiters': ['chain'],
+  // Stores know the domain, and each other only where one stands in front of another.
+  'store/contract': ['store/notice', 'token'],
+  'store/notice': [],
+  'store/encrypted': ['store/contract', 'token'],
+  'store/instrumented': ['store/contract', 'token'],
+  'store/embedded': ['store/contract', 'store/notice', 'token'],
+  'store/fallback': ['store/contract', 'store/embedded', 'store/notice', 'token'],
+  'store/redis': [
+    ...['config/store-url', 'store/contract', 'store/embedded/records', 'store/fallback/shared-store'],
+    ...['store/notice', 'token'],
   ],
-  'listeners/always-ok': [],
-  'listeners/certificate': ['store/store'],
-  'listeners/closing': ['chain'],
-  'listeners/connections': ['chain'],
-  'listeners/open-post': ['chain', 'intake', 'listeners/always-ok', 'listeners/connections', 'post'],
-  // And the workers' has nothing of Carat's.
-  listeners: [
-    ...['config', 'config-values', 'expectations', 'handoff', 'journal', 'masking', 'metrics', 'post', 'protocol'],
-    ...['store/store', 'waiters', 'listeners/browsers', 'listeners/keys', 'listeners/problems'],
-    ...['events', 'operator', 'recent-posts', 'listeners/docs-page', 'listeners/openapi', 'listeners/openapi-examples'],
-    ...['listeners/event-reader', 'listeners/expectation-routes', 'listeners/watch-routes', 'listeners/worker-answers'],
-    ...['chain', 'listeners/closing', 'listeners/worker-routes', 'listeners/patience', 'tracing'],
+  // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
+  'listeners/authenticity': ['chain', 'intake', 'listeners/client-gone', 'store/notice', 'token'],
+  'listeners/client-gone': ['chain', 'handoff'],
+  'listeners/workers': [
+    ...['chain', 'config', 'handoff', 'intake/parse-post', 'listeners/client-gone', 'observability', 'operator'],
+    ...['store/contract', 'token'],
   ],
+  observability: ['config/version', 'handoff/handoff', 'intake/parse-post', 'store/contract', 'store/notice', 'token'],
+  operator: ['handoff/waiters', 'intake/parse-post', 'observability', 'store/contract', 'token'],
   // Carat's calls know nothing of the receiver, and the simulator nothing of either.
-  carat: ['carat'],
-  simulator: ['simulator'],
-  demo: ['carat/index', 'client', 'demo', 'simulator'],
-  // The worker's client fits the token source of the flows, and knows no more of either side.
-  client: ['client', 'carat/token-source'],
-  cli: ['cli', 'client', 'main', 'simulator', 'store/store', 'version'],
+  carat: [],
+  simulator: [],
+  'simulator/demo': ['carat/index', 'client/index', 'simulator'],
+  // The worker's client fits the token source of the flows, and knows nothing else of either side.
+  client: ['carat/token-source'],
+  cli: ['client', 'config/version', 'main', 'simulator', 'token'],
 };
 
 /** Who may import a package. */
 export const PACKAGES: Record<string, readonly string[]> = {
   'node:process': ['cli', 'main'],
-  '@fastify/swagger': ['listeners/openapi'],
-  'classic-level': ['store/disk', 'store/level', 'carat/recharge-notes'],
+  '@fastify/swagger': ['listeners/workers/openapi'],
+  'classic-level': ['store/embedded', 'carat/recharge-notes'],
   fastify: ['listeners', 'operator', 'service', 'simulator'],
-  'fastify-type-provider-zod': ['listeners'],
-  ioredis: ['store/redis*'],
-  pino: ['journal', 'log-lines', 'main', 'service'],
+  'fastify-type-provider-zod': ['listeners/workers'],
+  ioredis: ['store/redis'],
+  pino: ['observability', 'main', 'service'],
   'pino-pretty': ['main'],
-  'prom-client': ['metrics'],
-  tinyqueue: ['store'],
-  zod: ['carat', 'config', 'config-values', 'listeners', 'protocol'],
+  'prom-client': ['observability/metrics'],
+  tinyqueue: ['store/embedded'],
+  zod: ['carat', 'config', 'listeners/workers'],
 };
 
-/** Whose business the process is: environment, signals, exit code, standard streams. */
-export const PROCESS_USERS: readonly string[] = ['cli/main', 'main', 'demo/main', 'demo/receiver', 'simulator/main'];
+/** Only these may touch the process: environment, signals, exit code, standard streams. */
+export const PROCESS_USERS: readonly string[] = [
+  'cli/main',
+  'main',
+  'simulator/demo/main',
+  'simulator/demo/receiver',
+  'simulator/main',
+];

@@ -1,7 +1,7 @@
 /** An instance of the service as it is composed for production, in this process, on free ports and in its own folder. */
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { Service } from '../../src/service.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { until } from './until.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Waiters } from '../../src/waiters.ts';
+import { Waiters } from '../../src/handoff/waiters.ts';
 import { expectClosedSince, opened } from './leaks.ts';
 import { LOOPBACK } from './ports.ts';
 

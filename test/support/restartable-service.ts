@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { Service } from '../../src/service.ts';
 import { postForm } from '../../src/simulator/poster.ts';
 import { freePort, LOOPBACK } from './ports.ts';

@@ -2,9 +2,9 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { Service } from '../../src/service.ts';
-import type { TokenStore } from '../../src/store/store.ts';
+import type { TokenStore } from '../../src/store/contract.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 
 export interface Answer {

@@ -1,7 +1,7 @@
 /** Stores that fail in one way, around one that works: what is not spoiled goes through. */
-
 import { setTimeout as delay } from 'node:timers/promises';
-import type { NewToken, PutAnswer, StoreEvents, TokenStore } from '../../src/store/store.ts';
+import type { PutAnswer, StoreEvents, TokenStore } from '../../src/store/contract.ts';
+import type { NewToken } from '../../src/token.ts';
 
 /** A store whose `put` is another one. */
 export function withPut(store: TokenStore, put: (token: NewToken) => Promise<PutAnswer>): TokenStore {

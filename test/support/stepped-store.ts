@@ -1,19 +1,17 @@
 /** A store around a real one, with points at which a test may hold it up, and a hand on its hints. */
 import type {
-  Claim,
   ClaimAnswer,
   ClaimRequest,
   Expectation,
   Hint,
-  Lead,
-  NewToken,
   PutAnswer,
   ReadAnswer,
   SettleAnswer,
   StoreEvents,
   StoreHealth,
   TokenStore,
-} from '../../src/store/store.ts';
+} from '../../src/store/contract.ts';
+import type { Claim, Lead, NewToken } from '../../src/token.ts';
 
 /** Before the store is asked, and after it decided but before anybody knows. */
 export type Point = 'read begins' | 'read ends' | 'claim begins' | 'claim ends' | 'put begins' | 'put ends';

@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCaratClient, openRechargeNotes, type RechargeNotes } from '../../src/carat/index.ts';
 import { createTokenSource, createWorkerClient } from '../../src/client/index.ts';
-import { runDemo } from '../../src/demo/demo.ts';
-import { teller } from '../../src/demo/narrator.ts';
-import { type Receiver, startReceiver } from '../../src/demo/receiver.ts';
-import { endOf, SCENARIOS, type Stage } from '../../src/demo/scenarios.ts';
+import { runDemo } from '../../src/simulator/demo/demo.ts';
+import { teller } from '../../src/simulator/demo/narrator.ts';
+import { type Receiver, startReceiver } from '../../src/simulator/demo/receiver.ts';
+import { endOf, SCENARIOS, type Stage } from '../../src/simulator/demo/scenarios.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
 
 /** The service as `npm run build` leaves it. */

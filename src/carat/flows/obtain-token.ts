@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 import { checked, MAX_MS, milliseconds } from '../arguments.ts';
+import type { CallOptions } from '../call.ts';
 import { answerLost, CaratError } from '../errors.ts';
-import type { CallOptions } from '../http.ts';
 import type { Announced, HeldToken, TokenKind, TokenSelector, TokenSource } from '../token-source.ts';
 
 export interface ObtainOptions {

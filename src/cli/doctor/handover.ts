@@ -1,6 +1,6 @@
 /** Whether what was posted arrives at the workers, and is handed over. What was posted is used up afterwards. */
 import { isWorkerError, type Lead, type WorkerClient, WorkerError } from '../../client/index.ts';
-import { tokenId } from '../../store/store.ts';
+import { tokenId } from '../../token.ts';
 import type { TestPost } from './posts.ts';
 import type { Finding } from './verdict.ts';
 

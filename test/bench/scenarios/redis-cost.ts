@@ -1,5 +1,4 @@
 /** What one post and one hand-over cost in Redis: calls sent, commands run, bytes on the wire. */
-
 import type { RedisServer } from '../../support/redis.ts';
 import type { HandoverResult } from '../load/handover.ts';
 import { pause, runLoad } from '../load/load.ts';

@@ -4,18 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { it } from 'vitest';
-import type { Correlator, Correlators, Kind } from '../../../src/post.ts';
-import {
-  type ClaimAnswer,
-  type Expiry,
-  type Hint,
-  type Lead,
-  type NewToken,
-  type ReadAnswer,
-  type StoreEvents,
-  type TokenStore,
-  tokenId,
-} from '../../../src/store/store.ts';
+import type { ClaimAnswer, Expiry, Hint, ReadAnswer, StoreEvents, TokenStore } from '../../../src/store/contract.ts';
+import type { Correlator, Correlators, Kind } from '../../../src/token.ts';
+import { type Lead, type NewToken, tokenId } from '../../../src/token.ts';
 
 export interface BedOptions {
   ttlMs: number;

@@ -1,7 +1,8 @@
 /** Many at once, at several stores over the same data: never two holders, and after used never again. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
-import type { NewToken, TokenStore } from '../../../src/store/store.ts';
+import type { TokenStore } from '../../../src/store/contract.ts';
+import type { NewToken } from '../../../src/token.ts';
 import { Random } from '../../support/random.ts';
 import { until } from '../../support/until.ts';
 import { type Bench, type Case, valueIn } from './bench.ts';

@@ -1,9 +1,8 @@
 /** Expectations: what workers announced, what that lets in, and what became of it. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import type { Kind } from '../../../src/post.ts';
-import type { Lead } from '../../../src/store/store.ts';
-import { topicOf } from '../../../src/store/store.ts';
+import type { Kind, Lead } from '../../../src/token.ts';
+import { topicOf } from '../../../src/token.ts';
 import { until } from '../../support/until.ts';
 import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
 

@@ -1,8 +1,8 @@
 /** Hints: that something may have changed under some topics, told to every store over the same data. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import type { Hint } from '../../../src/store/store.ts';
-import { topicsOf } from '../../../src/store/store.ts';
+import type { Hint } from '../../../src/store/contract.ts';
+import { topicsOf } from '../../../src/token.ts';
 import { until } from '../../support/until.ts';
 import type { Bench, Case } from './bench.ts';
 

@@ -2,7 +2,7 @@
  * What any history of a store must satisfy, whatever the interleaving. Operations are recorded with the moments between
  * which they took effect; a claim's answer even tells its moment by the store's own clock, for its lease began then.
  */
-import type { ClaimAnswer, ReadAnswer, SettleAnswer } from '../../../src/store/store.ts';
+import type { ClaimAnswer, ReadAnswer, SettleAnswer } from '../../../src/store/contract.ts';
 
 interface Span {
   /** A count of steps, not a time: of two operations one was over before the other began, or they overlap. */

@@ -1,7 +1,6 @@
 /** Tokens: put, read, used. */
 import { expect } from 'vitest';
-import { CORRELATORS } from '../../../src/post.ts';
-import { tokenId } from '../../../src/store/store.ts';
+import { CORRELATORS, tokenId } from '../../../src/token.ts';
 import { type Case, TTL_MS, valueIn } from './bench.ts';
 
 export function describeTokens(test: Case): void {

@@ -1,0 +1,104 @@
+/**
+ * A line of workers who wait to claim the same thing. They are tried one at a time, first come first served: what the
+ * first one does not get, the others would not get either. The line looks again by itself when a lease ends.
+ */
+import { Chain, type Link } from '../chain.ts';
+import type { ClaimAnswer, ReadAnswer } from '../store/contract.ts';
+import type { Waiter } from './waiters.ts';
+
+export interface Member {
+  claimId: string;
+  attempt(): Promise<ClaimAnswer>;
+  waiter: Waiter;
+  /** Its place in the line, once it has one. */
+  place?: Link<Member>;
+  /** The attempt that is under way, or the last one. */
+  trying?: Promise<ClaimAnswer | Error>;
+  /** What came of it, once that is settled: a token, or an answer that no waiting will change. */
+  answer?: ClaimAnswer | Error;
+}
+
+export class Line {
+  readonly #members = new Chain<Member>();
+  /** The round that is under way, or the last one; and the one that comes after it. */
+  #round: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+  #last: ClaimAnswer | undefined;
+  /** Ends with the first lease that could change the answer. */
+  #lease: NodeJS.Timeout | undefined;
+
+  join(claimId: string, attempt: () => Promise<ClaimAnswer>, waiter: Waiter): Member {
+    const member: Member = { claimId, attempt, waiter };
+    member.place = this.#members.add(member);
+    return member;
+  }
+
+  /** Takes a member out of the line. Resolves when no attempt of it is under way, and none will be. */
+  async leave(member: Member): Promise<void> {
+    this.#remove(member);
+    if (this.isEmpty) clearTimeout(this.#lease);
+    await member.trying;
+  }
+
+  get isEmpty(): boolean {
+    return this.#members.size === 0;
+  }
+
+  isFirst(member: Member): boolean {
+    return this.#members.oldest === member;
+  }
+
+  /** What the last attempt found that was worth waiting on. */
+  get last(): ClaimAnswer | undefined {
+    return this.#last;
+  }
+
+  /** Serves the line as far as there is something to serve it with. Resolves after a round that began after this call. */
+  advance(): Promise<void> {
+    this.#next ??= this.#round.then(() => {
+      this.#next = undefined;
+      this.#round = this.#serve();
+      return this.#round;
+    });
+    return this.#next;
+  }
+
+  async #serve(): Promise<void> {
+    clearTimeout(this.#lease);
+    for (const member of this.#members) {
+      const answer = await this.#try(member);
+      if (!(answer instanceof Error) && isPending(answer)) {
+        this.#last = answer;
+        if ('retryInMs' in answer) this.#lookIn(answer.retryInMs);
+        return;
+      }
+      if (answer instanceof Error || answer.state !== 'held') continue;
+      // Whoever else asks with the same claim id is owed the same token, wherever they stand.
+      for (const other of this.#members) if (other.claimId === member.claimId) await this.#try(other);
+    }
+  }
+
+  async #try(member: Member): Promise<ClaimAnswer | Error> {
+    member.trying = member.attempt().catch((error: Error) => error);
+    const answer = await member.trying;
+    if (!(answer instanceof Error) && isPending(answer)) return answer;
+    member.answer = answer;
+    this.#remove(member);
+    member.waiter.wake('look');
+    return answer;
+  }
+
+  #remove({ place }: Member): void {
+    if (place !== undefined) this.#members.remove(place);
+  }
+
+  #lookIn(ms = Number.POSITIVE_INFINITY): void {
+    if (this.isEmpty || ms === Number.POSITIVE_INFINITY) return;
+    this.#lease = setTimeout(() => void this.advance(), Math.max(ms, 1));
+  }
+}
+
+/** True for an answer that may still turn into a token. */
+export function isPending({ state }: { state: ClaimAnswer['state'] | ReadAnswer['state'] }): boolean {
+  return state === 'none' || state === 'used' || state === 'claimed';
+}

@@ -1,0 +1,188 @@
+/**
+ * Who waits for which topic. Knows nothing of tokens or stores: somebody parks under a topic, and sleeps until a hint
+ * wakes the topic, the wait is over, the client goes away, or the process drains. Bounded.
+ *
+ * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
+ */
+import { Chain, type Link } from '../chain.ts';
+
+/** Why a sleep ended. `look`: something may have changed, read again. */
+export type Woken = 'look' | 'over' | 'gone' | 'draining';
+
+/** Tells that the client went away. What is needed here of an `AbortSignal`, which weighs a kilobyte for each who waits. */
+export interface GoneSignal {
+  readonly aborted: boolean;
+  addEventListener(event: 'abort', listener: () => void): void;
+  removeEventListener(event: 'abort', listener: () => void): void;
+}
+
+export interface WaitersOptions {
+  /** How many may be parked at once. */
+  max: number;
+}
+
+export class Waiters {
+  readonly #max: number;
+  /** By merchant, then by topic; in the order in which they came. */
+  readonly #parked = new Map<string, Map<string, Chain<Waiter>>>();
+  #count = 0;
+  #draining = false;
+
+  constructor({ max }: WaitersOptions) {
+    this.#max = max;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  countOf(merchant: string): number {
+    let count = 0;
+    for (const waiters of this.#parked.get(merchant)?.values() ?? []) count += waiters.size;
+    return count;
+  }
+
+  /** Who waits for what, the longest first within a topic: no more than `most`. */
+  list(merchant: string, most: number): { merchant: string; topic: string; since: number }[] {
+    const listed: { merchant: string; topic: string; since: number }[] = [];
+    for (const [topic, waiters] of this.#parked.get(merchant) ?? []) {
+      for (const { since } of waiters) if (listed.push({ merchant, topic, since }) >= most) return listed;
+    }
+    return listed;
+  }
+
+  /** The merchants for whom anybody waits. */
+  merchants(): string[] {
+    return [...this.#parked.keys()];
+  }
+
+  /**
+   * Takes a place under a topic until `leave`. Answers `full` when `max` are parked, and nobody is parked then.
+   *
+   * @param endsAt when the wait is over, in milliseconds of `performance.now()`
+   * @param signal aborted when the client goes away
+   */
+  park(merchant: string, topic: string, endsAt: number, signal: GoneSignal): Waiter | 'full' {
+    if (this.#count >= this.#max) return 'full';
+    const topics = this.#parked.get(merchant) ?? new Map<string, Chain<Waiter>>();
+    const waiters = topics.get(topic) ?? new Chain<Waiter>();
+    this.#parked.set(merchant, topics.set(topic, waiters));
+    const waiter = new Waiter(merchant, topic, endsAt, signal, this.#leave);
+    waiter.place = waiters.add(waiter);
+    this.#count += 1;
+    if (this.#draining) waiter.wake('draining');
+    return waiter;
+  }
+
+  wake(merchant: string, topic: string): void {
+    for (const waiter of this.#parked.get(merchant)?.get(topic) ?? []) waiter.wake('look');
+  }
+
+  wakeMerchant(merchant: string): void {
+    for (const topic of this.#parked.get(merchant)?.keys() ?? []) this.wake(merchant, topic);
+  }
+
+  wakeAll(): void {
+    for (const merchant of this.#parked.keys()) this.wakeMerchant(merchant);
+  }
+
+  /** Sends everybody away, now and from now on. */
+  drain(): void {
+    this.#draining = true;
+    for (const topics of this.#parked.values()) {
+      for (const waiters of topics.values()) for (const waiter of waiters) waiter.wake('draining');
+    }
+  }
+
+  readonly #leave = ({ merchant, topic, place }: Waiter): void => {
+    const topics = this.#parked.get(merchant);
+    const waiters = topics?.get(topic);
+    if (topics === undefined || place === undefined || !waiters?.remove(place)) return;
+    this.#count -= 1;
+    if (waiters.size === 0) topics.delete(topic);
+    if (topics.size === 0) this.#parked.delete(merchant);
+  };
+}
+
+/** Is told why a sleep ended, once. */
+export interface Sleeper {
+  woken(why: Woken): void;
+}
+
+/** One place under a topic. Whoever parked sleeps on it, as often as needed, and leaves. */
+export class Waiter {
+  readonly merchant: string;
+  readonly topic: string;
+  /** Its place among those under the same topic. */
+  place: Link<Waiter> | undefined;
+  /** When it was parked, in milliseconds since 1970. */
+  readonly since = Date.now();
+  readonly #endsAt: number;
+  readonly #signal: GoneSignal;
+  readonly #leave: (waiter: Waiter) => void;
+  readonly #onGone = (): void => this.wake('gone');
+  #pending: Woken | undefined;
+  #sleeper: Sleeper | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(merchant: string, topic: string, endsAt: number, signal: GoneSignal, leave: (waiter: Waiter) => void) {
+    this.merchant = merchant;
+    this.topic = topic;
+    this.#endsAt = endsAt;
+    this.#signal = signal;
+    this.#leave = leave;
+    signal.addEventListener('abort', this.#onGone);
+    if (signal.aborted) this.#pending = 'gone';
+  }
+
+  /** Ends the sleep, or the next one. That a client is gone or the process drains is not overwritten by a mere look. */
+  wake(why: 'look' | 'gone' | 'draining'): void {
+    if (this.#sleeper !== undefined) this.#end(why);
+    else if (this.#pending === undefined || this.#pending === 'look') this.#pending = why;
+  }
+
+  /** Tells the sleeper when there is a reason; at once, if there has been one since the last sleep. */
+  sleepThen(sleeper: Sleeper): void {
+    if (this.#pending !== undefined) {
+      const woken = this.#pending;
+      if (woken === 'look') this.#pending = undefined;
+      sleeper.woken(woken);
+      return;
+    }
+    const leftMs = this.#endsAt - performance.now();
+    if (leftMs <= 0) {
+      sleeper.woken('over');
+      return;
+    }
+    this.#sleeper = sleeper;
+    this.#timer = setTimeout(Waiter.#endOfWait, leftMs, this);
+  }
+
+  /** The same as a promise. */
+  sleep(): Promise<Woken> {
+    return new Promise((woken) => this.sleepThen({ woken }));
+  }
+
+  leave(): void {
+    this.#signal.removeEventListener('abort', this.#onGone);
+    this.#leave(this);
+  }
+
+  /** One for all, for thousands wait. */
+  static #endOfWait(waiter: Waiter): void {
+    waiter.#end('over');
+  }
+
+  #end(why: Woken): void {
+    const sleeper = this.#sleeper;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#sleeper = undefined;
+    if (why === 'gone' || why === 'draining') this.#pending = why;
+    sleeper?.woken(why);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The one write path: a post becomes a token in the store, or a recorded reason why it is unusable. Never throws and
+ * never takes longer than the deadline, for Carat must be answered whatever happens. Whatever becomes of a post, it takes
+ * the same way and the same time: the store feigns to keep what it does not, and the journal hears of it after the answer.
+ */
+import type { Journal } from '../observability/recorder.ts';
+import type { PutAnswer, TokenStore } from '../store/contract.ts';
+import { type TokenPost, tokenId, type UnusableReason } from '../token.ts';
+import { readPost } from './parse-post.ts';
+import type { Sources } from './sender.ts';
+
+/** What came on an authenticity path. */
+export interface ArrivedPost {
+  merchant: string;
+  /** The peer's address, and what proxies said of the sender. */
+  peer: string | undefined;
+  forwardedFor: string | undefined;
+  /** The text of the form, or why there is none. */
+  body: string | { unusable: UnusableReason };
+}
+
+export interface IntakeOptions {
+  store: TokenStore;
+  sources: Sources;
+  journal: Journal;
+  /** How long the store may take before Carat is answered without its acknowledgement. */
+  deadlineMs?: number;
+}
+
+export class Intake {
+  readonly #store: TokenStore;
+  readonly #sources: Sources;
+  readonly #journal: Journal;
+  readonly #deadlineMs: number;
+
+  constructor({ store, sources, journal, deadlineMs = 900 }: IntakeOptions) {
+    this.#store = store;
+    this.#sources = sources;
+    this.#journal = journal;
+    this.#deadlineMs = deadlineMs;
+  }
+
+  /** Resolves when the token is kept, or the post was found unusable. */
+  receive(arrived: ArrivedPost): Promise<void> {
+    try {
+      return this.#receive(arrived);
+    } catch (error) {
+      this.#journal.bug(error, 'intake');
+      return Promise.resolve();
+    }
+  }
+
+  #receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
+    const begunAt = performance.now();
+    const from = this.#sources.senderOf(peer, forwardedFor);
+    const reading = typeof body === 'string' ? readPost(body) : ({ usable: false, reason: body.unusable } as const);
+    if (reading.usable && this.#sources.isAllowed(from)) {
+      const { post } = reading;
+      const id = tokenId(merchant, post.kind, post.value);
+      return this.#inTime(
+        () => this.#keep(id, merchant, post),
+        (outcome, tookMs) => this.#journal.tokenPosted(id, merchant, post, { from, tookMs }, outcome),
+        begunAt,
+      );
+    }
+    const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
+    return this.#inTime(
+      () => this.#store.feign(merchant),
+      (_outcome, tookMs) => this.#journal.unusablePost(merchant, reason, { from, tookMs }),
+      begunAt,
+    );
+  }
+
+  #keep(id: string, merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer> {
+    const { merchant_data, sid, merchant_usn, order_id } = correlators;
+    return this.#store.put({ id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id });
+  }
+
+  /** Resolves when it is written, or has taken too long, or failed; tells which of them after that, once. */
+  #inTime<T>(
+    write: () => Promise<T>,
+    tell: (outcome: T | 'late' | 'failed', tookMs: number) => void,
+    begunAt: number,
+  ): Promise<void> {
+    return new Promise((resolve) => {
+      let isTold = false;
+      const end = (outcome: T | 'late' | 'failed'): void => {
+        if (isTold) return;
+        isTold = true;
+        clearTimeout(timer);
+        resolve();
+        setImmediate(tell, outcome, performance.now() - begunAt);
+      };
+      const fail = (error: unknown): void => {
+        this.#journal.bug(error, 'put');
+        end('failed');
+      };
+      const timer = setTimeout(end, this.#deadlineMs, 'late');
+      try {
+        write().then(end, fail);
+      } catch (error) {
+        fail(error);
+      }
+    });
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Reads an authenticity post: the text of a form body becomes a token with its correlators, or a reason why it is
+ * unusable. Pure and total: it never throws, whatever the bytes.
+ */
+import { type Correlator, type Correlators, KINDS, type TokenPost, type UnusableReason } from '../token.ts';
+
+export type PostReading = { usable: true; post: TokenPost } | { usable: false; reason: UnusableReason };
+
+/** A body over this many bytes is never a token. */
+export const MAX_FORM_BYTES = 16 * 1024;
+export const MAX_VALUE_CHARS = 128;
+export const MAX_CORRELATOR_CHARS = 64;
+
+const DOCUMENTED_LENGTHS: ReadonlySet<number> = new Set([64, 66]);
+const VALUE = new RegExp(`^[\\x21-\\x7e]{1,${MAX_VALUE_CHARS}}$`);
+// U+FFFD stands where bytes were no UTF-8.
+const CORRELATOR = new RegExp(`^[^\\p{Cc}\\ufffd]{1,${MAX_CORRELATOR_CHARS}}$`, 'u');
+
+/** The fields that are looked at, by their name without case and underscores; of two names for one correlator the first wins. */
+const FIELDS: ReadonlySet<string> = new Set([
+  ...KINDS,
+  'status',
+  'merchantdata',
+  'sid',
+  'merchantusn',
+  'nsu',
+  'orderid',
+  'pedido',
+]);
+const CORRELATOR_FIELDS: ReadonlyArray<readonly [Correlator, ...string[]]> = [
+  ['merchant_data', 'merchantdata'],
+  ['sid', 'sid'],
+  ['merchant_usn', 'merchantusn', 'nsu'],
+  ['order_id', 'orderid', 'pedido'],
+];
+
+/** Stands for a field that came more than once with different values. */
+const CONTRADICTORY = Symbol('contradictory');
+type Fields = Map<string, string | typeof CONTRADICTORY>;
+
+/** @param body the text of a form body, `application/x-www-form-urlencoded`, UTF-8, of at most {@link MAX_FORM_BYTES} */
+export function readPost(body: string): PostReading {
+  if (body === '') return unusable('empty');
+  const fields = readFields(body);
+
+  if (fields.has('nit') && fields.has('status')) return unusable('status_notification');
+  const kinds = KINDS.filter((kind) => fields.has(kind));
+  const kind = kinds[0];
+  if (kind === undefined) return unusable('no_token');
+  const value = fields.get(kind);
+  if (kinds.length > 1 || typeof value !== 'string') return unusable('several_tokens');
+  if (!VALUE.test(value)) return unusable('bad_value');
+
+  const correlators: Correlators = {};
+  const dropped: Correlator[] = [];
+  let pooled = true;
+  for (const [correlator, ...names] of CORRELATOR_FIELDS) {
+    for (const name of names) {
+      const found = fields.get(name);
+      if (found === undefined) continue;
+      pooled = false;
+      if (typeof found === 'string' && CORRELATOR.test(found)) {
+        correlators[correlator] = found;
+        break;
+      }
+      if (dropped.at(-1) !== correlator) dropped.push(correlator);
+    }
+  }
+  return {
+    usable: true,
+    post: { kind, value, correlators, pooled, dropped, unusualLength: !DOCUMENTED_LENGTHS.has(value.length) },
+  };
+}
+
+function unusable(reason: UnusableReason): PostReading {
+  return { usable: false, reason };
+}
+
+/** Collects the known fields of a form. Unknown ones are not even decoded: Carat may add some at any time. */
+function readFields(body: string): Fields {
+  const fields: Fields = new Map();
+  for (let start = 0; start <= body.length; ) {
+    let end = body.indexOf('&', start);
+    if (end === -1) end = body.length;
+    let equals = body.indexOf('=', start);
+    if (equals === -1 || equals > end) equals = end;
+    const name = fieldName(decode(body.slice(start, equals)));
+    if (name !== undefined && equals < end) {
+      const value = decode(body.slice(equals + 1, end));
+      const before = fields.get(name);
+      if (value !== '') fields.set(name, before === undefined || before === value ? value : CONTRADICTORY);
+    }
+    start = end + 1;
+  }
+  return fields;
+}
+
+function fieldName(name: string): string | undefined {
+  // Plain ASCII only: lower-casing maps some other letters (the Kelvin sign) onto ASCII ones.
+  if (!/^[A-Za-z_]+$/.test(name)) return undefined;
+  const plain = name.toLowerCase().replaceAll('_', '');
+  return FIELDS.has(plain) ? plain : undefined;
+}
+
+/** Form decoding: `+` is a space, a percent sign that starts no escape stands for itself, broken UTF-8 becomes U+FFFD. */
+function decode(text: string): string {
+  const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
+  return spaced.includes('%') ? spaced.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeEscapes) : spaced;
+}
+
+function decodeEscapes(escapes: string): string {
+  return Buffer.from(escapes.replaceAll('%', ''), 'hex').toString('utf8');
+}

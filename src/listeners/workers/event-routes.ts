@@ -1,0 +1,128 @@
+/** The routes by which people and tools look on: what happens, as server-sent events, and the last posts. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import * as z from 'zod';
+import type { RecentPost } from '../../observability/recent-posts.ts';
+import type { Journal } from '../../observability/recorder.ts';
+import { CHANGES_PATH } from '../../operator/script.ts';
+import { whenOver } from '../client-gone.ts';
+import type { Keys } from './auth.ts';
+import { EventReader } from './event-stream.ts';
+import { answers, ProblemError } from './problems.ts';
+import { EventsQuery, PostsAnswer, PostsQuery } from './schemas.ts';
+
+const MAX_READERS = 100;
+
+export interface WatchRoutesOptions {
+  journal: Journal;
+  keys: Keys;
+}
+
+export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: WatchRoutesOptions): Promise<void> {
+  const app = fastify.withTypeProvider<ZodTypeProvider>();
+  const readers = new Set<EventReader>();
+  // Streams do not end by themselves, and a server that closes waits for them.
+  app.addHook('preClose', async () => {
+    for (const reader of readers) reader.end('stopping');
+  });
+
+  app.get(
+    '/v1/events',
+    {
+      schema: {
+        operationId: 'followEvents',
+        summary: 'Follow what happens, with Redis on all instances, redacted, as server-sent events.',
+        description:
+          'Each event has an id, a name (post, handover, settled, lease_lost, expectation, no_show, orphan, trouble) and data of JSON. ' +
+          'With Last-Event-ID it goes on after that event; what is not kept any more is told by an event named gap. ' +
+          'A reader that is too slow is told so by an event named dropped, and the stream ends.',
+        querystring: EventsQuery,
+        response: {
+          200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.string() } } },
+          ...answers('invalid_request', 'unauthorized', 'forbidden', 'too_many_readers'),
+        },
+      },
+    },
+    (request, reply) => {
+      const { merchant = request.onlyMerchant } = request.query;
+      if (merchant !== undefined) keys.checkMerchant(request, merchant);
+      follow(request, reply, merchant);
+    },
+  );
+  // The operator page asks for itself anew when something changed: it need not be told what.
+  app.get(CHANGES_PATH, { schema: { hide: true } }, (request, reply) => {
+    follow(request, reply, request.onlyMerchant, true);
+  });
+
+  function follow(request: FastifyRequest, reply: FastifyReply, merchant: string | undefined, isBrief = false): void {
+    if (readers.size >= MAX_READERS) throw new ProblemError('too_many_readers');
+    reply.hijack();
+    reply.raw.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      'x-accel-buffering': 'no',
+    });
+    const onSlow = () =>
+      journal.trouble({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
+    const reader = new EventReader(reply.raw, journal.events, { merchant, isBrief, onSlow });
+    readers.add(reader);
+    whenOver(reply.raw, request.raw.socket, () => {
+      reader.leave();
+      readers.delete(reader);
+    });
+    const lastId = request.headers['last-event-id'];
+    reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);
+  }
+
+  app.get(
+    '/v1/posts',
+    {
+      schema: {
+        operationId: 'lastPosts',
+        summary: 'The last posts, with Redis those of all instances, newest first, redacted.',
+        querystring: PostsQuery,
+        response: { 200: PostsAnswer, ...answers('invalid_request', 'unauthorized', 'forbidden') },
+      },
+    },
+    async (request) => {
+      const { limit, merchant = request.onlyMerchant } = request.query;
+      if (merchant !== undefined) keys.checkMerchant(request, merchant);
+      return { posts: journal.posts.last(limit, merchant).map(postAnswer) };
+    },
+  );
+}
+
+type LastPost = z.output<typeof PostsAnswer>['posts'][number];
+
+function postAnswer({ receivedAt, handedOverAfterMs, ...post }: RecentPost): LastPost {
+  const {
+    merchant,
+    kind,
+    merchant_data,
+    sid,
+    merchant_usn,
+    order_id,
+    fingerprint,
+    outcome,
+    reason,
+    from,
+    instance,
+    became,
+  } = post;
+  return {
+    received_at: new Date(receivedAt).toISOString(),
+    instance,
+    merchant,
+    kind,
+    merchant_data,
+    sid,
+    merchant_usn,
+    order_id,
+    fingerprint,
+    outcome,
+    reason: reason as LastPost['reason'],
+    from,
+    became,
+    handed_over_after_ms: handedOverAfterMs ?? null,
+  };
+}

@@ -1,0 +1,156 @@
+/** The worker listener: the internal server by which workers get their tokens, and operators look at the service. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import fastify from 'fastify';
+import * as z from 'zod';
+import type { Config } from '../../config/config.ts';
+import type { Handoff } from '../../handoff/handoff.ts';
+import type { Waiters } from '../../handoff/waiters.ts';
+import type { Metrics } from '../../observability/metrics.ts';
+import type { Journal } from '../../observability/recorder.ts';
+import type { AnsweredRequest } from '../../observability/tracing/tracing.ts';
+import type { Operator } from '../../operator/operator.ts';
+import { operatorRoutes } from '../../operator/routes.ts';
+import type { TokenStore } from '../../store/contract.ts';
+import { checkLoopbackHost, checkSite, Keys } from './auth.ts';
+import { watchRoutes } from './event-routes.ts';
+import { expectationRoutes } from './expectation-routes.ts';
+import { describeApi } from './openapi.ts';
+import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
+import { workerRoutes } from './routes.ts';
+import { AliveAnswer, HealthAnswer } from './schemas.ts';
+
+/** No request of a worker comes near it. */
+const MAX_BODY_BYTES = 16 * 1024;
+const NO_KEY_NEEDED: ReadonlySet<string> = new Set(['/livez', '/readyz']);
+
+export interface WorkerListenerOptions {
+  config: Pick<Config, 'workerKeys' | 'merchants' | 'maxWaiters'>;
+  store: TokenStore;
+  handoff: Handoff;
+  waiters: Waiters;
+  journal: Journal;
+  metrics: Metrics;
+  operator: Operator;
+  /** Told of each request that was answered. */
+  onAnswered?: ((answered: AnsweredRequest) => void) | undefined;
+}
+
+export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
+  const { config, store, handoff, waiters, journal, metrics, operator, onAnswered } = options;
+  const keys = new Keys(config.workerKeys, config.merchants);
+  const app = fastify({
+    bodyLimit: MAX_BODY_BYTES,
+    // While it stops, waits are answered by the handoff and the rest as ever.
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    // Every parameter comes to its schema, which says what is wrong with it.
+    routerOptions: { maxParamLength: MAX_BODY_BYTES },
+    // What checks requests is zod, and what goes out is JSON: Fastify's own compilers are not even loaded.
+    schemaController: {
+      compilersFactory: {
+        buildValidator: (() => validatorCompiler) as never,
+        buildSerializer: () => () => (answer) => JSON.stringify(answer),
+      },
+    },
+    frameworkErrors: (error, request, reply) => {
+      const isUrl = error.code === 'FST_ERR_BAD_URL';
+      const problem = isUrl ? wrongParameter('url', 'whole percent escapes', request.url) : problemOf(error);
+      sendProblem(reply, problem ?? new ProblemError('internal_error'));
+    },
+  });
+  app.removeContentTypeParser('text/plain');
+  // Clients that always send a content type send it with empty bodies, too.
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') return done(null, undefined);
+    parseJson(request, body as string, (error, parsed) => {
+      done(error && wrongParameter('body', 'JSON without __proto__', body), parsed);
+    });
+  });
+
+  app.decorateRequest('onlyMerchant', undefined);
+  app.addHook('onRequest', (request, reply, done) => {
+    // Tokens must not stay in any cache, nor must the news that there is none.
+    reply.header('cache-control', 'no-store');
+    if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) {
+      if (config.workerKeys.length === 0) checkLoopbackHost(request);
+      checkSite(request);
+      keys.admit(request);
+    }
+    done();
+  });
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    // An answer that comes after the idle connections were closed would leave one open, and the stop waiting for it.
+    if (waiters.draining) reply.header('connection', 'close');
+    done();
+  });
+  if (onAnswered !== undefined) {
+    app.addHook('onResponse', async ({ method, headers, routeOptions }, { statusCode, elapsedTime, handedOver }) => {
+      const { url: route = '' } = routeOptions;
+      const traceparent = headers['traceparent'] as string | undefined;
+      onAnswered({ method, route, status: statusCode, tookMs: elapsedTime, traceparent, token: handedOver });
+    });
+  }
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ProblemError('not_found')));
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem === undefined) journal.bug(error, `${request.method} ${request.routeOptions.url}`);
+    return sendProblem(reply, problem ?? new ProblemError('internal_error'));
+  });
+
+  describeApi(app);
+  app.get(
+    '/livez',
+    {
+      schema: {
+        operationId: 'alive',
+        summary: 'Whether the process runs. Needs no key.',
+        security: [],
+        response: { 200: AliveAnswer },
+      },
+    },
+    async () => ({ status: 'alive' }),
+  );
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        operationId: 'ready',
+        summary: 'Whether it can keep a post, and the state of each part. Needs no key.',
+        security: [],
+        response: { 200: HealthAnswer, 503: HealthAnswer },
+      },
+    },
+    async (_request, reply) => {
+      const { fallback, ...health } = store.health();
+      return reply.code(waiters.draining ? 503 : 200).send({
+        status: waiters.draining ? 'stopping' : 'ready',
+        store: health,
+        fallback: fallback ?? null,
+        waiters: { parked: waiters.count, max: config.maxWaiters },
+      });
+    },
+  );
+  const figures = { description: "Prometheus' text format.", content: { 'text/plain': { schema: z.string() } } };
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        operationId: 'metrics',
+        summary: 'Figures for Prometheus.',
+        response: { 200: figures, ...answers('unauthorized', 'forbidden') },
+      },
+    },
+    async (request, reply) => {
+      keys.checkUnlimited(request);
+      return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
+    },
+  );
+  const routes = { store, handoff, journal, keys };
+  await app.register(workerRoutes, routes);
+  await app.register(expectationRoutes, routes);
+  await app.register(watchRoutes, { journal, keys });
+  await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
+  return app;
+}

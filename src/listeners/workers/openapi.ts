@@ -1,0 +1,216 @@
+/**
+ * The OpenAPI document of the worker API, made of the schemas that check its requests, at `/openapi.json` and `/docs`. It is
+ * made, and what makes it is loaded, when somebody asks for it: that takes a tenth of a second and some MB.
+ */
+import type { FastifyInstance, RouteOptions } from 'fastify';
+import fastify from 'fastify';
+import type { Content, Document, Operation, Schema } from './openapi-document.ts';
+import { docsPage } from './openapi-page.ts';
+
+const API_VERSION = '1.0.0';
+
+const TAGS = {
+  tokens: 'Read what Carat posted. Takes nothing away.',
+  claims: 'Take a token exclusively, settle it, or put it back.',
+  expectations: 'Announce what Carat is about to be asked for.',
+  watching: 'What happens, redacted.',
+  health: 'For probes, and for the metrics scraper.',
+} as const;
+
+/** Called before the routes that it describes. */
+export function describeApi(app: FastifyInstance): void {
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => void routes.push(route));
+  let document: Promise<Document> | undefined;
+  const described = (): Promise<Document> => {
+    document ??= documentOf(routes).catch((error: unknown) => {
+      // Whoever asks next tries again.
+      document = undefined;
+      throw error;
+    });
+    return document;
+  };
+  let page: { html: string; csp: string } | undefined;
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => reply.send(await described()));
+  app.get('/docs', { schema: { hide: true } }, async (_request, reply) => {
+    page ??= docsPage(await described());
+    return reply.type('text/html; charset=utf-8').header('content-security-policy', page.csp).send(page.html);
+  });
+}
+
+/** Made by a server of its own, which only ever describes itself. */
+async function documentOf(routes: readonly RouteOptions[]): Promise<Document> {
+  const { default: swagger } = await import('@fastify/swagger');
+  const { jsonSchemaTransform, jsonSchemaTransformObject } = await import('fastify-type-provider-zod');
+  const app = fastify();
+  app.setValidatorCompiler(() => () => true);
+  app.setSerializerCompiler(() => () => '');
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'carat-authenticity: the worker API',
+        version: API_VERSION,
+        description:
+          "How workers get the tokens that Carat posts to a merchant's authenticity URL. Times are RFC 3339, UTC. " +
+          'A selector is one of merchant_data, sid, merchant_usn and order_id. Errors are RFC 9457 with a stable code.',
+        license: { name: 'MIT', identifier: 'MIT' },
+      },
+      servers: [{ url: 'http://127.0.0.1:8081', description: 'The worker listener by default.' }],
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      security: [{ bearer: [] }, { basic: [] }],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'A key of WORKER_API_KEYS.' },
+          basic: { type: 'http', scheme: 'basic', description: 'Any user name, and the key as password.' },
+        },
+      },
+    },
+    transform: (route) => {
+      const described = jsonSchemaTransform(route);
+      return { ...described, schema: { ...described.schema, tags: [tagOf(described.url)] } };
+    },
+    transformObject: (made) => mended(jsonSchemaTransformObject(made) as unknown as Document) as never,
+  });
+  for (const { method, url, schema = {} } of routes) app.route({ method, url, schema, handler: () => {} });
+  await app.ready();
+  return app.swagger() as unknown as Document;
+}
+
+function tagOf(url: string): keyof typeof TAGS {
+  if (url.startsWith('/v1/claims')) return 'claims';
+  if (url.startsWith('/v1/expectations')) return 'expectations';
+  if (url.startsWith('/v1/tokens')) return 'tokens';
+  return url.startsWith('/v1/') ? 'watching' : 'health';
+}
+
+/** What the schemas cannot say: media types of errors, answers without a body, numbers that come as text, examples. */
+function mended(document: Document): Document {
+  const schemas = document.components.schemas ?? {};
+  // Answers are only ever read.
+  for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name];
+  simplify(document);
+  for (const operations of Object.values(document.paths)) {
+    for (const operation of Object.values(operations)) {
+      mendParameters(operation);
+      mendBody(operation);
+      mendResponses(operation);
+    }
+  }
+  return document;
+}
+
+/** What the format of a time says already, and the limits of the language's integers, are left out. */
+function simplify(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return;
+  const schema = node as { format?: string; pattern?: string; minimum?: number; maximum?: number };
+  if (schema.format === 'date-time') delete schema.pattern;
+  if (schema.minimum === Number.MIN_SAFE_INTEGER) delete schema.minimum;
+  if (schema.maximum === Number.MAX_SAFE_INTEGER) delete schema.maximum;
+  for (const child of Object.values(node)) simplify(child);
+}
+
+function mendParameters({ operationId, parameters = [] }: Operation): void {
+  if (operationId === 'followEvents') {
+    const description = 'The last event that was seen; the stream goes on after it.';
+    parameters.push({ name: 'Last-Event-ID', in: 'header', required: false, description, schema: { type: 'string' } });
+  }
+  for (const parameter of parameters) {
+    // In a query a number is text, which the schema of the query checks; a client should know that it is a number.
+    if (parameter.name === 'wait') parameter.schema = { type: 'number', minimum: 0, maximum: 60, default: 0 };
+    if (parameter.name === 'limit') parameter.schema = { type: 'integer', minimum: 1, maximum: 500, default: 50 };
+    const example = EXAMPLES.parameters[parameter.name];
+    if (example !== undefined) parameter.example = example;
+  }
+}
+
+function mendBody(operation: Operation): void {
+  const schema = operation.requestBody?.content['application/json']?.schema;
+  const example = EXAMPLES.bodies[operation.operationId];
+  if (example === undefined) delete operation.requestBody;
+  else if (schema !== undefined) operation.requestBody = { required: true, content: json(schema, example) };
+}
+
+function mendResponses({ operationId, responses }: Operation): void {
+  for (const [status, response] of Object.entries(responses)) {
+    const schema = response.content?.['application/json']?.schema;
+    response.description = DESCRIPTIONS[status] ?? response.description;
+    if (status === '204') delete response.content;
+    else if (schema?.$ref === '#/components/schemas/Problem')
+      response.content = { 'application/problem+json': { schema } };
+    else if (schema !== undefined) response.content = json(schema, EXAMPLES.answers[operationId]);
+  }
+}
+
+function json(schema: Schema, example: unknown): Content {
+  return { 'application/json': example === undefined ? { schema } : { schema, example } };
+}
+
+const DESCRIPTIONS: Record<string, string> = {
+  200: 'Here it is.',
+  201: 'It is announced.',
+  204: 'Done, or nothing came in time.',
+  400: 'A parameter is wrong; each one is named.',
+  401: 'A worker key is missing or wrong.',
+  403: 'The key is for another merchant.',
+  404: 'It is not known, or over.',
+  409: 'Somebody else has it, or there are different live tokens; see code.',
+  410: 'It was used or cancelled; see code.',
+  503: 'Not now; ask again after Retry-After.',
+};
+
+/** Examples for the OpenAPI document. The value of the token is the one of Carat's own documentation. */
+const TOKEN = {
+  id: 'aff2c8ac817704be63abcc8a60926e48',
+  merchant: 'default',
+  kind: 'seid',
+  value: 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02',
+  merchant_data: '14114532781',
+  received_at: '2026-01-31T12:00:00.000Z',
+  expires_at: '2026-01-31T12:15:00.000Z',
+  distinct: 1,
+  claim: null,
+};
+
+interface Examples {
+  /** By name. */
+  parameters: Readonly<Record<string, unknown>>;
+  /** By operation; an operation without one has no body. */
+  bodies: Readonly<Record<string, unknown>>;
+  answers: Readonly<Record<string, unknown>>;
+}
+
+export const EXAMPLES: Examples = {
+  parameters: { merchant_data: '14114532781', wait: 25, claim_id: 'job-17', merchant: 'default' },
+  bodies: {
+    claimToken: { kind: 'token', wait: 25, lease: 60 },
+    expectToken: { kind: 'seid', ttl: 120 },
+  },
+  answers: {
+    readToken: TOKEN,
+    claimToken: {
+      ...TOKEN,
+      claim: { id: 'job-17', lease_expires_at: '2026-01-31T12:01:00.000Z', deliveries: 1 },
+    },
+    expectToken: {
+      id: '5f0c9a3e-3f44-4d0a-9f0e-0f4b3c0c7d11',
+      kind: 'seid',
+      merchant_data: 'k3v9x0q7c1m5z8b2n4l6',
+      expires_at: '2026-01-31T12:02:00.000Z',
+    },
+    lastPosts: {
+      posts: [
+        {
+          received_at: '2026-01-31T12:00:00.000Z',
+          merchant: 'default',
+          kind: 'seid',
+          merchant_data: '14114532781',
+          fingerprint: '9c1f07aa',
+          outcome: 'kept',
+          from: '203.0.113.7',
+          handed_over_after_ms: 12,
+        },
+      ],
+    },
+  },
+};

@@ -1,0 +1,93 @@
+/** The one map from what went wrong to an answer of the worker API: `application/problem+json`, RFC 9457. */
+import type { FastifyReply } from 'fastify';
+import * as z from 'zod';
+import { maskRuns } from '../../observability/redaction.ts';
+import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from './schemas.ts';
+
+type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at'>>;
+
+/** The schemas of the answers of a route, for the OpenAPI document: 204, and one problem for each status of these codes. */
+export function answers(...which: (204 | ProblemCode)[]): Record<number, z.ZodType> {
+  return Object.fromEntries(which.map((code) => (code === 204 ? [204, z.null()] : [PROBLEMS[code].status, Problem])));
+}
+
+/** Thrown by a handler that means it; the edge makes the answer. */
+export class ProblemError extends Error {
+  readonly code: ProblemCode;
+  readonly extra: Extra;
+  constructor(code: ProblemCode, detail: string = PROBLEMS[code].title, extra: Extra = {}) {
+    super(detail);
+    this.name = 'ProblemError';
+    this.code = code;
+    this.extra = extra;
+  }
+}
+
+/** One wrong parameter: what was expected, and what came. */
+export function wrongParameter(parameter: string, expected: string, received: unknown): ProblemError {
+  return wrongParameters([{ parameter, expected, ...(received === undefined ? {} : { received: show(received) }) }]);
+}
+
+function wrongParameters(errors: NonNullable<ProblemDocument['errors']>): ProblemError {
+  const detail = errors
+    .map(
+      ({ parameter, expected, received }) =>
+        `${parameter}: expected ${expected}${received === undefined ? '' : `, got ${received}`}`,
+    )
+    .join('; ');
+  return new ProblemError('invalid_request', detail, { errors });
+}
+
+export function sendProblem(reply: FastifyReply, { code, message, extra }: ProblemError): FastifyReply {
+  const { status, title } = PROBLEMS[code];
+  if (status === 503) reply.header('retry-after', '1');
+  // A field of its own for each: Chromium asks nobody for a password where Basic follows Bearer in one.
+  if (status === 401) reply.header('www-authenticate', ['Basic realm="worker API", charset="UTF-8"', 'Bearer']);
+  const problem: ProblemDocument = { type: 'about:blank', title, status, detail: message, code, ...extra };
+  return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
+}
+
+/** What an error of a handler, or of Fastify before it, means to the worker; undefined if it is our own fault. */
+export function problemOf(error: unknown): ProblemError | undefined {
+  if (error instanceof ProblemError) return error;
+  const { code, statusCode, message } = error as { code?: string; statusCode?: number; message: string };
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
+    return new ProblemError('payload_too_large', 'expected a body of at most 16 KiB');
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') {
+    return new ProblemError('unsupported_media_type', 'expected a body with Content-Type: application/json');
+  }
+  return statusCode !== undefined && statusCode < 500
+    ? new ProblemError('invalid_request', maskRuns(message))
+    : undefined;
+}
+
+/** Fastify's validator: what fits a schema is passed on as the schema reads it, all that does not is named. */
+export function validatorCompiler({ schema }: { schema: z.ZodType }) {
+  return (data: unknown): { value: unknown } | { error: ProblemError } => {
+    const parsed = schema.safeParse(data, { reportInput: true });
+    return parsed.success
+      ? { value: parsed.data }
+      : { error: wrongParameters(parsed.error.issues.flatMap(wrongFields)) };
+  };
+}
+
+function wrongFields(issue: z.core.$ZodIssue): NonNullable<ProblemDocument['errors']> {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ parameter: show(key, ''), expected: 'no such parameter' }));
+  }
+  const parameter = issue.path.join('.') || 'body';
+  return [
+    { parameter, expected: issue.message, ...(issue.input === undefined ? {} : { received: show(issue.input) }) },
+  ];
+}
+
+const SHOWN_CHARS = 80;
+
+function show(value: unknown, quote = '"'): string {
+  const text = maskRuns(shownAs(value, quote));
+  return text.length > SHOWN_CHARS ? `${text.slice(0, SHOWN_CHARS)}…` : text;
+}
+
+function shownAs(value: unknown, quote: string): string {
+  return typeof value === 'string' ? `${quote}${value}${quote}` : (JSON.stringify(value) ?? String(value));
+}

@@ -1,0 +1,68 @@
+/** What workers ask for, and what they are answered: selectors, tokens as they go out, and the problems of what cannot be given. */
+import type * as z from 'zod';
+import type { Handed } from '../../handoff/handoff.ts';
+import type { SettleAnswer } from '../../store/contract.ts';
+import { type Claim, CORRELATORS, type Correlators, type Kind, type Lead } from '../../token.ts';
+import { ProblemError } from './problems.ts';
+import type { TokenAnswer } from './schemas.ts';
+
+/** A selector, or with a kind alone its pool. */
+export function leadOf(merchant: string, kind: Kind | undefined, correlators: Correlators): Lead | undefined {
+  for (const by of CORRELATORS) {
+    const is = correlators[by];
+    if (is !== undefined) return { merchant, by, is, ...(kind === undefined ? {} : { kind }) };
+  }
+  return kind === undefined ? undefined : { merchant, by: 'pool', kind };
+}
+
+export function tokenAnswer({ token, distinct, claim }: Handed & { outcome: 'token' }): z.output<typeof TokenAnswer> {
+  const { id, merchant, kind, value, merchant_data, sid, merchant_usn, order_id, receivedAt, expiresAt } = token;
+  return {
+    id,
+    merchant,
+    kind,
+    value,
+    merchant_data,
+    sid,
+    merchant_usn,
+    order_id,
+    received_at: timeText(receivedAt),
+    expires_at: timeText(expiresAt),
+    distinct,
+    claim: claim && claimAnswer(claim),
+  };
+}
+
+function claimAnswer({ id, leaseExpiresAt, deliveries }: Claim) {
+  return { id, lease_expires_at: timeText(leaseExpiresAt), deliveries };
+}
+
+export function timeText(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+type Unserved = Exclude<Handed, { outcome: 'token' | 'nothing' | 'gone' }>;
+
+export function problemOfHanded(handed: Unserved): ProblemError {
+  switch (handed.outcome) {
+    case 'claimed': {
+      const { id, lease_expires_at } = claimAnswer(handed.claim);
+      return new ProblemError('claimed', `claimed by ${id} until ${lease_expires_at}`, {
+        claim_id: id,
+        lease_expires_at,
+      });
+    }
+    case 'conflict':
+      return new ProblemError('conflict', `there are ${handed.distinct} different live tokens under this selector`);
+    default:
+      return new ProblemError(handed.outcome);
+  }
+}
+
+export function failUnlessDone(
+  answer: SettleAnswer,
+  unknown: 'unknown_token' | 'unknown_claim' | 'unknown_expectation',
+): void {
+  if (answer === 'done') return;
+  throw new ProblemError(answer === 'away' ? 'store_away' : answer === 'unknown' ? unknown : answer);
+}

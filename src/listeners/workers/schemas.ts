@@ -1,0 +1,242 @@
+/**
+ * The wire of the worker API: paths, schemas and error codes. What workers may rely on stands here, and the OpenAPI
+ * document is made of it.
+ */
+import * as z from 'zod';
+import { MAX_CORRELATOR_CHARS } from '../../intake/parse-post.ts';
+import { CORRELATORS, KINDS, UNUSABLE_REASONS } from '../../token.ts';
+
+export const LIMITS = {
+  waitSeconds: 60,
+  leaseSeconds: 600,
+  defaultLeaseSeconds: 60,
+  ttlSeconds: 3600,
+  defaultTtlSeconds: 120,
+  posts: 500,
+  defaultPosts: 50,
+} as const;
+
+const kind = z.enum(KINDS, `one of ${KINDS.join(', ')}`).describe('The kind of token.');
+const merchant = z
+  .string('the name of a merchant')
+  .min(1, 'the name of a merchant')
+  .default('default')
+  .describe("Carat's merchant (loja), as named in AUTHENTICITY_PATHS.");
+const correlatorText = `1 to ${MAX_CORRELATOR_CHARS} characters without control characters`;
+const correlator = z
+  .string(correlatorText)
+  .regex(new RegExp(`^\\P{Cc}{1,${MAX_CORRELATOR_CHARS}}$`, 'u'), correlatorText);
+const correlators = {
+  merchant_data: correlator.optional().describe('What the worker sent to Carat as merchant_data.'),
+  sid: correlator.optional().describe('The SID of the schedule.'),
+  merchant_usn: correlator.optional().describe("The merchant's USN, in a post merchantUSN, merchant_usn or nsu."),
+  order_id: correlator.optional().describe("The merchant's order, in a post order_id or pedido."),
+};
+
+const secondsText = (least: number, most: number) => `seconds, a number from ${least} to ${most}`;
+const waitText = secondsText(0, LIMITS.waitSeconds);
+const wait = z.number(waitText).min(0, waitText).max(LIMITS.waitSeconds, waitText);
+const leaseText = secondsText(1, LIMITS.leaseSeconds);
+const ttlText = secondsText(1, LIMITS.ttlSeconds);
+
+/** A selector has one correlator, or with `least` 0 at the most one. */
+function oneCorrelator(least: 0 | 1) {
+  return (given: z.core.ParsePayload<Partial<Record<(typeof CORRELATORS)[number], string | undefined>>>): void => {
+    const present = CORRELATORS.filter((name) => given.value[name] !== undefined);
+    const expected = `${least === 1 ? 'exactly' : 'at most'} one of ${CORRELATORS.join(', ')}`;
+    if (present.length > 1) {
+      given.issues.push({ code: 'custom', path: present.slice(1, 2), message: expected, input: present.join(' and ') });
+    } else if (present.length < least) {
+      given.issues.push({ code: 'custom', path: ['selector'], message: expected, input: 'none' });
+    }
+  };
+}
+
+export const ReadQuery = z
+  .strictObject(
+    {
+      ...correlators,
+      kind: kind.optional(),
+      merchant,
+      wait: z
+        .string(waitText)
+        .regex(/^\d{1,3}(\.\d{1,9})?$/, waitText)
+        .transform(Number)
+        .pipe(wait)
+        .default(0)
+        .describe(`How long to wait for the token; ${waitText}.`),
+    },
+    'a JSON object',
+  )
+  .check(oneCorrelator(1));
+
+export const ClaimBody = z
+  .strictObject(
+    {
+      ...correlators,
+      kind: kind.optional(),
+      merchant,
+      wait: wait.default(0).describe(`How long to wait for a token; ${waitText}.`),
+      lease: z
+        .number(leaseText)
+        .min(1, leaseText)
+        .max(LIMITS.leaseSeconds, leaseText)
+        .default(LIMITS.defaultLeaseSeconds)
+        .describe(`How long the token is held; ${leaseText}.`),
+    },
+    'a JSON object',
+  )
+  .check(oneCorrelator(0), (given) => {
+    if (given.value.kind === undefined && CORRELATORS.every((name) => given.value[name] === undefined)) {
+      given.issues.push({ code: 'custom', path: ['kind'], message: 'a kind when there is no selector', input: 'none' });
+    }
+  });
+
+export const ExpectationBody = z
+  .strictObject(
+    {
+      ...correlators,
+      kind,
+      merchant,
+      ttl: z
+        .number(ttlText)
+        .min(1, ttlText)
+        .max(LIMITS.ttlSeconds, ttlText)
+        .default(LIMITS.defaultTtlSeconds)
+        .describe(`How long the post is expected; ${ttlText}.`),
+    },
+    'a JSON object',
+  )
+  .check(oneCorrelator(0), (given) => {
+    if (given.value.kind === 'nit' && CORRELATORS.every((name) => given.value[name] === undefined)) {
+      const message = `one of ${CORRELATORS.join(', ')} when the kind is nit`;
+      given.issues.push({ code: 'custom', path: ['selector'], message, input: 'none' });
+    }
+  });
+
+export const MerchantQuery = z.strictObject({ merchant });
+/** For routes whose parameters are in the body: one that is in the address would do nothing. */
+export const NoQuery = z.strictObject({});
+/** The same the other way round. */
+export const NoBody = z.strictObject({}, 'no body').nullish();
+
+const claimIdText = '1 to 64 of A-Z a-z 0-9 _ -';
+export const ClaimParams = z.strictObject({
+  claim_id: z
+    .string(claimIdText)
+    .regex(/^[A-Za-z0-9_-]{1,64}$/, claimIdText)
+    .describe("The worker's own choice."),
+});
+export const IdParams = z.strictObject({ id: z.string() });
+
+const time = z.iso.datetime().describe('RFC 3339, UTC.');
+export const ClaimState = z.object({ id: z.string(), lease_expires_at: time, deliveries: z.int().min(1) });
+export const TokenAnswer = z
+  .object({
+    id: z.string().describe('Stable for merchant, kind and value.'),
+    merchant: z.string(),
+    kind,
+    value: z.string().describe('The SEID, NIT or token itself.'),
+    ...correlators,
+    received_at: time,
+    expires_at: time,
+    distinct: z.int().min(1).describe('How many different live values there are under the selector.'),
+    claim: ClaimState.nullable(),
+  })
+  .meta({ id: 'Token' });
+export const ExpectationAnswer = z
+  .object({ id: z.string(), kind, ...correlators, expires_at: time })
+  .meta({ id: 'Expectation' });
+
+const onlyMerchant = z
+  .string('the name of a merchant')
+  .min(1, 'the name of a merchant')
+  .optional()
+  .describe('Of this merchant only; without it of all that the key may see.');
+export const EventsQuery = z.strictObject({ merchant: onlyMerchant });
+const limitText = `a whole number from 1 to ${LIMITS.posts}`;
+export const PostsQuery = z.strictObject({
+  merchant: onlyMerchant,
+  limit: z
+    .string(limitText)
+    .regex(/^\d{1,3}$/, limitText)
+    .transform(Number)
+    .pipe(z.int(limitText).min(1, limitText).max(LIMITS.posts, limitText))
+    .default(LIMITS.defaultPosts)
+    .describe(`How many at the most; ${limitText}.`),
+});
+export const PostsAnswer = z.object({
+  posts: z
+    .array(
+      z.object({
+        received_at: time,
+        instance: z.string().describe('Which instance received it.'),
+        merchant: z.string(),
+        kind: kind.optional(),
+        ...correlators,
+        fingerprint: z.string().optional().describe("8 hexadecimal digits that stand for the token's value."),
+        outcome: z.string().describe('kept, known, unexpected, deferred, late, failed or unusable.'),
+        reason: z.enum(UNUSABLE_REASONS).optional().describe('Why it is unusable.'),
+        from: z.string().describe("The sender's address."),
+        became: z
+          .enum(['waiting', 'read', 'claimed', 'released', 'used', 'orphan'])
+          .optional()
+          .describe('Where its token is now; left out for what is never handed out.'),
+        handed_over_after_ms: z
+          .number()
+          .nullable()
+          .describe('Milliseconds until its token was first given to a worker; null if it was not.'),
+      }),
+    )
+    .describe('Newest first; those that came since this instance started, with Redis to any instance.'),
+});
+export const HealthAnswer = z.object({
+  status: z.enum(['ready', 'stopping']),
+  store: z.object({ kind: z.string(), state: z.string(), detail: z.string().optional() }),
+  fallback: z.record(z.string(), z.union([z.string(), z.number()])).nullable(),
+  waiters: z.object({ parked: z.int(), max: z.int() }),
+});
+export const AliveAnswer = z.object({ status: z.literal('alive') });
+
+/** Every error that the worker API answers, with its status and what it means. */
+export const PROBLEMS = {
+  invalid_request: { status: 400, title: 'A parameter is wrong' },
+  unauthorized: { status: 401, title: 'A worker key is missing or wrong' },
+  forbidden: { status: 403, title: 'The key is for another merchant' },
+  foreign_origin: { status: 403, title: 'A page of another site asks, or by another name than a loopback one' },
+  not_found: { status: 404, title: 'There is nothing at this address' },
+  unknown_token: { status: 404, title: 'The token is not known, or expired' },
+  unknown_claim: { status: 404, title: 'The claim is not known, or its token expired' },
+  unknown_expectation: { status: 404, title: 'The expectation is not known, or over' },
+  conflict: { status: 409, title: 'There are different live tokens under this selector' },
+  claimed: { status: 409, title: 'The token is claimed by another' },
+  lease_lost: { status: 409, title: 'The claim does not hold the token any more' },
+  used: { status: 410, title: 'The token was used' },
+  cancelled: { status: 410, title: 'What was expected was cancelled' },
+  payload_too_large: { status: 413, title: 'The body is too large' },
+  unsupported_media_type: { status: 415, title: 'The body is not JSON' },
+  internal_error: { status: 500, title: 'Something went wrong in the service' },
+  store_away: { status: 503, title: 'The store is away, nobody can know' },
+  draining: { status: 503, title: 'The service is stopping' },
+  too_many_waiters: { status: 503, title: 'Too many workers wait' },
+  too_many_readers: { status: 503, title: 'Too many read the events' },
+} as const;
+export type ProblemCode = keyof typeof PROBLEMS;
+
+export const Problem = z
+  .object({
+    type: z.literal('about:blank'),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
+    errors: z
+      .array(z.object({ parameter: z.string(), expected: z.string(), received: z.string().optional() }))
+      .optional()
+      .describe('Each wrong parameter, with invalid_request.'),
+    claim_id: z.string().optional().describe('The holder, with claimed.'),
+    lease_expires_at: time.optional().describe('When its lease ends, with claimed.'),
+  })
+  .describe('RFC 9457.')
+  .meta({ id: 'Problem' });
+export type ProblemDocument = z.output<typeof Problem>;

@@ -1,0 +1,149 @@
+/**
+ * The last posts that came, and what became of their tokens: redacted, bounded, and for each merchant by itself, so that
+ * one merchant's flood hides nothing of another's. It is told by the events, those of other instances among them.
+ */
+import type { Correlators, Kind } from '../token.ts';
+import type { Event } from './events.ts';
+
+export const POSTS_KEPT = 500;
+
+/** Where a token is now: it waits for a worker, was given to one, put back, used, or expired before anybody asked. */
+export type Became = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';
+
+export interface RecentPost extends Correlators {
+  /** Milliseconds since 1970. */
+  receivedAt: number;
+  instance: string;
+  merchant: string;
+  /** The token's id; none for an unusable post. */
+  token: string | undefined;
+  kind: Kind | undefined;
+  fingerprint: string | undefined;
+  outcome: string;
+  /** Why it is unusable. */
+  reason: string | undefined;
+  from: string;
+  /** None for what is never handed out. */
+  became: Became | undefined;
+  claim: string | undefined;
+  /** How long after its arrival its token was first given to a worker. */
+  handedOverAfterMs: number | undefined;
+}
+
+const HANDED_OUT: ReadonlySet<unknown> = new Set(['kept', 'deferred', 'late']);
+
+type Facts = Omit<RecentPost, 'receivedAt' | 'instance' | 'merchant'>;
+
+/** A post's event, and what came of it since. */
+interface Kept {
+  /** None once it is forgotten: the tables that a Map outgrows keep what was in them, and should keep little. */
+  event: Event | undefined;
+  became: Became | undefined;
+  claim: string | undefined;
+  handedOverAfterMs: number | undefined;
+}
+
+/** What a hand-over tells of a token. */
+interface HandOver {
+  how: 'read' | 'claim';
+  claimId: string | undefined;
+  afterMs: number;
+}
+
+export class RecentPosts {
+  /** By merchant, oldest first. */
+  readonly #posts = new Map<string, Kept[]>();
+  /** Those of them whose tokens are handed out: by the token, and by the claim that took it last. */
+  readonly #byToken = new Map<string, Kept>();
+  readonly #byClaim = new Map<string, Kept>();
+  /** A waiting worker may get the token before its post is told of. */
+  readonly #early = new Map<string, HandOver>();
+
+  note(event: Event): void {
+    const { name, merchant, facts } = event;
+    if (merchant === undefined) return;
+    if (name === 'post') this.#add(event, merchant);
+    else if (name === 'handover') this.#handedOver(event, merchant);
+    else if (name === 'settled') {
+      const { token, claimId = '', what } = facts as { token?: string; claimId?: string; what: 'used' | 'released' };
+      const post = token === undefined ? this.#byClaim.get(`${merchant} ${claimId}`) : this.#byToken.get(token);
+      if (post !== undefined) post.became = what;
+    } else if (name === 'orphan') {
+      const post = this.#byToken.get(facts['id'] as string);
+      if (post !== undefined) post.became = 'orphan';
+    }
+  }
+
+  /** Newest first; of one merchant, or of all. */
+  last(limit: number, merchant: string | undefined): RecentPost[] {
+    const lists = merchant === undefined ? [...this.#posts.values()] : [this.#posts.get(merchant) ?? []];
+    const newest = lists.flatMap((list) => list.slice(-limit).reverse()).flatMap(recentPosts);
+    return newest.sort((a, b) => b.receivedAt - a.receivedAt).slice(0, limit);
+  }
+
+  fingerprintOf(token: string): string | undefined {
+    return this.#byToken.get(token)?.event?.facts['fingerprint'] as string | undefined;
+  }
+
+  #add(event: Event, merchant: string): void {
+    const { outcome, token } = event.facts as Facts;
+    const became = HANDED_OUT.has(outcome) ? 'waiting' : undefined;
+    const post: Kept = { event, became, claim: undefined, handedOverAfterMs: undefined };
+    const list = this.#posts.get(merchant) ?? [];
+    this.#posts.set(merchant, list);
+    list.push(post);
+    if (list.length > POSTS_KEPT) this.#forget(list.shift() as Kept, merchant);
+    if (token === undefined || became === undefined) return;
+    this.#byToken.set(token, post);
+    const early = this.#early.get(token);
+    if (early === undefined) return;
+    this.#early.delete(token);
+    this.#handOver(post, merchant, early);
+  }
+
+  #forget(post: Kept, merchant: string): void {
+    const { token = '' } = (post.event?.facts ?? {}) as Partial<Facts>;
+    if (this.#byToken.get(token) === post) this.#byToken.delete(token);
+    this.#unclaim(post, merchant);
+    post.event = undefined;
+  }
+
+  #handedOver({ facts }: Event, merchant: string): void {
+    const { token, how, claimId, afterMs } = facts as unknown as HandOver & { token: string };
+    const post = this.#byToken.get(token);
+    if (post !== undefined) {
+      this.#handOver(post, merchant, { how, claimId, afterMs });
+      return;
+    }
+    this.#early.set(token, { how, claimId, afterMs });
+    const [oldest] = this.#early.keys();
+    if (this.#early.size > POSTS_KEPT && oldest !== undefined) this.#early.delete(oldest);
+  }
+
+  #handOver(post: Kept, merchant: string, { how, claimId, afterMs }: HandOver): void {
+    if (post.became !== 'used') post.became = how === 'claim' ? 'claimed' : 'read';
+    if (claimId !== undefined) {
+      this.#unclaim(post, merchant);
+      post.claim = claimId;
+      this.#byClaim.set(`${merchant} ${claimId}`, post);
+    }
+    post.handedOverAfterMs ??= afterMs;
+  }
+
+  /** The claim that had its token has it no more. */
+  #unclaim(post: Kept, merchant: string): void {
+    if (post.claim === undefined) return;
+    const claim = `${merchant} ${post.claim}`;
+    if (this.#byClaim.get(claim) === post) this.#byClaim.delete(claim);
+  }
+}
+
+function recentPosts({ event, became, claim, handedOverAfterMs }: Kept): RecentPost[] {
+  if (event === undefined) return [];
+  const { at: receivedAt, instance, merchant = '', facts } = event;
+  const { token, kind, merchant_data, sid, merchant_usn, order_id, fingerprint, outcome, reason, from } =
+    facts as Facts;
+  const correlators = { merchant_data, sid, merchant_usn, order_id };
+  const told = { receivedAt, instance, merchant, token, kind, ...correlators, fingerprint, outcome, reason, from };
+  return [{ ...told, became, claim, handedOverAfterMs }];
+}

@@ -1,0 +1,201 @@
+/**
+ * What happened: one function for each business event, which becomes a log line, a count, and an event for those who look
+ * on. A token's value leaves it as a fingerprint; keys, secret paths and bodies never come in. The counts are exact; of what
+ * strangers can cause as often as they like, the log tells the first few, and then how many more there were.
+ */
+import type { Logger } from 'pino';
+import type { Handed } from '../handoff/handoff.ts';
+import type { Expiry, PutAnswer } from '../store/contract.ts';
+import type { Trouble } from '../store/notice.ts';
+import type { Claim, TokenPost, TokenRecord, UnusableReason } from '../token.ts';
+import { Events } from './events.ts';
+import { Quiet, type QuietOptions } from './log-throttle.ts';
+import type { Metrics } from './metrics.ts';
+import { RecentPosts } from './recent-posts.ts';
+import { Masking, type MaskingOptions } from './redaction.ts';
+
+export interface JournalOptions extends MaskingOptions {
+  log: Logger;
+  metrics: Metrics;
+  quiet?: QuietOptions;
+}
+
+/** How a post came. */
+export interface Arrival {
+  from: string;
+  /** Milliseconds from its last byte until it was kept, or found unusable. */
+  tookMs: number;
+}
+
+export interface OpenedExpectation {
+  kind: string;
+  topic: string;
+  /** Milliseconds since 1970. */
+  expiresAt: number;
+}
+
+export class Journal {
+  readonly events = new Events();
+  readonly posts = new RecentPosts();
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #masking: Masking;
+  readonly #quiet: Quiet;
+
+  constructor({ log, metrics, quiet, ...masking }: JournalOptions) {
+    this.#log = log;
+    this.#metrics = metrics;
+    this.#masking = new Masking(masking);
+    this.#quiet = new Quiet(quiet);
+    this.events.follow((event) => this.posts.note(event));
+  }
+
+  /** Tells what was held back. */
+  close(): void {
+    this.#quiet.close();
+  }
+
+  /** 8 hexadecimal digits that tell tokens apart and give nothing away. */
+  fingerprint(value: string): string {
+    return this.#masking.fingerprint(value);
+  }
+
+  /** `late`: the store had not acknowledged the token when Carat had to be answered. */
+  tokenPosted(
+    id: string,
+    merchant: string,
+    post: TokenPost,
+    { from, tookMs }: Arrival,
+    outcome: PutAnswer | 'late' | 'failed',
+  ): void {
+    this.#metrics.posts.inc({ merchant, kind: post.kind, outcome });
+    if (post.unusualLength) this.#metrics.unusualLengths.inc({ merchant, kind: post.kind });
+    for (const correlator of post.dropped) this.#metrics.droppedCorrelators.inc({ merchant, correlator });
+    const { kind, correlators, dropped } = post;
+    const { merchant_data, sid, merchant_usn, order_id } = correlators;
+    const fingerprint = this.fingerprint(post.value);
+    const odd = dropped.length === 0 ? undefined : dropped;
+    const token = id;
+    // Written out, here and in the log: this is the busiest place of all, and to copy the fields of one into the other takes longer.
+    const facts = {
+      outcome,
+      kind,
+      merchant_data,
+      sid,
+      merchant_usn,
+      order_id,
+      fingerprint,
+      from,
+      dropped: odd,
+      tookMs,
+      token,
+    };
+    this.events.tell('post', merchant, facts);
+    if (outcome === 'unexpected' && !this.#mayLog({ event: 'post', outcome, merchant })) return;
+    const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
+    const event = 'post';
+    const line = {
+      event,
+      outcome,
+      merchant,
+      kind,
+      merchant_data,
+      sid,
+      merchant_usn,
+      order_id,
+      fingerprint,
+      from,
+      dropped: odd,
+    };
+    this.#log[level](line, `authenticity post: ${outcome}`);
+  }
+
+  unusablePost(merchant: string, reason: UnusableReason, { from, tookMs }: Arrival): void {
+    this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
+    this.events.tell('post', merchant, { outcome: 'unusable', reason, from, tookMs });
+    if (!this.#mayLog({ event: 'post', outcome: reason, merchant })) return;
+    this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
+  }
+
+  /** What a worker was answered that asked for a token. */
+  answered(merchant: string, how: 'read' | 'claim', outcome: Handed['outcome']): void {
+    this.#metrics.workerRequests.inc({ merchant, how, outcome });
+    if (outcome === 'conflict') this.#metrics.conflicts.inc({ merchant });
+  }
+
+  handedOver(token: TokenRecord, how: 'read' | 'claim', distinct: number, claim: Claim | null): void {
+    const afterMs = Math.max(0, Date.now() - token.receivedAt);
+    const { merchant, kind } = token;
+    this.#metrics.handovers.inc({ merchant, kind, how });
+    this.#metrics.handoverSeconds.observe({ merchant, kind, how }, afterMs / 1000);
+    if (distinct > 1) this.#metrics.conflicts.inc({ merchant });
+    if (how === 'claim' && claim !== null && claim.deliveries > 1 && claim.renewals === 0) {
+      this.#metrics.redeliveries.inc({ merchant, kind });
+    }
+    const { merchant_data, sid, merchant_usn, order_id } = token;
+    const named = { merchant_data, sid, merchant_usn, order_id, fingerprint: this.fingerprint(token.value), afterMs };
+    this.#log.info({ event: 'handover', how, merchant, kind, ...named }, `token handed over by ${how}`);
+    const claimId = how === 'claim' ? claim?.id : undefined;
+    this.events.tell('handover', merchant, { how, kind, ...named, token: token.id, claimId });
+  }
+
+  settled(merchant: string, what: 'used' | 'released', by: { claimId: string } | { token: string }): void {
+    this.#metrics.settled.inc({ merchant, what });
+    this.#log.info({ event: 'settled', what, merchant, ...by }, `token ${what}`);
+    this.#tell({ event: 'settled', what, merchant, ...by });
+  }
+
+  leaseLost(merchant: string, claimId: string): void {
+    this.#metrics.leasesLost.inc({ merchant });
+    this.#log.warn({ event: 'lease_lost', merchant, claimId }, 'a claim was settled after it had lost its token');
+    this.#tell({ event: 'lease_lost', merchant, claimId });
+  }
+
+  /** `opened` says what is expected, and until when. */
+  expectation(
+    merchant: string,
+    what: 'opened' | 'cancelled',
+    id: string,
+    opened: Partial<OpenedExpectation> = {},
+  ): void {
+    this.#metrics.expectations.inc({ merchant, what });
+    this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
+    this.#tell({ event: 'expectation', what, merchant, id, ...opened });
+  }
+
+  expired(expiry: Expiry): void {
+    this.#metrics.expired.inc({ merchant: expiry.merchant, kind: expiry.kind, what: expiry.what });
+    if (!this.#mayLog({ event: expiry.what, merchant: expiry.merchant })) return;
+    const message =
+      expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
+    this.#log.warn({ event: expiry.what, ...expiry }, message);
+    this.#tell({ event: expiry.what, ...expiry });
+  }
+
+  trouble({ level, code, message, facts }: Trouble): void {
+    this.#metrics.troubles.inc({ code });
+    const masked = this.#masking.text(message);
+    this.#log[level]({ event: 'trouble', code, ...facts }, masked);
+    this.#tell({ event: 'trouble', level, code, message: masked, ...facts });
+  }
+
+  /** Something that should not happen: told with its stack, and without what a library hung on the error. */
+  bug(error: unknown, where: string, level: 'error' | 'fatal' = 'error'): void {
+    this.#metrics.troubles.inc({ code: 'bug' });
+    this.#log[level]({ event: 'bug', where, error: this.#masking.error(error) }, 'unexpected error');
+    this.#tell({ event: 'trouble', level: 'error', code: 'bug', message: 'unexpected error, see the log', where });
+  }
+
+  #tell({ event, merchant, ...facts }: { event: string; merchant?: string; [fact: string]: unknown }): void {
+    this.events.tell(event, merchant, facts);
+  }
+
+  #mayLog(sort: { event: string; outcome?: string; merchant: string }): boolean {
+    return this.#quiet.allows(Object.values(sort).join(' '), (more) =>
+      this.#log.warn(
+        { ...sort, more, withinSeconds: this.#quiet.windowMs / 1000 },
+        `${more} more like these were counted and not logged`,
+      ),
+    );
+  }
+}

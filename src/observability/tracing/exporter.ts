@@ -1,0 +1,106 @@
+/**
+ * Sends spans to a collector, as OTLP's JSON over HTTP. Nothing waits for it: there is one request at a time, what comes
+ * meanwhile is kept up to a bound, and what the collector does not take is lost and counted.
+ */
+import type { Trouble } from '../../store/notice.ts';
+import type { TracingSettings } from './settings.ts';
+import { attributesOf, type Span, wireOf } from './span.ts';
+
+const MAX_QUEUED = 4096;
+const MAX_SENT_AT_ONCE = 512;
+/** How often it is told that more came than could be sent. */
+const TELL_EVERY_MS = 60_000;
+/** How long a stop waits for the collector. */
+const STOP_WITHIN_MS = 1000;
+
+export interface ExporterOptions {
+  settings: TracingSettings;
+  /** Who we are, beside what the settings say. */
+  attributes: Readonly<Record<string, string>>;
+  version: string;
+  onTrouble: (trouble: Trouble) => void;
+}
+
+export class Exporter {
+  readonly #options: ExporterOptions;
+  readonly #timer: NodeJS.Timeout;
+  #queue: Span[] = [];
+  #sending: Promise<void> | undefined;
+  #lost = 0;
+  #isTroubled = false;
+  #toldAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ExporterOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => this.#send(), options.settings.sendEveryMs);
+  }
+
+  add(span: Span): void {
+    if (this.#queue.length >= MAX_QUEUED) this.#lost += 1;
+    else this.#queue.push(span);
+    if (this.#queue.length >= MAX_SENT_AT_ONCE) this.#send();
+  }
+
+  /** Sends what is left, for as long as a stop may take. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    const stopAt = performance.now() + STOP_WITHIN_MS;
+    while (this.#queue.length > 0 || this.#sending !== undefined) {
+      this.#send();
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, stopAt - performance.now());
+      });
+      await Promise.race([this.#sending, late]);
+      clearTimeout(timer);
+      if (performance.now() >= stopAt || this.#isTroubled) return;
+    }
+  }
+
+  #send(): void {
+    if (this.#sending !== undefined || this.#queue.length === 0) return;
+    const spans = this.#queue.splice(0, MAX_SENT_AT_ONCE);
+    this.#sending = this.#post(spans).then((problem) => {
+      this.#sending = undefined;
+      if (problem !== undefined) this.#lost += spans.length;
+      this.#tell(problem);
+      if (problem === undefined && this.#queue.length >= MAX_SENT_AT_ONCE) this.#send();
+    });
+  }
+
+  /** What went wrong, if anything. */
+  async #post(spans: readonly Span[]): Promise<string | undefined> {
+    const { settings, attributes, version } = this.#options;
+    const { endpoint, headers, timeoutMs } = settings;
+    const scopeSpans = [{ scope: { name: 'carat-authenticity', version }, spans: spans.map(wireOf) }];
+    const resource = { attributes: attributesOf({ ...attributes, ...settings.attributes }) };
+    try {
+      const response = await fetch(endpoint, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ resourceSpans: [{ resource, scopeSpans }] }),
+        redirect: 'error',
+        signal: AbortSignal.timeout(timeoutMs),
+      });
+      await response.body?.cancel();
+      return response.ok ? undefined : `the collector answered ${response.status}`;
+    } catch (error) {
+      const { cause, name } = error as { cause?: { code?: string }; name: string };
+      return `the collector cannot be reached: ${cause?.code ?? name}`;
+    }
+  }
+
+  /** Told when it changes, and not for each request. */
+  #tell(problem: string | undefined): void {
+    const { onTrouble } = this.#options;
+    if (problem !== undefined) {
+      if (!this.#isTroubled) onTrouble({ level: 'warn', code: 'traces_lost', message: `traces are lost: ${problem}` });
+    } else if (this.#lost > 0 && (this.#isTroubled || performance.now() - this.#toldAt > TELL_EVERY_MS)) {
+      const message = `traces are taken; ${this.#lost} spans were lost before, for the collector was away or too slow`;
+      onTrouble({ level: 'info', code: 'traces_taken', message });
+      this.#lost = 0;
+      this.#toldAt = performance.now();
+    }
+    this.#isTroubled = problem !== undefined;
+  }
+}

@@ -1,0 +1,180 @@
+import type { Became } from '../../observability/recent-posts.ts';
+import type { PostOutcome, Series } from '../view.ts';
+
+/** What happened to a post, in a word or two, and what to do about it, if anything. */
+interface Told {
+  label: string;
+  advice?: string;
+}
+
+const outcomes: Record<PostOutcome, Told> = {
+  kept: { label: 'kept' },
+  known: { label: 'repeated', advice: 'The same token came before. Nothing changed, and nothing has to be done.' },
+  deferred: {
+    label: 'kept, verdict put off',
+    advice: 'Whether it was expected is decided as soon as Redis is back.',
+  },
+  unexpected: {
+    label: 'unexpected',
+    advice:
+      'Nobody had announced it, and ACCEPT=expected. Announce it before you ask Carat; or somebody knows your URL.',
+  },
+  late: { label: 'kept late', advice: 'The store took longer than Carat may wait. Look at the store and its disk.' },
+  failed: { label: 'not kept', advice: 'The store failed. The log has the reason; ask Carat for a new token.' },
+  empty: { label: 'empty', advice: 'A body was missing: a probe, or a proxy that drops bodies or redirects the post.' },
+  not_a_form: {
+    label: 'not a form',
+    advice: 'Expected application/x-www-form-urlencoded. Does a proxy rewrite or compress the body?',
+  },
+  no_token: { label: 'no token', advice: 'A form without seid, nit or token: a test, or a post for another URL.' },
+  bad_value: {
+    label: 'malformed value',
+    advice: 'Expected 1 to 128 printable characters. Carat sends none like this; see where it came from.',
+  },
+  several_tokens: {
+    label: 'several tokens',
+    advice: 'A post has one token. Carat sends none like this; see where it came from.',
+  },
+  status_notification: {
+    label: 'status notification',
+    advice: "Carat's status URL points here. Have support register another address for status notifications.",
+  },
+  too_large: { label: 'too large', advice: 'Over 16 KiB. Carat sends none like this; see where it came from.' },
+  not_allowed: {
+    label: 'sender not allowed',
+    advice: 'Not in ALLOWED_SOURCES. If it was Carat: add the address, or name your proxy in TRUSTED_PROXIES.',
+  },
+  not_post: {
+    label: 'not a POST',
+    advice: 'A browser, a probe, or a redirect on the way that turned the post into a GET.',
+  },
+};
+
+const became: Record<Became, string> = {
+  waiting: 'waits for a worker',
+  read: 'read',
+  claimed: 'claimed',
+  released: 'put back',
+  used: 'used',
+  orphan: 'expired, nobody asked',
+};
+
+const series: Record<Series, string> = {
+  seid: 'SEID',
+  nit: 'NIT',
+  token: 'token',
+  replay: 'repeated',
+  unusable: 'unusable',
+  failed: 'not kept in time',
+};
+
+export const ENGLISH = {
+  lang: 'en',
+  title: 'Authenticity posts',
+  skip: 'Skip to the posts',
+  live: { live: 'live', paused: 'reconnecting', still: 'reloads every 10 s' },
+  timesUtc: 'Times are UTC.',
+  only: (merchant: string) => `Only merchant ${merchant}: your key is limited to it.`,
+  status: {
+    ok: 'All is well',
+    okWhy: 'Posts are answered 200 and kept.',
+    degraded: 'Needs a look',
+    away: 'Redis is away',
+    awayWhy: 'Posts are answered 200 and kept on local disk. Workers of other instances get them when Redis is back.',
+    diskWhy: 'Posts are answered 200 and kept in memory: the disk does not take them.',
+    mergingWhy: 'Redis is back; what was kept here is being brought there.',
+    stopping: 'Stopping',
+    stoppingWhy: 'What Carat still sends is answered; workers are sent to another instance.',
+    fullWhy: 'As many workers wait as may. Others are turned away with 503.',
+  },
+  facts: {
+    store: 'Store',
+    stores: { embedded: 'embedded', redis: 'Redis', fallback: 'Redis' },
+    states: { ok: 'ok', degraded: 'degraded', away: 'away' },
+    fallback: 'Fallback',
+    noFallback: 'not needed',
+    pending: (count: number) => `${count} pending`,
+    waiting: 'Waiting workers',
+    of: 'of',
+    instances: 'Instances',
+    uptime: 'Up for',
+    version: 'Version',
+  },
+  help: {
+    title: 'Nothing has come yet',
+    intro: 'Three steps to the first token:',
+    send: 'Send a test post',
+    sendWhy: 'as Carat would. The answer is OK, and it appears on this page.',
+    read: 'Read it back',
+    readWhy: 'as your worker would, by the same merchant_data.',
+    register: 'Register your URL',
+    registerWhy:
+      "Ask Carat's support to register your authenticity URL for your merchant: public HTTPS, ending at a proxy that passes it on to this address, without redirects. Choose a secret path (AUTHENTICITY_PATHS).",
+    yourPath: 'YOUR-PATH',
+  },
+  plots: {
+    posts: 'Posts per minute',
+    postsWhy: (total: number, hours: number) => `${total} in the last ${hours} h, by kind and outcome`,
+    handover: 'From post to worker',
+    handoverWhy: (total: number) => `${total} handovers, by the time they took`,
+    handoverNone: 'No token was handed over yet.',
+    median: 'half within',
+    p95: '95 % within',
+    waiters: 'Waiting workers and fallback depth',
+    waitersWhy: 'the most in each minute',
+    waitersNow: 'waiting',
+    pendingNow: 'pending',
+    most: 'most',
+    now: 'now',
+    ago: (hours: number) => `${hours} h ago`,
+    perMinute: 'at most, in a minute:',
+  },
+  posts: {
+    title: 'Last posts',
+    none: 'No post yet.',
+    at: 'When',
+    merchant: 'Merchant',
+    kind: 'Kind',
+    correlators: 'Correlators',
+    fingerprint: 'Fingerprint',
+    from: 'From',
+    outcome: 'Outcome',
+    after: (time: string) => `after ${time}`,
+    via: (instance: string) => `via ${instance}`,
+    pool: 'none: shared out by kind',
+  },
+  waiting: {
+    title: 'Who waits',
+    none: 'Nobody waits.',
+    topic: 'For what',
+    since: 'Since',
+    more: (count: number) => `and ${count} more`,
+    pool: (kind: string) => `any ${kind} without correlator`,
+  },
+  expected: {
+    title: 'Expected',
+    none: 'Nothing is expected.',
+    what: 'What',
+    until: 'Until',
+    noShows: 'No-shows',
+    noShowsWhy: 'Announced, and no post came. Did Carat refuse the request? Is the URL registered?',
+    noNoShows: 'None.',
+    orphans: 'Orphans',
+    orphansWhy: 'Tokens that expired and that nobody asked for. Does the worker wait under the right correlator?',
+    noOrphans: 'None.',
+    at: 'When',
+  },
+  instances: { title: 'Instances', name: 'Name', self: 'this one', started: 'Up for' },
+  footer: {
+    secrets: 'No token is shown here. A fingerprint tells tokens apart and gives nothing away.',
+    metrics: 'Metrics',
+    postsJson: 'Posts as JSON',
+    ready: 'Readiness',
+    docs: 'API',
+  },
+  outcomes,
+  became,
+  series,
+};
+
+export type Texts = typeof ENGLISH;

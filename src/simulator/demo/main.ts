@@ -1,0 +1,44 @@
+/**
+ * The demo as a process: `npm run demo`. Starts a receiver and a simulator, plays every scenario, and exits with 0 only
+ * if all of them ended as they should. `-- --json`: one JSON object per line; `-- --only TEXT`: the scenarios with that
+ * text in their name.
+ */
+import { parseArgs } from 'node:util';
+import { createTokenSource, createWorkerClient } from '../../client/index.ts';
+import { runDemo } from './demo.ts';
+import { teller } from './narrator.ts';
+import { startReceiver } from './receiver.ts';
+import { SCENARIOS } from './scenarios.ts';
+
+const { json, only } = readArguments();
+const scenarios = SCENARIOS.filter(({ name }) => name.includes(only));
+if (scenarios.length === 0) refuse(`no scenario has ${JSON.stringify(only)} in its name`);
+const tell = teller((text) => process.stdout.write(text), json);
+
+const receiver = await startReceiver();
+let failed: string[] = ['the demo itself'];
+try {
+  failed = await runDemo({
+    receiver,
+    source: createTokenSource(createWorkerClient({ url: receiver.workerUrl })),
+    tell,
+    scenarios,
+  });
+} finally {
+  const code = await receiver.stop();
+  process.exitCode = failed.length === 0 && code === 0 ? 0 : 1;
+}
+
+function readArguments(): { json: boolean; only: string } {
+  const options = { json: { type: 'boolean', default: false }, only: { type: 'string', default: '' } } as const;
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function refuse(message: string): never {
+  process.stderr.write(`demo: ${message}\n`);
+  process.exit(2);
+}

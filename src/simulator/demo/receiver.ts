@@ -1,0 +1,67 @@
+/** The receiver as a child process of the demo, with the embedded store in a folder of its own, on free ports. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export interface Receiver {
+  /** Where Carat posts to. */
+  authenticityUrl: string;
+  /** Where workers ask. */
+  workerUrl: string;
+  /** Ends it as an operator would, and removes its folder; its exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** The service as it is built. */
+const MAIN = new URL('../../main.js', import.meta.url).pathname;
+
+/** Starts it, and waits until it listens. `ACCEPT=expected`: a post that nobody announced is not handed out. */
+export async function startReceiver(env: Record<string, string> = {}, main: string = MAIN): Promise<Receiver> {
+  const folder = await mkdtemp(join(tmpdir(), 'carat-demo-'));
+  const child = spawn(process.execPath, [main], {
+    env: {
+      PATH: process.env['PATH'],
+      HOST: '127.0.0.1',
+      PORT: '0',
+      WORKER_PORT: '0',
+      DATA_DIR: join(folder, 'data'),
+      ACCEPT: 'expected',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = once(child, 'exit');
+  const listening = await listeningLine(child);
+  if (listening === undefined) {
+    await rm(folder, { recursive: true, force: true });
+    throw new Error('the receiver ended before it listened');
+  }
+  return {
+    authenticityUrl: `${listening.authenticity}/authenticity`,
+    workerUrl: listening.workers,
+    async stop() {
+      child.kill('SIGTERM');
+      const [code] = await exited;
+      await rm(folder, { recursive: true, force: true });
+      return code;
+    },
+  };
+}
+
+/** The log line by which the service tells where it listens. The rest of its log is read and dropped. */
+async function listeningLine(child: ChildProcess): Promise<{ authenticity: string; workers: string } | undefined> {
+  if (child.stdout === null) return undefined;
+  const lines = createInterface({ input: child.stdout });
+  const ended = once(lines, 'close').then(() => undefined);
+  const found = new Promise<{ authenticity: string; workers: string }>((resolve) => {
+    lines.on('line', (line) => {
+      const entry: unknown = line.startsWith('{') ? JSON.parse(line) : undefined;
+      const { event, authenticity, workers } = (entry ?? {}) as Record<string, string | undefined>;
+      if (event === 'listening' && authenticity && workers) resolve({ authenticity, workers });
+    });
+  });
+  return Promise.race([found, ended]);
+}

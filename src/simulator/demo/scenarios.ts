@@ -1,0 +1,224 @@
+/** The scenarios of the demo: every flow, with and without token, payment and faults, and how each should end. */
+import {
+  type CaratClient,
+  CaratError,
+  editSchedule,
+  type GenericOperationOptions,
+  genericOperation,
+  type ObtainOptions,
+  type RechargeNotes,
+  type RechargeOptions,
+  recharge,
+  recoverRecharges,
+  type TokenSource,
+} from '../../carat/index.ts';
+import type { FaultName } from '../faults.ts';
+import type { Simulator } from '../simulator.ts';
+
+export interface Stage {
+  client: CaratClient;
+  source: TokenSource;
+  notes: RechargeNotes;
+  simulator: Simulator;
+}
+
+export interface Scenario {
+  name: string;
+  /** How it should end; compared with what `run` answers, or with the code of its `CaratError`. */
+  expects: string;
+  run(stage: Stage): Promise<string>;
+}
+
+const CARD = { number: '5555555555555555', expiry_date: '1230' };
+const PAYING = { ...CARD, security_code: '123' };
+const TERMS = { amount: 4990, initial_date: '03/08/2030', number_of_times: 12, interval: 1 };
+const NEW = { merchant_usn: '100', order_id: 'DEMO-1', authorizer_id: '2', schedule: TERMS };
+const PAID = { ...NEW, amount: 4990, installments: 1, installment_type: 4 } as const;
+const ORDER = { amount: 1500, dealer: { code: '001' }, phone: { ddd: '11', number: '987654321' } };
+const PARAMETERS = { authorizer_id: '1', terminal_id: 'DEMO0001', merchant_usn: '1', subfunction: '01' };
+/** Nothing at a simulator is worth the pauses that are right with Carat. */
+const QUICK = { firstDelayMs: 20, maxDelayMs: 100 };
+/** For scenarios in which no post comes. */
+const NO_POST = { graceMs: 200 };
+
+let lastUsn = 0;
+/** Tells a recharge from all others: its post is found by it. */
+function nextUsn(): string {
+  lastUsn += 1;
+  return String(lastUsn);
+}
+
+async function activeSchedule({ client }: Stage): Promise<string> {
+  const sid = (await client.schedules.create(NEW)).schedule?.sid ?? '';
+  await client.schedules.activate({ sid, card: CARD });
+  return sid;
+}
+
+async function edit(stage: Stage, options: ObtainOptions = {}): Promise<string> {
+  const sid = await activeSchedule(stage);
+  const { answer, lostAnswer } = await editSchedule(stage, { sid, changes: { amount: 5990, status: 'INA' } }, options);
+  return `${answer.schedule_edit?.status} ${answer.schedule?.status}${lost(lostAnswer)}`;
+}
+
+async function charge(stage: Stage, options: RechargeOptions = {}, more = {}): Promise<string> {
+  const args = { merchant_usn: nextUsn(), order: { ...ORDER, ...more } };
+  const outcome = await recharge(stage, args, { ...QUICK, ...options });
+  const status = outcome.outcome === 'unsettled' ? '' : ` ${outcome.status}`;
+  return `${outcome.outcome}${status}${lost(outcome.lostAnswer)}`;
+}
+
+async function operate(stage: Stage, needsToken: boolean, options: GenericOperationOptions = {}): Promise<string> {
+  const operation = needsToken ? '100' : '1';
+  const args = { operation, needsToken, parameters: PARAMETERS };
+  const done = await genericOperation(stage, args, options);
+  return `done at attempt ${done.attempts}${lost(done.lostAnswer)}`;
+}
+
+const LOST = ', though an answer was lost';
+function lost(error: CaratError | undefined): string {
+  return error === undefined ? '' : LOST;
+}
+
+const TIMED: ReadonlySet<FaultName> = new Set(['delay', 'delay-answer', 'slow-body', 'post-after-answer']);
+
+/** A flow in which a fault is planned for one call. */
+function faulty(fault: FaultName, call: string, run: Scenario['run'], times = 1): Scenario['run'] {
+  return (stage) => {
+    const value = TIMED.has(fault) ? '50' : undefined;
+    stage.simulator.plan({ fault, value, call, times });
+    return run(stage);
+  };
+}
+
+const payment = { amount: 1500, authorizer_id: '2', installments: 1, card: PAYING };
+
+type Flow = (stage: Stage, options?: ObtainOptions) => Promise<string>;
+/** The flows that get a token by post: the call that triggers it, and how they end when all is well. */
+const FLOWS: readonly { flow: string; trigger: string; well: string; run: Flow }[] = [
+  { flow: 'schedule edit', trigger: 'scheduleEdits.begin', well: 'CON INA', run: edit },
+  { flow: 'recharge', trigger: 'recharges.begin', well: 'confirmed CON', run: charge },
+  {
+    flow: 'generic operation',
+    trigger: 'genericOperations.askToken',
+    well: 'done at attempt 1',
+    run: (stage, options) => operate(stage, true, options),
+  },
+];
+/** The faults of a trigger, and how a flow ends then; `well`: as if there were none. */
+const TRIGGER_FAULTS: readonly (readonly [fault: FaultName, ends: 'well' | 'lost' | string])[] = [
+  ['double-post', 'well'],
+  ['conflicting-post', 'well'],
+  ['post-after-answer', 'well'],
+  ['unknown-fields', 'well'],
+  ['odd-charset', 'well'],
+  ['slow-body', 'well'],
+  ['delay', 'well'],
+  ['delay-answer', 'well'],
+  ['closed-connection', 'lost'],
+  ['no-post', 'no_post'],
+  ['closed-early', 'connection'],
+  ['denied', 'denied'],
+  ['error-500', 'unavailable'],
+  ['expiry', 'denied'],
+];
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'schedule without payment',
+    expects: 'ATV',
+    run: async (stage) => {
+      const sid = await activeSchedule(stage);
+      return String((await stage.client.schedules.queryBySid({ sid })).schedule?.status);
+    },
+  },
+  {
+    name: 'schedule with payment, confirmed late',
+    expects: 'PPC, then CON and ATV',
+    run: async ({ client }) => {
+      const nit = (await client.schedules.createWithPayment({ ...PAID, late_confirmation: true })).payment?.nit ?? '';
+      const pending = await client.schedules.pay({ nit, card: PAYING });
+      const settled = await client.schedules.confirmPayment({ nit, confirm: true });
+      return `${pending.payment?.status}, then ${settled.payment?.status} and ${settled.schedule?.status}`;
+    },
+  },
+  ...FLOWS.map(({ flow, well, run }) => ({ name: flow, expects: well, run: (stage: Stage) => run(stage) })),
+  { name: 'recharge with payment', expects: 'confirmed CON', run: (stage) => charge(stage, {}, { payment }) },
+  { name: 'recharge, given up', expects: 'undone PPN', run: (stage) => charge(stage, { decide: () => 'undo' }) },
+  {
+    name: 'recharge, answer to the effect lost',
+    expects: 'undone PPN',
+    run: faulty('closed-connection', 'recharges.effect', (stage) => charge(stage, {}, { payment })),
+  },
+  {
+    name: 'recharge, denied',
+    expects: 'not_effected NEG',
+    run: faulty('denied', 'recharges.effect', (stage) => charge(stage)),
+  },
+  {
+    name: 'recharge, confirmation failing twice',
+    expects: 'confirmed CON',
+    run: faulty('error-500', 'recharges.confirm', (stage) => charge(stage), 2),
+  },
+  {
+    name: 'recharge, interrupted and recovered',
+    expects: 'unsettled, then confirmed',
+    run: faulty('error-500', 'recharges.confirm', async (stage) => {
+      const interrupted = await charge(stage, { settleMs: 0 });
+      const recovered = await recoverRecharges(stage, QUICK);
+      return `${interrupted}, then ${recovered.map(({ end }) => end).join()}`;
+    }),
+  },
+  { name: 'generic operation without token', expects: 'done at attempt 1', run: (stage) => operate(stage, false) },
+  {
+    name: 'generic operation, five at once on one terminal',
+    expects: '5 done, 0 clashes',
+    run: async (stage) => {
+      const done = await Promise.all(Array.from({ length: 5 }, () => operate(stage, true)));
+      return `${done.length} done, ${stage.simulator.world.terminalClashes} clashes`;
+    },
+  },
+  {
+    name: 'generic operation, token burnt by a denial, asked for anew',
+    expects: 'done at attempt 2',
+    run: faulty('denied', 'genericOperations.run', (stage) => operate(stage, true, { attempts: 2 })),
+  },
+  {
+    name: 'cancellation of a payment',
+    expects: 'CON, then EST',
+    run: async ({ client, source }) => {
+      const merchant_usn = `9${nextUsn()}`;
+      const nit = (await client.schedules.createWithPayment({ ...PAID, merchant_usn })).payment?.nit ?? '';
+      const { payment: paid } = await client.schedules.pay({ nit, card: PAYING });
+      const announced = await source.announce({ kind: 'nit', selector: { merchant_usn }, ttlSeconds: 60 });
+      await client.cancellations.begin({ esitef_usn: String(paid?.['esitef_usn']) });
+      const wait = { claimId: `cancel-${merchant_usn}`, timeoutMs: 5000, signal: new AbortController().signal };
+      const token = await source.take(announced, wait);
+      if (token === undefined) return 'no_post';
+      await source.used(token);
+      const { cancellation } = await client.cancellations.cancel({ nit: token.value, card: PAYING });
+      return `${cancellation?.status}, then ${(await client.schedules.query({ nit })).payment?.status}`;
+    },
+  },
+  ...FLOWS.flatMap(({ flow, trigger, well, run }) =>
+    TRIGGER_FAULTS.map(([fault, ends]) => ({
+      name: `${flow}, ${fault}`,
+      expects: ends === 'well' ? well : comes(ends) ? well + LOST : ends,
+      run: faulty(fault, trigger, (stage) => run(stage, comes(ends) ? {} : NO_POST)),
+    })),
+  ),
+];
+
+/** Whether the token comes all the same. */
+function comes(ends: string): boolean {
+  return ends === 'well' || ends === 'lost';
+}
+
+/** Runs a scenario; how it ended, in the words of `expects`. */
+export async function endOf(scenario: Scenario, stage: Stage): Promise<string> {
+  try {
+    return await scenario.run(stage);
+  } catch (error) {
+    if (error instanceof CaratError) return error.code;
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The contract of a token store. A store keeps the tokens that arrived, who holds them and what is expected; it decides
+ * every transition atomically and acknowledges it only when it will outlive the process. Every implementation behaves
+ * alike, and one suite of tests runs against all of them.
+ *
+ * Words. A token is *live* from its arrival until it is used or expires. A live token can be *claimed*: then one claim
+ * holds it exclusively until its lease ends, it is released, or it is used. A *used* token is remembered as used until it
+ * expires. A *lead* is what a worker knows of the token it is after: a correlator's value, or nothing but the kind (the
+ * *pool* of tokens that came without any correlator).
+ */
+import type { Claim, Kind, Lead, NewToken, TokenRecord } from '../token.ts';
+import type { Trouble } from './notice.ts';
+
+/**
+ * `kept`: new, and live. `known`: it was here already, nothing changed. `unexpected`: new, matches no open expectation
+ * although one is demanded, never handed out. `deferred`: kept, but whether it was expected cannot be known yet.
+ */
+export type PutAnswer = 'kept' | 'known' | 'unexpected' | 'deferred';
+
+/** `away` is set when the answer comes from what is known locally, while the store itself cannot be asked. */
+export interface Away {
+  away?: true;
+}
+
+export type ReadAnswer = Away &
+  (
+    | { state: 'live'; token: TokenRecord; distinct: number; claim: Claim | null }
+    | { state: 'used' }
+    | { state: 'cancelled' }
+    | { state: 'none' }
+  );
+
+export type ClaimAnswer = Away &
+  (
+    | { state: 'held'; token: TokenRecord; distinct: number; claim: Claim }
+    | { state: 'claimed'; claim: Claim; retryInMs: number }
+    | { state: 'conflict'; distinct: number }
+    | { state: 'used' }
+    | { state: 'cancelled' }
+    /** `retryInMs`: when the first lease ends that could make the answer another one. */
+    | { state: 'none'; retryInMs?: number }
+  );
+
+export interface ClaimRequest {
+  merchant: string;
+  claimId: string;
+  leaseMs: number;
+  /** What to take; without it only a token that the claim holds already is answered, its lease renewed. */
+  lead?: Lead | undefined;
+  /** Answer `conflict`, and take nothing, when there are different live values under the lead. */
+  refuseConflict: boolean;
+}
+
+/** `lease_lost`: released, or claimed by another meanwhile. `away`: only a store that is away knows the claim. */
+export type SettleAnswer = 'done' | 'lease_lost' | 'used' | 'unknown' | 'away';
+
+export interface Expectation {
+  id: string;
+  merchant: string;
+  kind: Kind;
+  /** What the post will carry; `pool` for a place for one token without correlator. */
+  topic: string;
+  ttlMs: number;
+}
+
+/** What became of something whose time was over, told once by the store that noticed. */
+export type Expiry =
+  | { what: 'no_show'; merchant: string; kind: Kind; expectation: string }
+  | { what: 'orphan'; merchant: string; kind: Kind; id: string };
+
+/** Says that something may have changed under these topics. A hint: it may be lost, doubled or late. */
+export interface Hint {
+  merchant: string;
+  topics: string[];
+  /** The merchant's arrival counter after this change: a gap means that a hint was lost. None for local news. */
+  sequence?: number;
+}
+
+/** What a store tells without being asked. */
+export interface StoreEvents {
+  onHint(hint: Hint): void;
+  /** Anything may have changed: hints were or may have been lost. */
+  onGap(): void;
+  onExpiry(expiry: Expiry): void;
+  /** Something an operator should know; never holds a value, key or password. */
+  onTrouble(trouble: Trouble): void;
+}
+
+/** The state of a store, as `readyz` tells it. */
+export interface StoreHealth {
+  kind: 'embedded' | 'redis' | 'fallback';
+  /** `degraded`: it keeps its promise to Carat only in part. */
+  state: 'ok' | 'degraded' | 'away';
+  detail?: string;
+  fallback?: {
+    /** `serving`: the shared store is away, and tokens are kept here. `merging`: what was kept here is brought there. */
+    state: 'idle' | 'serving' | 'merging';
+    disk: 'ok' | 'degraded' | 'away';
+    /** Tokens and expectations that the shared store is yet to be told of. */
+    pending: number;
+    /** Tokens on local disk, copies of what the shared store has among them. */
+    journaled: number;
+    /** For how long the oldest pending token has been waiting; 0 when none is. */
+    pendingForMs: number;
+  };
+}
+
+/** A store is away: it could not be reached, or did not answer in time. */
+export class StoreAway extends Error {
+  /** True when the store surely never saw the request. */
+  readonly unseen: boolean;
+  constructor(message: string, unseen: boolean) {
+    super(message);
+    this.name = 'StoreAway';
+    this.unseen = unseen;
+  }
+}
+
+export interface TokenStore {
+  /** Starts; a store of other processes starts even when it cannot be reached. */
+  open(events: StoreEvents): Promise<void>;
+  /** Resolves when the token will outlive the process. */
+  put(token: NewToken): Promise<PutAnswer>;
+  /** Keeps nothing, and takes as long as a put: how long a post takes must not tell a stranger what became of it. */
+  feign(merchant: string): Promise<void>;
+  read(lead: Lead): Promise<ReadAnswer>;
+  claim(request: ClaimRequest): Promise<ClaimAnswer>;
+  /** Ends a claim: `use` marks its token as used, `release` puts it back. */
+  settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer>;
+  /** Puts a token back that its claim just took and nobody received; nothing happens if the lease was renewed since. */
+  undo(merchant: string, claim: Claim): Promise<void>;
+  /** Marks a token as used, whoever holds it. */
+  use(merchant: string, id: string): Promise<SettleAnswer>;
+  /** Opens an expectation; answers when it ends. */
+  expect(expectation: Expectation): Promise<number>;
+  /** Cancels an expectation; `unknown` when it never was or is over. */
+  cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'>;
+  /** The merchant's arrival counter: it has moved if anything arrived since it was last seen. */
+  sequence(merchant: string): Promise<number>;
+  health(): StoreHealth;
+  close(): Promise<void>;
+}
+
+/** Carries texts between instances, as well as it can. */
+export interface Channel {
+  open(onText: (text: string) => void): void;
+  /** False when it cannot be sent now. */
+  send(text: string): boolean;
+  close(): void;
+}

@@ -1,0 +1,81 @@
+/** What changed in memory and is not on disk yet, and how records stand there. */
+import { KINDS } from '../../token.ts';
+import type { Change, ClaimEntry, ExpectationEntry, Standing, TokenEntry } from './records.ts';
+
+export class Changes {
+  /** Oldest first. */
+  #changes: Change[] = [];
+
+  get any(): boolean {
+    return this.#changes.length > 0;
+  }
+
+  token(entry: TokenEntry): void {
+    this.#changes.push({ of: 'token', merchant: entry.token.merchant, id: entry.token.id, entry });
+  }
+
+  claim(entry: ClaimEntry): void {
+    this.#changes.push({ of: 'claim', merchant: entry.merchant, id: entry.id, entry });
+  }
+
+  expectation(entry: ExpectationEntry): void {
+    this.#changes.push({ of: 'expectation', merchant: entry.merchant, id: entry.id, entry });
+  }
+
+  gone(of: Change['of'], merchant: string, id: string): void {
+    this.#changes.push({ of, merchant, id });
+  }
+
+  /** Hands over what changed since the last call. */
+  take(): Change[] {
+    const changes = this.#changes;
+    this.#changes = [];
+    return changes;
+  }
+}
+
+const SEPARATOR = '\n';
+
+export type Operation = { type: 'put'; key: string; value: string } | { type: 'del'; key: string };
+
+/** What is to be done on disk: one operation for each record that changed, as it is now. */
+export function operationsOf(changes: Iterable<Change>): Operation[] {
+  const byKey = new Map<string, Change['entry']>();
+  for (const { of, merchant, id, entry } of changes) byKey.set(of + SEPARATOR + merchant + SEPARATOR + id, entry);
+  const operations: Operation[] = [];
+  for (const [key, entry] of byKey) {
+    operations.push(entry === undefined ? { type: 'del', key } : { type: 'put', key, value: JSON.stringify(entry) });
+  }
+  return operations;
+}
+
+/** The record under a key on disk, or undefined when it makes no sense. */
+export function readRecord(key: string, value: string): Change | undefined {
+  const [of, merchant, id] = key.split(SEPARATOR);
+  try {
+    const record = { of, merchant, id, entry: JSON.parse(value) } as Change;
+    return isWhole(record) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const STATES: readonly string[] = ['live', 'used', 'unexpected', 'deferred'] satisfies TokenEntry['state'][];
+const STANDINGS: readonly string[] = ['here', 'unsure', 'there'] satisfies Standing[];
+const areNumbers = (...values: unknown[]): boolean => values.every(Number.isFinite);
+
+/** Whether a record has all that is reckoned with. @throws TypeError when it is nothing of the kind */
+function isWhole({ of, merchant, id, entry }: Change): boolean {
+  if (entry === undefined) return false;
+  if (of === 'token') {
+    const { token, state, standing, order, claim, deliveries } = entry;
+    const isNamed = token.id === id && token.merchant === merchant && KINDS.includes(token.kind);
+    const isHeld = claim === undefined || (typeof claim.id === 'string' && areNumbers(claim.leaseExpiresAt));
+    const isTimed = areNumbers(token.receivedAt, token.expiresAt, order, deliveries);
+    return isNamed && isTimed && isHeld && STATES.includes(state) && STANDINGS.includes(standing);
+  }
+  if (entry.id !== id || entry.merchant !== merchant) return false;
+  if (of === 'claim') return typeof entry.token === 'string';
+  const isTimed = areNumbers(entry.openedAt, entry.expiresAt) && STANDINGS.includes(entry.standing);
+  return of === 'expectation' && isTimed && typeof entry.topic === 'string' && KINDS.includes(entry.kind);
+}

@@ -1,0 +1,240 @@
+/**
+ * Every decision of the embedded store, in memory: what arrived, who holds it, what is used. Pure but for the clock that
+ * is passed in; whatever a transition changed is collected in `changes`, for the embedded store to put on disk.
+ */
+import { type Lead, type NewToken, topicsOf } from '../../token.ts';
+import type { ClaimAnswer, ClaimRequest, Expiry, Hint, PutAnswer, ReadAnswer, SettleAnswer } from '../contract.ts';
+import { Changes } from './changes.ts';
+import { Claims } from './claims.ts';
+import { ExpectationBook } from './expectations.ts';
+import { ExpiryQueue } from './expiry-queue.ts';
+import { type Change, type ClaimEntry, holderOf, recordOf, type Standing, type TokenEntry } from './records.ts';
+import { MerchantBook } from './token-index.ts';
+
+export interface LedgerOptions {
+  ttlMs: number;
+  /** `expected`: a token is live only if it fills an open expectation. */
+  accept: 'any' | 'expected';
+  /** What becomes of a token that fills none; `unexpected` when not given. `deferred`: the verdict is not ours alone. */
+  unmatched?: 'unexpected' | 'deferred';
+  /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
+  maxUnexpected: number;
+}
+
+export class Ledger {
+  readonly #options: LedgerOptions;
+  readonly #merchants = new Map<string, MerchantBook>();
+  readonly #byExpiry = new ExpiryQueue();
+  readonly claims: Claims;
+  readonly expectations: ExpectationBook;
+  readonly changes: Changes;
+  /** Orphans that were noticed between two sweeps. */
+  #untold: Expiry[] = [];
+
+  constructor(options: LedgerOptions, changes = new Changes()) {
+    this.#options = options;
+    this.changes = changes;
+    this.claims = new Claims((merchant) => this.#book(merchant), this.changes);
+    this.expectations = new ExpectationBook(this.changes);
+  }
+
+  /** All that is remembered, as if it had just changed. */
+  *everything(): Iterable<Change> {
+    for (const [merchant, book] of this.#merchants) {
+      for (const [id, entry] of book.tokens) yield { of: 'token', merchant, id, entry };
+      for (const [id, entry] of book.claims) yield { of: 'claim', merchant, id, entry };
+    }
+    for (const entry of this.expectations.entries()) {
+      yield { of: 'expectation', merchant: entry.merchant, id: entry.id, entry };
+    }
+  }
+
+  /** Puts back what was on disk. What came in the meantime stays; but what was used then is used. */
+  restore(records: readonly Change[]): void {
+    for (const { of, entry } of records.toSorted(oldestFirst)) {
+      if (entry === undefined) continue;
+      if (of === 'token') {
+        const since = this.get(entry.token.merchant, entry.token.id);
+        if (since === undefined) this.add(entry);
+        else if (entry.state === 'used') this.claims.markUsed(since);
+      } else if (of === 'claim') {
+        const book = this.#book(entry.merchant);
+        if (!book.claims.has(entry.id)) book.addClaim(entry);
+      } else this.expectations.add(entry);
+    }
+  }
+
+  /** @param standing `unsure` puts the verdict off when one is demanded */
+  put(token: NewToken, now: number, standing: Standing = 'here'): PutAnswer {
+    const book = this.#book(token.merchant);
+    const before = book.tokens.get(token.id);
+    if (before !== undefined && before.token.expiresAt > now) return 'known';
+    if (before !== undefined) this.#expire(before);
+
+    const { accept, unmatched = 'unexpected', ttlMs } = this.#options;
+    let isExpected = false;
+    for (const topic of topicsOf(token)) {
+      if (this.expectations.fill(token.merchant, topic, token.kind, token.id, now) !== undefined) isExpected = true;
+    }
+    const state = accept === 'any' || isExpected ? 'live' : unmatched;
+
+    book.lastOrder = Math.max(book.lastOrder + 1, now * 1000);
+    const entry: TokenEntry = {
+      token: recordOf(token, now, now + ttlMs),
+      state,
+      standing,
+      order: book.lastOrder,
+      deliveries: 0,
+      seen: false,
+    };
+    this.add(entry);
+    this.changes.token(entry);
+    if (state === 'unexpected') this.#boundUnexpected(book);
+    return state === 'live' ? 'kept' : state;
+  }
+
+  read(lead: Lead, now: number): ReadAnswer {
+    const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
+    if (live === undefined) return this.expectations.absent(lead, used, now);
+    if (!live.seen) {
+      live.seen = true;
+      this.changes.token(live);
+    }
+    return { state: 'live', token: live.token, distinct, claim: holderOf(live, now) };
+  }
+
+  claim(request: ClaimRequest, now: number): ClaimAnswer {
+    const held = this.claims.renew(request, now);
+    if (held !== undefined) return held;
+    const { lead } = request;
+    if (this.claims.isElsewhere(request, now)) return { state: 'none' };
+    if (lead === undefined) return { state: 'none' };
+    if (lead.by === 'pool') return this.claims.takeFromPool(lead.kind, request, now);
+
+    const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
+    if (live === undefined) return this.expectations.absent(lead, used, now);
+    if (live.standing !== 'here') return { state: 'none' };
+    if (distinct > 1 && request.refuseConflict) return { state: 'conflict', distinct };
+    const holder = holderOf(live, now);
+    if (holder !== null) return { state: 'claimed', claim: holder, retryInMs: holder.leaseExpiresAt - now };
+    return { ...this.claims.take(live, request, now), distinct };
+  }
+
+  use(merchant: string, id: string, now: number): SettleAnswer {
+    const entry = this.#book(merchant).tokens.get(id);
+    if (entry === undefined || entry.token.expiresAt <= now || entry.state === 'unexpected') return 'unknown';
+    return entry.standing === 'here' ? this.claims.markUsed(entry) : 'away';
+  }
+
+  sequence(merchant: string): number {
+    return this.#merchants.get(merchant)?.sequence ?? 0;
+  }
+
+  /** Counts a change under some topics, for the hint that tells of it. */
+  announce(merchant: string, topics: string[]): Hint {
+    const book = this.#book(merchant);
+    book.sequence += 1;
+    return { merchant, topics, sequence: book.sequence };
+  }
+
+  /** The topics under which a claim's token is waited for. */
+  topicsOfClaim(merchant: string, claimId: string): string[] {
+    const book = this.#book(merchant);
+    const entry = book.tokens.get(book.claims.get(claimId)?.token ?? '');
+    return entry === undefined ? [] : topicsOf(entry.token);
+  }
+
+  /** Forgets what is over, and tells what became of it. */
+  sweep(now: number): Expiry[] {
+    for (let entry = this.#byExpiry.popOver(now); entry; entry = this.#byExpiry.popOver(now)) {
+      if (this.get(entry.token.merchant, entry.token.id) === entry) this.#expire(entry);
+    }
+    for (const book of this.#merchants.values()) for (const pool of book.pools.values()) pool.sweep(now);
+    const orphans = this.#untold;
+    this.#untold = [];
+    return [...orphans, ...this.expectations.sweep(now)];
+  }
+
+  /** How many tokens are remembered. */
+  get count(): number {
+    let count = 0;
+    for (const book of this.#merchants.values()) count += book.tokens.size;
+    return count;
+  }
+
+  get(merchant: string, id: string): TokenEntry | undefined {
+    return this.#book(merchant).tokens.get(id);
+  }
+
+  *tokens(): Iterable<TokenEntry> {
+    for (const book of this.#merchants.values()) yield* book.tokens.values();
+  }
+
+  tokensOf(merchant: string): Iterable<TokenEntry> {
+    return this.#book(merchant).tokens.values();
+  }
+
+  /** The claims that took a token, the last one among them. */
+  claimsOf(entry: TokenEntry): ClaimEntry[] {
+    return this.#book(entry.token.merchant).claimsOf(entry.token.id);
+  }
+
+  /** Notes what a shared store said of a token. */
+  update(
+    entry: TokenEntry,
+    change: Partial<Pick<TokenEntry, 'standing' | 'state' | 'claim' | 'deliveries' | 'seen'>>,
+  ): void {
+    Object.assign(entry, change);
+    if (entry.state === 'unexpected') {
+      this.forget(entry);
+    } else {
+      this.#book(entry.token.merchant).offer(entry);
+      this.changes.token(entry);
+    }
+  }
+
+  add(entry: TokenEntry): void {
+    this.#book(entry.token.merchant).add(entry);
+    this.#byExpiry.push(entry);
+  }
+
+  #expire(entry: TokenEntry): void {
+    const { merchant, kind, id } = entry.token;
+    const orphan = entry.state === 'live' && !entry.seen && entry.deliveries === 0 && entry.standing !== 'there';
+    if (orphan) this.#untold.push({ what: 'orphan', merchant, kind, id });
+    this.forget(entry);
+  }
+
+  forget(entry: TokenEntry): void {
+    const { merchant, id } = entry.token;
+    const claims = this.#book(merchant).remove(entry);
+    this.changes.gone('token', merchant, id);
+    for (const claim of claims) this.changes.gone('claim', merchant, claim);
+  }
+
+  #boundUnexpected(book: MerchantBook): void {
+    while (book.unexpected.size > this.#options.maxUnexpected) {
+      const [oldest] = book.unexpected;
+      if (oldest !== undefined) this.forget(oldest);
+    }
+    this.#byExpiry.compact(this.count, () => [...this.tokens()]);
+  }
+
+  #book(merchant: string): MerchantBook {
+    let book = this.#merchants.get(merchant);
+    if (book === undefined) {
+      book = new MerchantBook();
+      this.#merchants.set(merchant, book);
+    }
+    return book;
+  }
+}
+
+function oldestFirst(a: Change, b: Change): number {
+  return ageOf(a) - ageOf(b);
+}
+
+/** Where a record stands among those of its sort; claims stand nowhere. */
+function ageOf({ of, entry }: Change): number {
+  return entry === undefined || of === 'claim' ? 0 : of === 'token' ? entry.order : entry.openedAt;
+}

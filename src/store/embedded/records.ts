@@ -1,0 +1,58 @@
+/** What a process remembers of its own, in memory and on disk: tokens, claim ids and expectations. */
+import type { Claim, NewToken, TokenRecord } from '../../token.ts';
+import type { Expectation } from '../contract.ts';
+
+/**
+ * Where a token stands with regard to a shared store. `here`: only this process has it. `unsure`: it was sent, and
+ * nobody knows whether it arrived. `there`: the shared store has it, this is the copy that survives its loss.
+ * An embedded store has nothing but `here`.
+ */
+export type Standing = 'here' | 'unsure' | 'there';
+
+export interface TokenEntry {
+  token: TokenRecord;
+  /** `deferred`: whether it was expected cannot be known yet; until then nobody gets it. */
+  state: 'live' | 'used' | 'unexpected' | 'deferred';
+  standing: Standing;
+  /** Position among the merchant's tokens: later ones have a higher one. */
+  order: number;
+  /** The last claim that took it, also after its lease; none once it was released. */
+  claim?: Claim;
+  deliveries: number;
+  /** True once anybody read it. */
+  seen: boolean;
+}
+
+/** A claim id, and the token it took last. */
+export interface ClaimEntry {
+  merchant: string;
+  id: string;
+  token: string;
+  released: boolean;
+}
+
+export interface ExpectationEntry extends Omit<Expectation, 'ttlMs'> {
+  standing: Standing;
+  openedAt: number;
+  expiresAt: number;
+  cancelledAt?: number;
+  /** The id of the one token it admitted. */
+  token?: string;
+}
+
+/** A record as it is now, or without an entry: that it is gone. */
+export type Change =
+  | { of: 'token'; merchant: string; id: string; entry?: TokenEntry }
+  | { of: 'claim'; merchant: string; id: string; entry?: ClaimEntry }
+  | { of: 'expectation'; merchant: string; id: string; entry?: ExpectationEntry };
+
+/** The claim that holds a token now. */
+export function holderOf(entry: TokenEntry, now: number): Claim | null {
+  return entry.claim !== undefined && entry.claim.leaseExpiresAt > now ? entry.claim : null;
+}
+
+/** Written out, so that all records have one shape: to copy the fields of one into another takes far longer. */
+export function recordOf(token: NewToken, receivedAt: number, expiresAt: number): TokenRecord {
+  const { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id } = token;
+  return { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id, receivedAt, expiresAt };
+}

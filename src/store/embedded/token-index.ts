@@ -1,0 +1,93 @@
+/** The indexes of one merchant's tokens, for the ledger: by id, by topic, by claim, and the pools. It decides nothing. */
+import { type Kind, type Lead, MOST_DISTINCT, topicOf, topicsOf } from '../../token.ts';
+import { Pool } from './pool.ts';
+import type { ClaimEntry, TokenEntry } from './records.ts';
+
+export class MerchantBook {
+  readonly tokens = new Map<string, TokenEntry>();
+  readonly byTopic = new Map<string, Set<TokenEntry>>();
+  readonly claims = new Map<string, ClaimEntry>();
+  /** Oldest first. */
+  readonly unexpected = new Set<TokenEntry>();
+  lastOrder = 0;
+  sequence = 0;
+  readonly pools = new Map<Kind, Pool>();
+  readonly #claimsOf = new Map<string, Set<string>>();
+
+  add(entry: TokenEntry): void {
+    this.tokens.set(entry.token.id, entry);
+    this.lastOrder = Math.max(this.lastOrder, entry.order);
+    if (entry.state === 'unexpected') {
+      this.unexpected.add(entry);
+      return;
+    }
+    if (entry.token.pooled) {
+      this.offer(entry);
+      return;
+    }
+    for (const topic of topicsOf(entry.token)) {
+      const entries = this.byTopic.get(topic);
+      if (entries === undefined) this.byTopic.set(topic, new Set([entry]));
+      else entries.add(entry);
+    }
+  }
+
+  /** Makes a pooled token claimable, now or when its lease ends. */
+  offer(entry: TokenEntry): void {
+    if (entry.token.pooled && entry.state === 'live') this.pool(entry.token.kind).offer(entry);
+  }
+
+  /** The newest live token under a lead, how many there are, and whether there is a used one. */
+  find(lead: Lead, now: number): { live: TokenEntry | undefined; used: boolean; distinct: number } {
+    let live: TokenEntry | undefined;
+    let used = false;
+    let distinct = 0;
+    for (const entry of this.byTopic.get(topicOf(lead)) ?? []) {
+      if (entry.token.expiresAt <= now || (lead.kind !== undefined && entry.token.kind !== lead.kind)) continue;
+      if (entry.state === 'used') used = true;
+      else if (entry.state === 'live' && entry.standing !== 'there') {
+        distinct += 1;
+        if (live === undefined || entry.order > live.order) live = entry;
+      }
+    }
+    return { live, used, distinct: Math.min(distinct, MOST_DISTINCT) };
+  }
+
+  /** The claims that took a token, and have taken no other since. */
+  claimsOf(token: string): ClaimEntry[] {
+    const claims = [...(this.#claimsOf.get(token) ?? [])].map((id) => this.claims.get(id));
+    return claims.filter((claim) => claim?.token === token) as ClaimEntry[];
+  }
+
+  addClaim(claim: ClaimEntry): void {
+    this.claims.set(claim.id, claim);
+    const ids = this.#claimsOf.get(claim.token);
+    if (ids === undefined) this.#claimsOf.set(claim.token, new Set([claim.id]));
+    else ids.add(claim.id);
+  }
+
+  /** Forgets a token and the claims that took it last; answers their ids. */
+  remove(entry: TokenEntry): string[] {
+    const { id } = entry.token;
+    this.tokens.delete(id);
+    this.unexpected.delete(entry);
+    for (const topic of topicsOf(entry.token)) {
+      const entries = this.byTopic.get(topic);
+      entries?.delete(entry);
+      if (entries?.size === 0) this.byTopic.delete(topic);
+    }
+    const claims = this.claimsOf(id).map((claim) => claim.id);
+    this.#claimsOf.delete(id);
+    for (const claim of claims) this.claims.delete(claim);
+    return claims;
+  }
+
+  pool(kind: Kind): Pool {
+    let pool = this.pools.get(kind);
+    if (pool === undefined) {
+      pool = new Pool();
+      this.pools.set(kind, pool);
+    }
+    return pool;
+  }
+}

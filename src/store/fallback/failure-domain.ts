@@ -1,0 +1,121 @@
+/**
+ * What fails together: the merchants whose part of the shared store is there or away as one. Asks it as long as it is
+ * there, and sees to it that the local and the shared store are brought together when it is back.
+ */
+import { StoreAway, type StoreEvents } from '../contract.ts';
+import { Breaker } from './circuit-breaker.ts';
+import type { LocalStore } from './local-store.ts';
+import { Merging } from './reconciler.ts';
+import type { SharedStore } from './shared-store.ts';
+
+/** For how long a question waits for what the shared store may have lost, before it is not asked. */
+const STEADY_WITHIN_MS = 500;
+
+export interface DomainOptions {
+  /** Empty when there is but one. */
+  name: string;
+  merchants: readonly string[];
+  shared: SharedStore;
+  local: LocalStore;
+  events(): Pick<StoreEvents, 'onTrouble' | 'onGap'> | undefined;
+}
+
+export class Domain {
+  readonly #options: DomainOptions;
+  readonly #breaker: Breaker;
+  readonly #merging: Merging;
+
+  constructor(options: DomainOptions) {
+    const { merchants, shared, local, events } = options;
+    this.#options = options;
+    this.#breaker = new Breaker({
+      probe: () => shared.probe(merchants[0] as string),
+      onOpen: (reason) => {
+        this.#tell('warn', 'store_away', `the store is away (${reason}); tokens are kept on local disk`);
+        events()?.onGap();
+      },
+      onClose: () => {
+        this.#tell('info', 'store_back', 'the store is back', { pending: local.pendingCount });
+        this.restore();
+        events()?.onGap();
+      },
+    });
+    this.#merging = new Merging({
+      merchants,
+      shared,
+      local,
+      isAway: () => this.isAway,
+      onAway: (error) => void this.trip(error),
+      onProgress: (what, done, left) =>
+        this.#tell(
+          'info',
+          what === 'merge' ? 'merging' : 'restoring',
+          `${what}: ${done} tokens brought, ${left} left`,
+          {
+            done,
+            left,
+          },
+        ),
+      onDone: () => events()?.onGap(),
+    });
+  }
+
+  get isAway(): boolean {
+    return this.#breaker.isOpen;
+  }
+
+  /** Brings there what the shared store never took, and what it may have lost. */
+  restore(): void {
+    this.#merging.restore();
+  }
+
+  /** Notes that the shared store failed. @throws what is no failure of the store */
+  trip(error: unknown): StoreAway {
+    if (!(error instanceof StoreAway)) throw error;
+    this.#breaker.trip(error.message);
+    return error;
+  }
+
+  /** What the shared store answers, or that it is away: then nobody asks it until it is back. */
+  async ask<T>(question: () => Promise<T>, onUnanswered: () => void = () => {}): Promise<T | 'away'> {
+    if (this.isAway) return 'away';
+    try {
+      return await question();
+    } catch (error) {
+      if (!this.trip(error).unseen) onUnanswered();
+      return 'away';
+    }
+  }
+
+  /**
+   * Like `ask`, for what concerns claims: a store that came back may have forgotten some. Until it was told, what it
+   * says of them counts for nothing.
+   */
+  async askSteady<T>(question: () => Promise<T>, onUnanswered?: () => void): Promise<T | 'away'> {
+    if (this.#merging.isRunning && !this.isAway) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(resolve, STEADY_WITHIN_MS, 'late');
+      });
+      const outcome = await Promise.race([this.#merging.idle(), late]);
+      clearTimeout(timer);
+      if (outcome === 'late') return 'away';
+    }
+    return this.ask(question, onUnanswered);
+  }
+
+  stop(): void {
+    this.#breaker.stop();
+    this.#merging.stop();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  idle(): Promise<void> {
+    return this.#merging.idle();
+  }
+
+  #tell(level: 'info' | 'warn', code: string, message: string, facts: Record<string, string | number> = {}): void {
+    const { name, events } = this.#options;
+    events()?.onTrouble({ level, code, message, facts: name === '' ? facts : { ...facts, merchant: name } });
+  }
+}

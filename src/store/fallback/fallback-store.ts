@@ -1,0 +1,222 @@
+/**
+ * The fallback store: a store around a shared one. While that takes its writes, it only keeps a copy of each token on
+ * the local disk. When it does not, tokens are kept here, and workers of this process get them from here; when it is
+ * back, the two are brought together, and what it may have lost is put back from the copies.
+ *
+ * What keeps a token from being handed out twice: only a token that the shared store surely never saw is given to a
+ * claim here, and it is fenced on disk before it is sent there.
+ */
+import { type Claim, type Lead, MOST_DISTINCT, type NewToken } from '../../token.ts';
+import {
+  type ClaimAnswer,
+  type ClaimRequest,
+  type Expectation,
+  type PutAnswer,
+  type ReadAnswer,
+  type SettleAnswer,
+  StoreAway,
+  type StoreEvents,
+  type StoreHealth,
+  type TokenStore,
+} from '../contract.ts';
+import { Domain } from './failure-domain.ts';
+import type { LocalStore } from './local-store.ts';
+import type { SharedStore } from './shared-store.ts';
+
+export interface FallbackOptions {
+  shared: SharedStore;
+  local: LocalStore;
+  merchants: readonly string[];
+}
+
+export class FallbackStore implements TokenStore {
+  readonly #shared: SharedStore;
+  readonly #local: LocalStore;
+  readonly #domains = new Map<string, Domain>();
+  /** The puts under way, by token: a second one of the same token waits for the first, and has nothing to decide. */
+  readonly #puts = new Map<string, Promise<PutAnswer>>();
+  #events: StoreEvents | undefined;
+
+  constructor({ shared, local, merchants }: FallbackOptions) {
+    this.#shared = shared;
+    this.#local = local;
+    const membersOf = new Map<string, string[]>();
+    for (const merchant of merchants) {
+      const name = shared.domainOf(merchant);
+      membersOf.set(name, [...(membersOf.get(name) ?? []), merchant]);
+    }
+    for (const [name, members] of membersOf) {
+      this.#domains.set(name, new Domain({ name, merchants: members, shared, local, events: () => this.#events }));
+    }
+  }
+
+  async open(events: StoreEvents): Promise<void> {
+    this.#events = events;
+    await this.#local.open({
+      ...events,
+      // The local counter says nothing of the shared one.
+      onHint: ({ merchant, topics }) => events.onHint({ merchant, topics }),
+    });
+    this.#shared.onReconnect(() => {
+      for (const domain of this.#domains.values()) domain.restore();
+    });
+    await this.#shared.open(events);
+  }
+
+  async put(token: NewToken): Promise<PutAnswer> {
+    const key = `${token.merchant}\n${token.id}`;
+    const same = this.#puts.get(key);
+    if (same !== undefined) {
+      await same;
+      return 'known';
+    }
+    const put = this.#put(token).finally(() => this.#puts.delete(key));
+    this.#puts.set(key, put);
+    return put;
+  }
+
+  async #put(token: NewToken): Promise<PutAnswer> {
+    const { merchant, id } = token;
+    // A token that waits to be merged goes there with all that happened to it, and not without.
+    if (this.#local.isPending(merchant, id)) {
+      await this.feign(merchant);
+      return 'known';
+    }
+    const domain = this.#domainOf(merchant);
+    if (domain.isAway) return this.#local.keep(token);
+    const copy = this.#local.copy(merchant, id);
+    if (copy !== undefined) {
+      // Should the shared store have lost it, it gets back all that is known of it, lest a used one be new.
+      await domain.ask(() => this.#shared.merge(merchant, [copy], Date.now()));
+      await this.#local.feign();
+      return 'known';
+    }
+    const before = this.#local.note(token);
+    try {
+      const answer = await this.#shared.put(token);
+      await this.#local.taken(token, answer, before);
+      return answer;
+    } catch (error) {
+      const { unseen } = domain.trip(error);
+      return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
+    }
+  }
+
+  async feign(merchant: string): Promise<void> {
+    const domain = this.#domainOf(merchant);
+    await domain.ask(() => this.#shared.feign(merchant));
+    await this.#local.feign();
+  }
+
+  async read(lead: Lead): Promise<ReadAnswer> {
+    const shared = await this.#domainOf(lead.merchant).ask(() => this.#shared.read(lead));
+    if (shared === 'away') return { ...(await this.#local.read(lead)), away: true };
+    return this.#local.hasPending(lead.merchant) ? further(shared, await this.#local.read(lead)) : shared;
+  }
+
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    const { merchant, claimId, leaseMs } = request;
+    if (this.#local.isClaimPending(merchant, claimId)) {
+      const held = await this.#local.claim({ ...request, lead: undefined });
+      if (held.state === 'held') return held;
+    }
+    const shared = await this.#domainOf(merchant).askSteady(
+      () => this.#shared.claim(request),
+      () => this.#local.doubt(merchant, claimId),
+    );
+    if (shared === 'away') return { ...(await this.#local.claim(request)), away: true };
+    if (shared.state === 'held') this.#local.mirrorClaim(shared.token, shared.claim, leaseMs);
+    return shared;
+  }
+
+  async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
+    if (this.#local.isClaimPending(merchant, claimId)) {
+      const answer = await this.#local.settle(merchant, claimId, how);
+      if (answer !== 'away') return answer;
+    }
+    const settled = await this.#domainOf(merchant).askSteady(() => this.#shared.settleAndTell(merchant, claimId, how));
+    if (settled === 'away') return 'away';
+    const { answer, used } = settled;
+    if (used !== undefined) this.#local.mirrorUsed(used);
+    else if (answer === 'done') this.#local.mirrorReleased(merchant, claimId);
+    return answer === 'unknown' && this.#local.isClaimPending(merchant, claimId) ? 'away' : answer;
+  }
+
+  async undo(merchant: string, claim: Claim): Promise<void> {
+    if (this.#local.isClaimPending(merchant, claim.id)) return this.#local.undo(merchant, claim);
+    // If the store is away, the lease ends by itself.
+    await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, claim));
+    this.#local.mirrorReleased(merchant, claim.id);
+  }
+
+  async use(merchant: string, id: string): Promise<SettleAnswer> {
+    if (this.#local.isPending(merchant, id)) {
+      const answer = await this.#local.use(merchant, id);
+      if (answer !== 'away') return answer;
+    }
+    const settled = await this.#domainOf(merchant).askSteady(() => this.#shared.useAndTell(merchant, id));
+    if (settled === 'away') return 'away';
+    if (settled.used !== undefined) this.#local.mirrorUsed(settled.used);
+    return settled.answer === 'unknown' && this.#local.isPending(merchant, id) ? 'away' : settled.answer;
+  }
+
+  async expect(expectation: Expectation): Promise<number> {
+    const ends = await this.#domainOf(expectation.merchant).ask(() => this.#shared.expect(expectation));
+    return ends === 'away' ? this.#local.expect(expectation) : ends;
+  }
+
+  async cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
+    if (this.#local.isExpectationPending(merchant, id)) return this.#local.cancel(merchant, id);
+    return this.#domainOf(merchant).ask(() => this.#shared.cancel(merchant, id));
+  }
+
+  async sequence(merchant: string): Promise<number> {
+    const sequence = await this.#domainOf(merchant).ask(() => this.#shared.sequence(merchant));
+    if (sequence === 'away') throw new StoreAway('away', true);
+    return sequence;
+  }
+
+  health(): StoreHealth {
+    const shared = this.#shared.health();
+    const local = this.#local.health();
+    // A connection that is lost shows before anybody asks for something.
+    const open = shared.state === 'away' || [...this.#domains.values()].some((domain) => domain.isAway);
+    const pending = this.#local.pendingCount;
+    const state = open ? 'away' : local.state === 'ok' ? 'ok' : 'degraded';
+    const detail = [open ? (shared.detail ?? 'takes no writes') : undefined, local.detail].filter(Boolean).join('; ');
+    return {
+      kind: shared.kind,
+      state,
+      ...(detail === '' ? {} : { detail }),
+      fallback: {
+        state: open ? 'serving' : pending > 0 ? 'merging' : 'idle',
+        disk: local.state,
+        pending,
+        journaled: this.#local.journaledCount,
+        pendingForMs: this.#local.pendingForMs,
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const domain of this.#domains.values()) domain.stop();
+    await this.#shared.close();
+    for (const domain of this.#domains.values()) await domain.idle();
+    await this.#local.close();
+  }
+
+  #domainOf(merchant: string): Domain {
+    return this.#domains.get(this.#shared.domainOf(merchant)) as Domain;
+  }
+}
+
+/** Of what the shared store and the local one know of the same thing, the one that tells more. */
+export function further(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
+  if (shared.state === 'live' && local.state === 'live') {
+    if (shared.token.id === local.token.id) return shared;
+    const newest = shared.token.receivedAt >= local.token.receivedAt ? shared : local;
+    return { ...newest, distinct: Math.min(shared.distinct + local.distinct, MOST_DISTINCT) };
+  }
+  const rank: ReadAnswer['state'][] = ['none', 'used', 'cancelled', 'live'];
+  return rank.indexOf(local.state) > rank.indexOf(shared.state) ? local : shared;
+}

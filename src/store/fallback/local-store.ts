@@ -1,0 +1,236 @@
+/**
+ * The local half of the fallback store: the embedded store, which also knows where each token stands with regard to the
+ * shared one. It keeps what the shared store did not take, and a copy of what it did.
+ */
+import { type Claim, type NewToken, type TokenRecord, topicsOf } from '../../token.ts';
+import type { Expectation, PutAnswer, StoreEvents } from '../contract.ts';
+import { type EmbeddedOptions, EmbeddedStore } from '../embedded/embedded-store.ts';
+import type { ExpectationEntry, TokenEntry } from '../embedded/records.ts';
+import { Pending } from './pending.ts';
+import type { MergedState, MergedToken } from './shared-store.ts';
+
+export interface Fenced {
+  tokens: MergedToken[];
+  wereHere: TokenEntry[];
+}
+
+export class LocalStore extends EmbeddedStore {
+  /** What the shared store is yet to be told. */
+  readonly #pending = new Pending();
+  readonly #pendingExpectations = new Set<ExpectationEntry>();
+  /** Claims for which the shared store may have taken a token that nobody got. */
+  readonly #doubtful = new Set<string>();
+  /** For how long an expectation that is over may still decide on a token that waits for its verdict. */
+  readonly #retentionMs: number;
+
+  constructor(options: EmbeddedOptions) {
+    super(options);
+    this.#retentionMs = options.ttlMs;
+  }
+
+  override async open(events: StoreEvents): Promise<void> {
+    await super.open(events);
+    const tokens = [...this.ledger.tokens()].filter((entry) => entry.standing !== 'there');
+    for (const entry of tokens.sort((a, b) => a.order - b.order)) this.#pending.add(entry);
+    for (const entry of this.ledger.expectations.entries()) {
+      if (entry.standing !== 'there') this.#pendingExpectations.add(entry);
+    }
+  }
+
+  /** Keeps a token that the shared store is not even asked to take. */
+  async keep(token: NewToken): Promise<PutAnswer> {
+    const answer = this.ledger.put(token, this.clock(), 'here');
+    if (answer !== 'known') return this.notTaken(token, 'here');
+    this.decoy.keep(this.clock());
+    await this.disk.commit();
+    return answer;
+  }
+
+  /** Notes a token that the shared store is asked to take. It goes to disk once, when it is known what came of that. */
+  note(token: NewToken): PutAnswer {
+    return this.ledger.put(token, this.clock(), 'unsure');
+  }
+
+  /** True when the shared store is yet to be told of this token. */
+  isPending(merchant: string, id: string): boolean {
+    const entry = this.ledger.get(merchant, id);
+    if (entry === undefined || entry.token.expiresAt <= this.clock()) return false;
+    return this.#pending.has(entry);
+  }
+
+  isClaimPending(merchant: string, claimId: string): boolean {
+    const claim = this.ledger.claims.find(merchant, claimId);
+    return claim !== undefined && this.isPending(merchant, claim.token);
+  }
+
+  isExpectationPending(merchant: string, id: string): boolean {
+    const entry = this.ledger.expectations.get(merchant, id);
+    return entry !== undefined && this.#pendingExpectations.has(entry);
+  }
+
+  hasPending(merchant: string): boolean {
+    return this.#pending.hasAny(merchant);
+  }
+
+  get pendingCount(): number {
+    return this.#pending.count + this.#pendingExpectations.size;
+  }
+
+  /** For how long the oldest pending token has been waiting. */
+  get pendingForMs(): number {
+    const now = this.clock();
+    return now - Math.min(now, this.#pending.since ?? now);
+  }
+
+  get journaledCount(): number {
+    return this.ledger.count;
+  }
+
+  /** The shared store did not take the token, surely (`here`) or perhaps (`unsure`). */
+  async notTaken(token: NewToken, standing: 'here' | 'unsure'): Promise<PutAnswer> {
+    const entry = this.ledger.get(token.merchant, token.id);
+    if (entry === undefined || entry.standing === 'there') return 'known';
+    // Once there is doubt, it stays until the shared store has spoken.
+    const doubtful = entry.standing === 'unsure' && this.isPending(token.merchant, token.id);
+    this.ledger.update(entry, { standing: doubtful ? 'unsure' : standing });
+    this.#pending.add(entry);
+    const committed = this.disk.commit();
+    if (entry.state !== 'deferred') this.announce(token.merchant, topicsOf(token));
+    await committed;
+    return entry.state === 'deferred' ? 'deferred' : 'kept';
+  }
+
+  /** The shared store has taken the token. `known` to it before, somebody else keeps the copy. */
+  async taken(token: NewToken, answer: PutAnswer, before: PutAnswer): Promise<void> {
+    const entry = this.ledger.get(token.merchant, token.id);
+    if (entry !== undefined && answer === 'kept')
+      this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : 'live' });
+    else if (entry?.standing === 'unsure' && before !== 'known') this.ledger.forget(entry);
+    if (answer !== 'kept') this.decoy.keep(this.clock());
+    await this.disk.commit();
+  }
+
+  /** Up to `most` of a merchant's pending tokens, fenced: from now on only the shared store gives them to claims. */
+  async fence(merchant: string, most: number): Promise<Fenced> {
+    const batch: TokenEntry[] = [];
+    for (const entry of this.#pending.of(merchant)) {
+      if (entry.token.expiresAt <= this.clock()) this.#pending.delete(entry);
+      else if (batch.push(entry) === most) break;
+    }
+    const wereHere = batch.filter((entry) => entry.standing === 'here');
+    for (const entry of wereHere) this.ledger.update(entry, { standing: 'unsure' });
+    await this.disk.commit();
+    return { tokens: batch.map((entry) => this.#toMerge(entry)), wereHere };
+  }
+
+  /** The shared store surely never saw the fenced tokens: those that were ours alone are so again. */
+  unfence({ wereHere }: Fenced): void {
+    for (const entry of wereHere) this.ledger.update(entry, { standing: 'here' });
+    this.disk.commitSoon();
+  }
+
+  /** The shared store has them now, in these states. */
+  merged(tokens: MergedToken[], states: MergedState[]): void {
+    for (const [i, { entry }] of tokens.entries()) {
+      this.#pending.delete(entry);
+      if (entry.claim !== undefined) this.#doubtful.delete(`${entry.token.merchant}\n${entry.claim.id}`);
+      const state = states[i];
+      if (state === undefined) continue;
+      this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : state });
+    }
+    this.disk.commitSoon();
+  }
+
+  /** The copies of what the shared store has, to be put back should it have lost them. */
+  copies(merchant: string): MergedToken[] {
+    const copies = [...this.ledger.tokensOf(merchant)].filter(({ standing }) => standing === 'there');
+    return copies.map((entry) => this.#toMerge(entry));
+  }
+
+  /** The copy of one token. */
+  copy(merchant: string, id: string): MergedToken | undefined {
+    const entry = this.ledger.get(merchant, id);
+    const isCopy = entry?.standing === 'there' && entry.token.expiresAt > this.clock();
+    return isCopy ? this.#toMerge(entry) : undefined;
+  }
+
+  /** The shared store was asked for a token for this claim, and nobody knows whether it gave one. */
+  doubt(merchant: string, claimId: string): void {
+    this.#doubtful.add(`${merchant}\n${claimId}`);
+  }
+
+  /** The shared store gave this token to a claim. Its clock may differ from ours, by which copies are kept. */
+  mirrorClaim(token: TokenRecord, claim: Claim, leaseMs: number): void {
+    const { merchant, id } = token;
+    this.#doubtful.delete(`${merchant}\n${claim.id}`);
+    // A lease that ends with its token tells nothing of the clock.
+    const ahead = claim.leaseExpiresAt >= token.expiresAt ? 0 : claim.leaseExpiresAt - leaseMs - this.clock();
+    const entry = this.#copyOf({ ...token, receivedAt: token.receivedAt - ahead, expiresAt: token.expiresAt - ahead });
+    const ours = { ...claim, leaseExpiresAt: claim.leaseExpiresAt - ahead };
+    const state = entry.state === 'used' ? 'used' : 'live';
+    this.ledger.update(entry, { standing: 'there', state, claim: ours, deliveries: claim.deliveries });
+    this.ledger.claims.note({ merchant, id: claim.id, token: id, released: false });
+    this.disk.commitSoon();
+  }
+
+  /** The shared store put this claim's token back. */
+  mirrorReleased(merchant: string, claimId: string): void {
+    const claim = this.ledger.claims.find(merchant, claimId);
+    const entry = claim && this.ledger.get(merchant, claim.token);
+    if (claim === undefined || entry?.claim?.id !== claimId || entry.standing !== 'there') return;
+    this.ledger.claims.putBack(entry, claim);
+    this.disk.commitSoon();
+  }
+
+  /** The token is used in the shared store, whoever put it there: should that be lost, this is what remains of it. */
+  mirrorUsed(token: TokenRecord): void {
+    this.ledger.update(this.#copyOf(token), { standing: 'there', state: 'used' });
+    this.disk.commitSoon();
+  }
+
+  override async expect(expectation: Expectation): Promise<number> {
+    const ends = await super.expect(expectation);
+    const entry = this.ledger.expectations.get(expectation.merchant, expectation.id);
+    if (entry !== undefined) this.#pendingExpectations.add(entry);
+    return ends;
+  }
+
+  pendingExpectations(merchant: string): ExpectationEntry[] {
+    return [...this.#pendingExpectations].filter((entry) => entry.merchant === merchant);
+  }
+
+  expectationMerged(entry: ExpectationEntry): void {
+    this.#pendingExpectations.delete(entry);
+    this.ledger.expectations.update(entry, 'there');
+    this.disk.commitSoon();
+  }
+
+  /** What expires while the shared store is away is told of here, and not there: an absence may be long, and strangers busy. */
+  protected override sweep(): void {
+    super.sweep();
+    const now = this.clock();
+    this.#pending.sweep(now);
+    for (const entry of this.#pendingExpectations) {
+      if (entry.expiresAt + this.#retentionMs <= now) this.#pendingExpectations.delete(entry);
+    }
+  }
+
+  /** What is kept of a token that the shared store has, begun if it is new here. */
+  #copyOf(token: TokenRecord): TokenEntry {
+    const before = this.ledger.get(token.merchant, token.id);
+    if (before !== undefined) return before;
+    const order = token.receivedAt * 1000;
+    const entry: TokenEntry = { token, standing: 'there', state: 'live', deliveries: 0, seen: true, order };
+    this.ledger.add(entry);
+    return entry;
+  }
+
+  #toMerge(entry: TokenEntry): MergedToken {
+    const { claim, token } = entry;
+    return {
+      entry,
+      formerClaims: this.ledger.claimsOf(entry).filter(({ id }) => id !== claim?.id),
+      doubtful: claim !== undefined && this.#doubtful.has(`${token.merchant}\n${claim.id}`),
+    };
+  }
+}

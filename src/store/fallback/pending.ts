@@ -1,0 +1,57 @@
+/** The tokens that a shared store is yet to be told of, by merchant, in the order in which they arrived. */
+import type { TokenEntry } from '../embedded/records.ts';
+
+export class Pending {
+  readonly #entries = new Map<string, Set<TokenEntry>>();
+
+  add(entry: TokenEntry): void {
+    const { merchant } = entry.token;
+    const entries = this.#entries.get(merchant) ?? new Set();
+    this.#entries.set(merchant, entries.add(entry));
+  }
+
+  delete(entry: TokenEntry): void {
+    const entries = this.#entries.get(entry.token.merchant);
+    entries?.delete(entry);
+    if (entries?.size === 0) this.#entries.delete(entry.token.merchant);
+  }
+
+  has(entry: TokenEntry): boolean {
+    return this.#entries.get(entry.token.merchant)?.has(entry) === true;
+  }
+
+  hasAny(merchant: string): boolean {
+    return this.#entries.has(merchant);
+  }
+
+  of(merchant: string): Iterable<TokenEntry> {
+    return this.#entries.get(merchant) ?? [];
+  }
+
+  get count(): number {
+    let count = 0;
+    for (const entries of this.#entries.values()) count += entries.size;
+    return count;
+  }
+
+  /** When the oldest one arrived, in milliseconds since 1970; undefined when there is none. */
+  get since(): number | undefined {
+    let since: number | undefined;
+    for (const [first] of this.#entries.values()) {
+      const at = first?.token.receivedAt;
+      if (at !== undefined && (since === undefined || at < since)) since = at;
+    }
+    return since;
+  }
+
+  /** Drops what has expired. */
+  sweep(now: number): void {
+    for (const entries of this.#entries.values()) {
+      // Each lives equally long: the first that lives is followed by others that do.
+      for (const entry of entries) {
+        if (entry.token.expiresAt > now) break;
+        this.delete(entry);
+      }
+    }
+  }
+}

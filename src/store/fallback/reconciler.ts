@@ -1,0 +1,121 @@
+/**
+ * Brings the local and the shared store together, for what fails together: first what the shared store never took, in
+ * the order in which it came; then, after a loss of connection, the copies of what it did take and may have lost.
+ */
+import { StoreAway } from '../contract.ts';
+import type { LocalStore } from './local-store.ts';
+import type { MergedToken, SharedStore } from './shared-store.ts';
+
+/** One call's worth: it keeps the shared store from others for about a millisecond. */
+const BATCH = 100;
+const PROGRESS_EVERY_MS = 1000;
+const RETRY_AFTER_MS = 500;
+
+export interface MergingOptions {
+  merchants: readonly string[];
+  shared: SharedStore;
+  local: LocalStore;
+  isAway(): boolean;
+  onAway(error: unknown): void;
+  onProgress(what: 'merge' | 'restore', done: number, left: number): void;
+  onDone(): void;
+}
+
+export class Merging {
+  readonly #options: MergingOptions;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stopped = false;
+  #toldAt = 0;
+
+  constructor(options: MergingOptions) {
+    this.#options = options;
+  }
+
+  /** Begins, or begins again when it is under way. */
+  restore(): void {
+    this.#again = true;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    const { isAway, onAway, onDone } = this.#options;
+    while (this.#again && !isAway() && !this.#stopped) {
+      this.#again = false;
+      try {
+        await this.#mergePending();
+        await this.#restoreCopies();
+        onDone();
+      } catch (error) {
+        if (this.#stopped) return;
+        this.#again = true;
+        onAway(error);
+        // The breaker calls again when the store is back. Should it never have opened, nothing is retried in a hurry.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
+      }
+    }
+  }
+
+  async #mergePending(): Promise<number> {
+    const { merchants, shared, local } = this.#options;
+    let done = 0;
+    for (const merchant of merchants) {
+      for (const expectation of local.pendingExpectations(merchant)) {
+        await shared.mergeExpectation({ ...expectation }, Date.now());
+        local.expectationMerged(expectation);
+      }
+      while (local.hasPending(merchant)) {
+        const fenced = await local.fence(merchant, BATCH);
+        if (fenced.tokens.length === 0) continue;
+        try {
+          local.merged(fenced.tokens, await shared.merge(merchant, fenced.tokens, Date.now()));
+        } catch (error) {
+          if (error instanceof StoreAway && error.unseen) local.unfence(fenced);
+          throw error;
+        }
+        done += fenced.tokens.length;
+        this.#tell('merge', done, local.pendingCount);
+      }
+    }
+    return done;
+  }
+
+  async #restoreCopies(): Promise<number> {
+    const { merchants, shared, local } = this.#options;
+    let done = 0;
+    for (const merchant of merchants) {
+      const copies = local.copies(merchant);
+      for (let at = 0; at < copies.length; at += BATCH) {
+        const batch: MergedToken[] = copies
+          .slice(at, at + BATCH)
+          .filter(({ entry }) => entry.token.expiresAt > Date.now());
+        local.merged(batch, await shared.merge(merchant, batch, Date.now()));
+        done += batch.length;
+        this.#tell('restore', done, copies.length - at - batch.length);
+      }
+    }
+    return done;
+  }
+
+  #tell(what: 'merge' | 'restore', done: number, left: number): void {
+    const now = performance.now();
+    if (left > 0 && now - this.#toldAt < PROGRESS_EVERY_MS) return;
+    this.#toldAt = now;
+    this.#options.onProgress(what, done, left);
+  }
+}

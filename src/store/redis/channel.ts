@@ -1,0 +1,58 @@
+/**
+ * A Redis channel of the instances that share a database, for what nobody relies on: no queue, no retry, no deadline. It
+ * has connections of its own: a bunch of events before a post would count within the post's deadline, and Redis cuts off a
+ * subscriber that does not keep up, which must not be the one that wakes the waiting.
+ */
+import type { RedisAddress } from '../../config/store-url.ts';
+import type { Channel } from '../contract.ts';
+import { createRedisClient, listen, type RedisClient } from './client.ts';
+
+/** What may lie unsent on the connection before more is refused. */
+const MAX_UNANSWERED = 20;
+/** Whoever sends hears itself. One that heard nothing for so long listens on a dead connection. */
+const DEAF_AFTER_MS = 10_000;
+
+export class RedisChannel implements Channel {
+  readonly #name: string;
+  readonly #writer: RedisClient;
+  readonly #subscriber: RedisClient;
+  #unanswered = 0;
+  #heardAt = performance.now();
+
+  constructor(address: RedisAddress) {
+    this.#name = `carat:${address.db}:events`;
+    this.#writer = createRedisClient(address, 'writer');
+    this.#subscriber = createRedisClient(address, 'subscriber');
+  }
+
+  open(onText: (text: string) => void): void {
+    // That Redis is away is told by the store.
+    for (const client of [this.#writer, this.#subscriber]) client.on('error', () => {});
+    this.#heardAt = performance.now();
+    this.#subscriber.on('message', (_channel: string, text: string) => {
+      this.#heardAt = performance.now();
+      onText(text);
+    });
+    this.#writer.connect().catch(() => {});
+    void listen(this.#subscriber, this.#name);
+  }
+
+  send(text: string): boolean {
+    if (performance.now() - this.#heardAt > DEAF_AFTER_MS) {
+      this.#heardAt = performance.now();
+      this.#subscriber.disconnect(true);
+    }
+    if (this.#writer.status !== 'ready' || this.#unanswered >= MAX_UNANSWERED) return false;
+    this.#unanswered += 1;
+    const answered = (): void => {
+      this.#unanswered -= 1;
+    };
+    this.#writer.publish(this.#name, text).then(answered, answered);
+    return true;
+  }
+
+  close(): void {
+    this.#writer.disconnect();
+    this.#subscriber.disconnect();
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Connections to Redis. Every option is stated, because ioredis' defaults queue what is sent while there is no
+ * connection and try again for over a minute: the opposite of a deadline.
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { RedisAddress } from '../../config/store-url.ts';
+import { SCRIPTS, type ScriptName } from './scripts.ts';
+
+export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: string[]) => Promise<unknown>>;
+
+/** Waits between attempts to connect: short at first, then steady. */
+const retryMs = (times: number): number => Math.min(50 * times, 500);
+const RESUBSCRIBE_AFTER_MS = 50;
+const DISCONNECT_WITHIN_MS = 1000;
+
+/** How long an answer may take. All other patience is reckoned by it. */
+export const DEADLINE_MS = 200;
+export const CONNECT_WITHIN_DEADLINES = 5;
+/** A connection that answers nothing for so long is dead. */
+const SILENT_FOR_DEADLINES = 10;
+
+/** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects before it is told to. */
+export function createRedisClient(
+  address: RedisAddress,
+  role: 'writer' | 'subscriber',
+  deadlineMs: number = DEADLINE_MS,
+): RedisClient {
+  const connectWithinMs = CONNECT_WITHIN_DEADLINES * deadlineMs;
+  const { nodes, topology, username, password, db, caFile } = address;
+  const tls = address.tls ? { tls: caFile === undefined ? {} : { ca: readFileSync(caFile) } } : {};
+  const options = {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...tls,
+    db,
+    connectionName: `carat-authenticity-${role}`,
+    lazyConnect: true,
+    connectTimeout: connectWithinMs,
+    disconnectTimeout: DISCONNECT_WITHIN_MS,
+    enableOfflineQueue: false,
+    enableReadyCheck: true,
+    socketTimeout: SILENT_FOR_DEADLINES * deadlineMs,
+    maxLoadingRetryTime: 500,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: true,
+    retryStrategy: retryMs,
+    // A master that has become a replica: connect again, to find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  } satisfies RedisOptions;
+  const client = connect();
+  for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script);
+  return client as RedisClient;
+
+  function connect(): Redis | Cluster {
+    const { Cluster, Redis } = ioredis();
+    switch (topology) {
+      case 'single':
+        return new Redis({ ...options, ...(nodes[0] as { host: string; port: number }) });
+      case 'sentinel':
+        return new Redis({
+          ...options,
+          sentinels: [...nodes],
+          name: address.masterName as string,
+          role: 'master',
+          sentinelRetryStrategy: retryMs,
+          sentinelReconnectStrategy: retryMs,
+          sentinelCommandTimeout: connectWithinMs,
+          failoverDetector: role === 'writer',
+          ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
+        });
+      case 'cluster': {
+        // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
+        // off is not: nobody could say whether it was done.
+        const { db: _db, retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
+        const cluster = new Cluster([...nodes], {
+          redisOptions: nodeOptions,
+          lazyConnect: true,
+          enableOfflineQueue: false,
+          // It would be refused by a node that is not connected yet, and then all begins anew; commands find out in time.
+          enableReadyCheck: false,
+          clusterRetryStrategy: retryMs,
+          slotsRefreshTimeout: connectWithinMs,
+          retryDelayOnFailover: 0,
+          retryDelayOnClusterDown: 100,
+          retryDelayOnTryAgain: 100,
+          maxRedirections: 16,
+          scaleReads: 'master',
+        });
+        // By itself it would connect to a node with the first command for it, and refuse that one.
+        cluster.on('+node', (node: Redis) => node.connect().catch(() => {}));
+        return cluster;
+      }
+    }
+  }
+}
+
+/**
+ * Connects, and listens to a channel whenever there is a connection. Resolves when it does for the first time. A
+ * cluster's client may change the node it listens to, and what is asked of the old one meanwhile fails.
+ */
+export function listen(client: RedisClient, channel: string): Promise<void> {
+  return new Promise((resolve) => {
+    client.on('ready', async () => {
+      let isListening = false;
+      while (!isListening && client.status === 'ready') {
+        isListening = await client.subscribe(channel).then(
+          () => true,
+          () => delay(RESUBSCRIBE_AFTER_MS, false),
+        );
+      }
+      if (isListening) resolve();
+    });
+    // It goes on trying by itself, and tells what is wrong by its `error` event.
+    client.connect().catch(() => {});
+  });
+}
+
+const require = createRequire(import.meta.url);
+
+/** From the second call on it is there already. */
+export const ioredis = (): typeof import('ioredis') => require('ioredis');

@@ -1,0 +1,246 @@
+/**
+ * How the Redis store keeps a merchant's tokens, and the Lua functions that its scripts share. A merchant's keys share
+ * the hash tag `{merchant}` and so one slot; the only key passed is their prefix, `carat:{merchant}:`. Deadlines are by Redis' clock.
+ *
+ * | key | type | what it holds | until |
+ * |---|---|---|---|
+ * | `t:ID` | hash | a token | it expires |
+ * | `i:KIND:TOPIC` | sorted set | tokens under a correlator, by order of arrival | the last of them expires |
+ * | `f:KIND`, `l:KIND` | sorted set | the pool's free tokens by arrival, its leased ones by the end of the lease | the same |
+ * | `c:CLAIM` | hash | the token that a claim id took last | its token expires |
+ * | `e:ID` | hash | an expectation | it ends, or is of no use to a verdict that was put off |
+ * | `o:KIND:TOPIC` | sorted set | open expectations, oldest first | the last of them ends |
+ * | `a:KIND:TOPIC` | sorted set | all expectations, also those over, while a verdict may still be put off; only where one is demanded | the last is forgotten |
+ * | `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
+ * | `d` | sorted set | what is told when its time is over: tokens that nobody got, open expectations | a minute after the last |
+ * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
+ * | `x`, `y`, `z` | hash, sorted set, number | what is written when nothing is to be kept, and the time of a write must pass | as a token, a minute later |
+ * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
+ */
+import { KINDS, MOST_DISTINCT } from '../../token.ts';
+
+/** The fields of a token's hash, in the order in which scripts answer them; the 11th and 12th are claim and lease end. */
+const TOKEN_FIELDS = ['id', 'k', 'v', 'p', 'md', 'sd', 'mu', 'oi', 'ra', 'ea', 'cl', 'le', 'dl', 'rn'] as const;
+
+export const PRELUDE = `
+local P = KEYS[1]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function keep(key, at)
+  if redis.call('PEXPIREAT', key, at, 'NX') == 0 then redis.call('PEXPIREAT', key, at, 'GT') end
+end
+local function get(id)
+  local t = {}
+  local flat = redis.call('HGETALL', P .. 't:' .. id)
+  for i = 1, #flat, 2 do t[flat[i]] = flat[i + 1] end
+  if not t.id or tonumber(t.ea) <= now then return nil end
+  return t
+end
+local function topics(t)
+  if t.p == '1' then return { 'pool=' .. t.k } end
+  local found = {}
+  if t.md and t.md ~= '' then found[1] = 'merchant_data=' .. t.md end
+  if t.sd and t.sd ~= '' then found[#found + 1] = 'sid=' .. t.sd end
+  if t.mu and t.mu ~= '' then found[#found + 1] = 'merchant_usn=' .. t.mu end
+  if t.oi and t.oi ~= '' then found[#found + 1] = 'order_id=' .. t.oi end
+  return found
+end
+local function announce(channel, merchant, under)
+  if #under == 0 then return end
+  local sequence = redis.call('INCR', P .. 's')
+  if sequence == 1 then sequence = redis.call('INCRBY', P .. 's', now) end
+  redis.call('PEXPIRE', P .. 's', 120000)
+  redis.call('PUBLISH', channel, merchant .. '\\n' .. sequence .. '\\n' .. table.concat(under, '\\n'))
+end
+-- As long as an announcement, and nobody hears anything of it.
+local function mutter(channel)
+  redis.call('INCR', P .. 'z')
+  redis.call('PEXPIRE', P .. 'z', 60000)
+  redis.call('PUBLISH', channel, '')
+end
+local function answer(state, distinct, id)
+  local fields = redis.call('HMGET', P .. 't:' .. id, ${TOKEN_FIELDS.map((field) => `'${field}'`).join(', ')})
+  if not fields[11] or tonumber(fields[12]) <= now then fields[11] = false end
+  return { state, distinct, fields }
+end
+local function held(t) return t.cl and tonumber(t.le) > now end
+local function find(topic, kind)
+  local live, used, distinct = nil, false, 0
+  for _, of in ipairs(kind == '' and { ${KINDS.map((kind) => `'${kind}'`).join(', ')} } or { kind }) do
+    local newest, at = nil, 0
+    repeat
+      local ids = redis.call('ZREVRANGE', P .. 'i:' .. of .. ':' .. topic, at, at + ${MOST_DISTINCT - 1})
+      at = at + #ids
+      for _, id in ipairs(ids) do
+        local t = get(id)
+        if t and t.st == 'used' then used = true
+        elseif t and t.st == 'live' then
+          distinct = distinct + 1
+          newest = newest or t
+        end
+      end
+    until #ids < ${MOST_DISTINCT} or distinct >= ${MOST_DISTINCT}
+    if newest and (not live or tonumber(newest.o) > tonumber(live.o)) then live = newest end
+  end
+  return live, used, math.min(distinct, ${MOST_DISTINCT})
+end
+local function absent(topic, kind, used)
+  local newest, cancelled = 0, false
+  local flat = redis.call('HGETALL', P .. 'n:' .. topic)
+  for i = 1, #flat, 2 do
+    if kind == '' or flat[i] == kind then
+      local e = redis.call('HMGET', P .. 'e:' .. flat[i + 1], 'op', 'ea', 'x')
+      if e[1] and tonumber(e[2]) > now and tonumber(e[1]) >= newest then newest, cancelled = tonumber(e[1]), e[3] ~= false end
+    end
+  end
+  if cancelled then return { 'cancelled' } end
+  return { used and 'used' or 'none' }
+end
+local function unpool(t)
+  if t.p == '1' then
+    redis.call('ZREM', P .. 'f:' .. t.k, t.id)
+    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
+  end
+end
+local function told(t) redis.call('ZREM', P .. 'd', 't:' .. t.k .. ':' .. t.id) end
+local function putBack(t, claim)
+  redis.call('HSET', P .. 'c:' .. claim, 'r', '1')
+  redis.call('HDEL', P .. 't:' .. t.id, 'cl', 'le', 'rn')
+  if t.p == '1' then
+    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
+    redis.call('ZADD', P .. 'f:' .. t.k, t.o, t.id)
+    keep(P .. 'f:' .. t.k, t.ea)
+  end
+end
+local function markUsed(t)
+  if t.st ~= 'used' then
+    redis.call('HSET', P .. 't:' .. t.id, 'st', 'used')
+    told(t)
+    unpool(t)
+  end
+end
+-- A set that was there before may hold what has expired, and lives as long as the last that comes into it.
+local function place(key, score, id, ends)
+  redis.call('ZADD', key, score, id)
+  if redis.call('PEXPIREAT', key, ends, 'NX') == 0 then
+    for _, old in ipairs(redis.call('ZRANGE', key, 0, 2)) do
+      if redis.call('EXISTS', P .. 't:' .. old) == 0 then redis.call('ZREM', key, old) end
+    end
+    redis.call('PEXPIREAT', key, ends, 'GT')
+  end
+end
+local function index(t, named)
+  if t.p == '1' then return place(P .. (held(t) and 'l:' or 'f:') .. t.k, held(t) and t.le or t.o, t.id, t.ea) end
+  for _, topic in ipairs(named or topics(t)) do place(P .. 'i:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) end
+end
+local function fill(t)
+  local filled = false
+  for _, topic in ipairs(topics(t)) do
+    local open = P .. 'o:' .. t.k .. ':' .. topic
+    while true do
+      -- Out of memory, Redis refuses a script at its first write, if that is one that needs memory: this one does.
+      local id = redis.call('ZRANGE', open, 0, 0)[1]
+      if not id then break end
+      local ends = redis.call('HGET', P .. 'e:' .. id, 'ea')
+      local isOpen = ends and tonumber(ends) > now
+      if isOpen then redis.call('HSET', P .. 'e:' .. id, 't', t.id) end
+      redis.call('ZREM', open, id)
+      if isOpen then
+        redis.call('ZREM', P .. 'd', 'e:' .. t.k .. ':' .. id)
+        filled = true
+        break
+      end
+    end
+  end
+  return filled
+end
+local function judge(t)
+  for _, topic in ipairs(topics(t)) do
+    for _, id in ipairs(redis.call('ZRANGE', P .. 'a:' .. t.k .. ':' .. topic, 0, -1)) do
+      local e = redis.call('HMGET', P .. 'e:' .. id, 'op', 'ea', 'x', 't')
+      local open = e[1] and e[1] / 1000 <= t.ra and t.ra < tonumber(e[2]) and (not e[3] or tonumber(e[3]) > t.ra)
+      if open and (not e[4] or e[4] == t.id) then
+        redis.call('HSET', P .. 'e:' .. id, 't', t.id)
+        redis.call('ZREM', P .. 'o:' .. t.k .. ':' .. topic, id)
+        redis.call('ZREM', P .. 'd', 'e:' .. t.k .. ':' .. id)
+        return true
+      end
+    end
+  end
+  return false
+end
+local function openNow(id, kind, topic, opened, ends)
+  redis.call('HSET', P .. 'n:' .. topic, kind, id)
+  keep(P .. 'n:' .. topic, ends)
+  local places = P .. 'o:' .. kind .. ':' .. topic
+  for _, old in ipairs(redis.call('ZRANGE', places, 0, 2)) do
+    if tonumber(redis.call('HGET', P .. 'e:' .. old, 'ea') or 0) <= now then redis.call('ZREM', places, old) end
+  end
+  redis.call('ZADD', places, opened, id)
+  keep(places, ends)
+  redis.call('ZADD', P .. 'd', ends, 'e:' .. kind .. ':' .. id)
+  keep(P .. 'd', ends + 60000)
+end
+local function open(id, kind, topic, opened, ends, retention)
+  redis.call('HSET', P .. 'e:' .. id, 'k', kind, 'tp', topic, 'op', opened, 'ea', ends)
+  redis.call('PEXPIREAT', P .. 'e:' .. id, ends + retention)
+  if ends > now then openNow(id, kind, topic, opened, ends) end
+  if retention > 0 then
+    local all = P .. 'a:' .. kind .. ':' .. topic
+    for _, old in ipairs(redis.call('ZRANGE', all, 0, 2)) do
+      if redis.call('EXISTS', P .. 'e:' .. old) == 0 then redis.call('ZREM', all, old) end
+    end
+    redis.call('ZADD', all, opened, id)
+    keep(all, ends + retention)
+  end
+end
+local function close(id, kind, topic)
+  redis.call('ZREM', P .. 'o:' .. kind .. ':' .. topic, id)
+  redis.call('ZREM', P .. 'd', 'e:' .. kind .. ':' .. id)
+end
+local function bound(id, order, ends, most)
+  redis.call('ZADD', P .. 'u', order, id)
+  keep(P .. 'u', ends)
+  while redis.call('ZCARD', P .. 'u') > most do
+    redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
+  end
+end
+-- As many commands, of the same sorts, as to record a token and put it under one correlator.
+local function feign(t)
+  redis.call('HSET', P .. 'x', 'id', t.id, 'k', t.k, 'v', t.v, 'p', t.p, 'ra', t.ra, 'ea', t.ea, 'dl', t.dl, 'o', t.ra)
+  redis.call('PEXPIREAT', P .. 'x', t.ea)
+  redis.call('ZADD', P .. 'y', t.ra, 'x')
+  redis.call('PEXPIREAT', P .. 'y', t.ea)
+end
+local function watch(t)
+  local what = 't:' .. t.k .. ':' .. t.id
+  if redis.call('ZADD', P .. 'd', 'NX', t.ea, what) == 0 then
+    local over = redis.call('ZSCORE', P .. 'd', what)
+    if tonumber(over) <= now then redis.call('ZADD', P .. 'd', over, what .. ':' .. over) end
+    redis.call('ZADD', P .. 'd', t.ea, what)
+  end
+  keep(P .. 'd', t.ea + 60000)
+end
+local function record(t)
+  local flat = {}
+  for field, value in pairs(t) do
+    if value ~= '' then flat[#flat + 1] = field flat[#flat + 1] = value end
+  end
+  redis.call('HSET', P .. 't:' .. t.id, unpack(flat))
+  redis.call('PEXPIREAT', P .. 't:' .. t.id, t.ea)
+end
+local function store(t, most)
+  record(t)
+  if t.st == 'unexpected' then return bound(t.id, t.o, t.ea, most) end
+  if t.st ~= 'live' then
+    if t.p ~= '1' then index(t) end
+    return
+  end
+  index(t)
+  if not t.sn and tonumber(t.dl) == 0 then watch(t) end
+end
+local function giveBack(t, claim)
+  if redis.call('HINCRBY', P .. 't:' .. t.id, 'dl', -1) == 0 and not t.sn then watch(t) end
+  putBack(t, claim)
+end
+`;

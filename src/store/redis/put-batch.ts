@@ -1,0 +1,85 @@
+/** The posts of one tick, which go to Redis together: one script call for each merchant. */
+import type { NewToken } from '../../token.ts';
+import type { PutAnswer, StoreAway } from '../contract.ts';
+import { tokenArguments } from './wire.ts';
+
+/** A call goes out as soon as it has so many, so that Redis works while more of the tick is read, and is never kept from others for long. */
+const MOST_TOKENS_A_CALL = 16;
+
+/** What goes to Redis when nothing is to be kept; no id tells it from a token. */
+const FEIGNED: NewToken = { id: '', merchant: '', kind: 'token', value: 'x'.repeat(64), pooled: true };
+
+interface Waiting {
+  /** None is for one that is feigned. */
+  token: NewToken | undefined;
+  resolve: (answer: PutAnswer) => void;
+  reject: (error: StoreAway) => void;
+}
+
+interface Batch {
+  readonly merchant: string;
+  waiting: Waiting[];
+}
+
+export class RedisPosts {
+  /** Calls the script with the arguments of some tokens; answers what became of each. */
+  readonly #call: (merchant: string, tokens: string[]) => Promise<unknown>;
+  readonly #onSent: (token: NewToken) => void;
+  /** What came in this tick, by merchant. An empty batch stays: the tables that a Map outgrows keep what comes and goes. */
+  readonly #batches = new Map<string, Batch>();
+  /** Those that were begun in this tick. */
+  #begun: Batch[] = [];
+
+  /** @param onSent told of each token that is on its way: whoever asks Redis now is answered after it was kept */
+  constructor(call: (merchant: string, tokens: string[]) => Promise<unknown>, onSent: (token: NewToken) => void) {
+    this.#call = call;
+    this.#onSent = onSent;
+  }
+
+  /** Without a token, one is feigned. @throws StoreAway */
+  put(merchant: string, token: NewToken | undefined): Promise<PutAnswer> {
+    return new Promise((resolve, reject) => {
+      const batch = this.#batchOf(merchant);
+      const count = batch.waiting.push({ token, resolve, reject });
+      if (count === MOST_TOKENS_A_CALL) this.#send([batch]);
+      else if (count === 1 && this.#begun.push(batch) === 1) setImmediate(() => this.#flush());
+    });
+  }
+
+  #batchOf(merchant: string): Batch {
+    let batch = this.#batches.get(merchant);
+    if (batch === undefined) {
+      batch = { merchant, waiting: [] };
+      this.#batches.set(merchant, batch);
+    }
+    return batch;
+  }
+
+  #flush(): void {
+    const begun = this.#begun;
+    this.#begun = [];
+    this.#send(begun);
+  }
+
+  /** Those who look for one of them come behind all of them. */
+  #send(batches: readonly Batch[]): void {
+    const sent = batches.flatMap((batch) => this.#sendOne(batch));
+    for (const { token } of sent) if (token !== undefined) this.#onSent(token);
+  }
+
+  #sendOne(batch: Batch): Waiting[] {
+    const { merchant, waiting } = batch;
+    if (waiting.length === 0) return [];
+    batch.waiting = [];
+    const tokens = waiting.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
+    this.#call(merchant, tokens).then(
+      (answers) => {
+        for (const [i, { resolve }] of waiting.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
+      },
+      (error: StoreAway) => {
+        for (const { reject } of waiting) reject(error);
+      },
+    );
+    return waiting;
+  }
+}

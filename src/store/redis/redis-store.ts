@@ -1,0 +1,245 @@
+/**
+ * The Redis store: any number of processes share it. Every transition is one script; posts of one tick go together, one
+ * call a merchant. One connection writes, with a deadline and no queue; one listens to hints.
+ */
+import type { RedisAddress } from '../../config/store-url.ts';
+import { type Claim, type Lead, type NewToken, topicOf, topicsOf } from '../../token.ts';
+import {
+  type ClaimAnswer,
+  type ClaimRequest,
+  type Expectation,
+  type PutAnswer,
+  type ReadAnswer,
+  type SettleAnswer,
+  StoreAway,
+  type StoreEvents,
+  type StoreHealth,
+} from '../contract.ts';
+import type { ExpectationEntry } from '../embedded/records.ts';
+import type { MergedState, MergedToken, Settled, SharedStore } from '../fallback/shared-store.ts';
+import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type RedisClient } from './client.ts';
+import { within } from './deadline.ts';
+import { RedisPosts } from './put-batch.ts';
+import type { ScriptName } from './scripts.ts';
+import { tellOfServers } from './server-checks.ts';
+import { connected, isConnected, lookForNodes, onTopologyChange } from './topology.ts';
+import { claimAnswerOf, expiryOf, hintOf, mergeArguments, prefixOf, readAnswerOf, settledOf } from './wire.ts';
+
+export interface RedisStoreOptions {
+  address: RedisAddress;
+  merchants: readonly string[];
+  ttlMs: number;
+  accept: 'any' | 'expected';
+  /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
+  maxUnexpected: number;
+  /** How long Redis may take to answer; the start waits five times as long for a connection before it goes on without. */
+  deadlineMs?: number;
+}
+
+const SWEEP_EVERY_MS = 1000;
+const LOOK_FOR_NODES_EVERY_MS = 5000;
+
+export class RedisStore implements SharedStore {
+  readonly #options: RedisStoreOptions;
+  readonly #deadlineMs: number;
+  readonly #writer: RedisClient;
+  readonly #subscriber: RedisClient;
+  readonly #channel: string;
+  readonly #posts: RedisPosts;
+  /** For how long a verdict may be put off after an expectation ended. */
+  readonly #retentionMs: number;
+  #events: StoreEvents | undefined;
+  #timers: NodeJS.Timeout[] = [];
+  #trouble: string | undefined;
+  #told = false;
+
+  constructor(options: RedisStoreOptions) {
+    this.#options = options;
+    this.#retentionMs = options.accept === 'expected' ? options.ttlMs : 0;
+    this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
+    this.#writer = createRedisClient(options.address, 'writer', this.#deadlineMs);
+    this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
+    this.#channel = `carat:${options.address.db}:arrivals`;
+    const { ttlMs, accept, maxUnexpected } = options;
+    this.#posts = new RedisPosts(
+      (merchant, tokens) =>
+        this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
+      // Who waits here looks at once, behind the post on the same connection, and not when Redis has told of it. But what may
+      // be refused wakes nobody: strangers could send as much of it as they like.
+      (token) => {
+        if (accept === 'any') this.#events?.onHint({ merchant: token.merchant, topics: topicsOf(token) });
+      },
+    );
+  }
+
+  async open(events: StoreEvents): Promise<void> {
+    this.#events = events;
+    for (const client of [this.#writer, this.#subscriber]) client.on('error', (error: Error) => this.#onError(error));
+    this.#writer.on('ready', () => this.#onReady());
+    this.#subscriber.on('message', (_channel: string, message: string) => {
+      if (message !== '') events.onHint(hintOf(message));
+    });
+    // Hints that were sent while nobody listened are lost: everybody looks again.
+    for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
+    this.#timers = [
+      setInterval(() => void this.#sweep(), SWEEP_EVERY_MS),
+      setInterval(() => lookForNodes(this.#subscriber), LOOK_FOR_NODES_EVERY_MS),
+    ];
+    const ready = Promise.all([connected(this.#writer), listen(this.#subscriber, this.#channel)]).catch(
+      (error: Error) => this.#onError(error),
+    );
+    await Promise.race([
+      ready,
+      new Promise((resolve) => setTimeout(resolve, CONNECT_WITHIN_DEADLINES * this.#deadlineMs).unref()),
+    ]);
+  }
+
+  put(token: NewToken): Promise<PutAnswer> {
+    return this.#posts.put(token.merchant, token);
+  }
+
+  async feign(merchant: string): Promise<void> {
+    await this.#posts.put(merchant, undefined);
+  }
+
+  async read(lead: Lead): Promise<ReadAnswer> {
+    return readAnswerOf(await this.#run('caratRead', lead.merchant, topicOf(lead), lead.kind ?? ''), lead.merchant);
+  }
+
+  async claim({ merchant, claimId, leaseMs, lead, refuseConflict }: ClaimRequest): Promise<ClaimAnswer> {
+    const what = lead === undefined ? 'held' : lead.by === 'pool' ? 'pool' : 'topic';
+    const topic = lead === undefined ? '' : topicOf(lead);
+    const refuse = refuseConflict ? '1' : '';
+    const reply = this.#send('caratClaim', merchant, claimId, leaseMs, what, topic, lead?.kind ?? '', refuse);
+    try {
+      return claimAnswerOf(await within(this.#deadlineMs, reply), merchant);
+    } catch (error) {
+      void reply.then((late) => this.#putBack(claimAnswerOf(late, merchant), merchant)).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A token that came when nobody waited for the answer any more. */
+  async #putBack(late: ClaimAnswer, merchant: string): Promise<void> {
+    if (late.state === 'held' && late.claim.renewals === 0) await this.undo(merchant, late.claim);
+  }
+
+  async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
+    return (await this.settleAndTell(merchant, claimId, how)).answer;
+  }
+
+  async settleAndTell(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled> {
+    return settledOf(await this.#run('caratSettle', merchant, this.#channel, merchant, claimId, how), merchant);
+  }
+
+  async undo(merchant: string, claim: Claim): Promise<void> {
+    const { id, deliveries, leaseExpiresAt } = claim;
+    await this.#run('caratUndo', merchant, this.#channel, merchant, id, deliveries, leaseExpiresAt);
+  }
+
+  async use(merchant: string, id: string): Promise<SettleAnswer> {
+    return (await this.useAndTell(merchant, id)).answer;
+  }
+
+  async useAndTell(merchant: string, id: string): Promise<Settled> {
+    return settledOf(await this.#run('caratUse', merchant, id), merchant);
+  }
+
+  async expect({ id, merchant, kind, topic, ttlMs }: Expectation): Promise<number> {
+    return Number(await this.#run('caratExpect', merchant, id, kind, topic, ttlMs, this.#retentionMs));
+  }
+
+  async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
+    return (await this.#run('caratCancel', merchant, this.#channel, merchant, id)) as 'done' | 'unknown';
+  }
+
+  async sequence(merchant: string): Promise<number> {
+    const key = `${prefixOf(merchant)}s`;
+    if (!isConnected(this.#writer, key)) throw new StoreAway('not connected', true);
+    return Number((await within(this.#deadlineMs, this.#writer.get(key))) ?? 0);
+  }
+
+  /** A cluster's masters fail one by one, anything else as a whole. */
+  domainOf(merchant: string): string {
+    return this.#options.address.topology === 'cluster' ? merchant : '';
+  }
+
+  async probe(merchant: string): Promise<void> {
+    await this.#run('caratProbe', merchant);
+  }
+
+  async merge(merchant: string, tokens: MergedToken[], now: number): Promise<MergedState[]> {
+    const { maxUnexpected } = this.#options;
+    const flat = tokens.flatMap((token) => mergeArguments(token, now));
+    return (await this.#run('caratMerge', merchant, this.#channel, merchant, maxUnexpected, ...flat)) as MergedState[];
+  }
+
+  async mergeExpectation(expectation: ExpectationEntry, now: number): Promise<void> {
+    const { merchant, id, kind, topic, openedAt, expiresAt, cancelledAt, token = '' } = expectation;
+    if (expiresAt + this.#retentionMs <= now) return;
+    const cancelledAge = cancelledAt === undefined ? '' : now - cancelledAt;
+    const times = [now - openedAt, expiresAt - now, this.#retentionMs, cancelledAge];
+    await this.#run('caratMergeExpectation', merchant, this.#channel, merchant, id, kind, topic, ...times, token);
+  }
+
+  onReconnect(listener: () => void): void {
+    onTopologyChange(this.#writer, listener);
+  }
+
+  health(): StoreHealth {
+    if (this.#writer.status === 'ready' && this.#trouble === undefined) return { kind: 'redis', state: 'ok' };
+    return { kind: 'redis', state: 'away', detail: this.#trouble ?? 'not connected' };
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#events = undefined;
+    this.#writer.disconnect();
+    this.#subscriber.disconnect();
+  }
+
+  async #run(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
+    return within(this.#deadlineMs, this.#send(script, merchant, ...args));
+  }
+
+  #send(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
+    // A cluster's client would try elsewhere, and in the end tell of its last try only.
+    if (!isConnected(this.#writer, prefixOf(merchant))) return Promise.reject(new StoreAway('not connected', true));
+    return this.#writer[script](prefixOf(merchant), ...args.map(String));
+  }
+
+  #onReady(): void {
+    if (this.#trouble !== undefined) this.#tell('info', 'redis_back', 'Redis answers again');
+    this.#trouble = undefined;
+    this.#events?.onGap();
+    if (this.#told || this.#events === undefined) return;
+    this.#told = true;
+    const { shown } = this.#options.address;
+    void tellOfServers(this.#writer, shown, (trouble) => this.#events?.onTrouble(trouble));
+  }
+
+  #onError(error: Error): void {
+    const { cause, lastNodeError } = error as { cause?: { message?: string }; lastNodeError?: Error };
+    const reason = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
+    if (reason === this.#trouble) return;
+    this.#trouble = reason;
+    this.#tell('error', 'redis_unreachable', `cannot use Redis at ${this.#options.address.shown}: ${reason}`);
+  }
+
+  #tell(level: 'info' | 'error', code: string, message: string): void {
+    this.#events?.onTrouble({ level, code, message, facts: { redis: this.#options.address.shown } });
+  }
+
+  /** Tells of what is over. It also is the traffic that shows a dead connection. */
+  async #sweep(): Promise<void> {
+    if ('ping' in this.#subscriber) this.#subscriber.ping().catch(() => {});
+    await Promise.all(
+      this.#options.merchants.map(async (merchant) => {
+        const over = (await this.#run('caratSweep', merchant)) as string[];
+        for (const what of over) this.#events?.onExpiry(expiryOf(what, merchant));
+      }),
+    ).catch(() => {
+      // Redis is away; what is over stays noted there until somebody comes to tell of it.
+    });
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * The transitions of the Redis store, each one atomic script. KEYS[1] is the prefix of the merchant's keys; the prelude
+ * says what they hold.
+ */
+import { MERGE, MERGE_EXPECTATION } from './merge-scripts.ts';
+import { PRELUDE } from './prelude.ts';
+
+/**
+ * ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token, whose id is empty if it is only feigned.
+ * Answers `put`'s answer for each.
+ */
+const PUT = `
+local accept, most = ARGV[4], tonumber(ARGV[5])
+local order = time[1] * 1000000 + time[2]
+-- As text: each number that is given to a command is printed anew.
+local arrived, ends = string.format('%.0f', now), string.format('%.0f', now + tonumber(ARGV[3]))
+local tokens, named, keys, places = {}, {}, {}, {}
+for at = 6, #ARGV, 8 do
+  local t = { id = ARGV[at], k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], ra = arrived, ea = ends, dl = '0' }
+  t.md, t.sd, t.mu, t.oi = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
+  tokens[#tokens + 1], named[#named + 1], keys[#keys + 1] = t, topics(t), P .. 't:' .. t.id
+  for _, topic in ipairs(named[#named]) do places[#places + 1] = P .. 'o:' .. t.k .. ':' .. topic end
+end
+-- To call a command costs more than the command: what can be asked or written for all at once is.
+local here, isAnyExpected = redis.call('EXISTS', unpack(keys)), #places > 0 and redis.call('EXISTS', unpack(places)) > 0
+local answers, under, watched, seen = {}, {}, {}, { [''] = true }
+for i, t in ipairs(tokens) do
+  if seen[t.id] or here == #tokens or (here > 0 and redis.call('EXISTS', keys[i]) == 1) then
+    feign(t)
+    answers[i] = 'known'
+  else
+    seen[t.id] = true
+    t.o = string.format('%.0f', order + i)
+    t.st = ((isAnyExpected and fill(t)) or accept == 'any') and 'live' or 'unexpected'
+    record(t)
+    if t.st == 'live' then
+      index(t, named[i])
+      watched[#watched + 1], watched[#watched + 2] = ends, 't:' .. t.k .. ':' .. t.id
+      for _, topic in ipairs(named[i]) do under[#under + 1] = topic end
+      answers[i] = 'kept'
+    else
+      bound(t.id, t.o, ends, most)
+      answers[i] = 'unexpected'
+    end
+  end
+end
+if #under == 0 then
+  redis.call('ZADD', P .. 'y', 'NX', ends, 'x')
+  mutter(ARGV[1])
+  return answers
+end
+if redis.call('ZADD', P .. 'd', 'NX', unpack(watched)) * 2 == #watched then
+  keep(P .. 'd', now + tonumber(ARGV[3]) + 60000)
+else
+  for i, t in ipairs(tokens) do if answers[i] == 'kept' then watch(t) end end
+end
+announce(ARGV[1], ARGV[2], under)
+return answers
+`;
+
+/** ARGV: topic, kind or ''. */
+const READ = `
+local live, used, distinct = find(ARGV[1], ARGV[2])
+if not live then return absent(ARGV[1], ARGV[2], used) end
+if not live.sn then
+  redis.pcall('HSET', P .. 't:' .. live.id, 'sn', '1')
+  redis.pcall('ZREM', P .. 'd', 't:' .. live.k .. ':' .. live.id)
+end
+return answer('live', distinct, live.id)
+`;
+
+/** ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts. */
+const CLAIM = `
+local claim, lease, what, topic, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local function hold(t, renewals)
+  local ends = math.min(now + lease, tonumber(t.ea))
+  redis.call('HSET', P .. 't:' .. t.id, 'cl', claim, 'le', ends, 'dl', t.dl, 'rn', renewals)
+  if t.p == '1' then
+    redis.call('ZREM', P .. 'f:' .. t.k, t.id)
+    redis.call('ZADD', P .. 'l:' .. t.k, ends, t.id)
+    keep(P .. 'l:' .. t.k, t.ea)
+  end
+end
+local function take(t, distinct)
+  t.dl = t.dl + 1
+  hold(t, 0)
+  told(t)
+  redis.call('DEL', P .. 'c:' .. claim)
+  redis.call('HSET', P .. 'c:' .. claim, 't', t.id)
+  redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
+  return answer('held', distinct, t.id)
+end
+local mine = redis.call('HGET', P .. 'c:' .. claim, 't')
+local t = mine and get(mine)
+if t and t.st == 'live' and held(t) and t.cl == claim then
+  hold(t, (t.rn or 0) + 1)
+  return answer('held', 1, t.id)
+end
+if what == 'held' then return { 'none' } end
+if what == 'pool' then
+  local free, leased = P .. 'f:' .. kind, P .. 'l:' .. kind
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, '-inf', now)) do
+    redis.call('ZREM', leased, id)
+    local back = get(id)
+    if back and back.st == 'live' then
+      redis.call('ZADD', free, back.o, id)
+      keep(free, back.ea)
+    end
+  end
+  while true do
+    local id = redis.call('ZRANGE', free, 0, 0)[1]
+    if not id then break end
+    local first = get(id)
+    if first and first.st == 'live' then return take(first, 1) end
+    redis.call('ZREM', free, id)
+  end
+  local next = redis.call('ZRANGE', leased, 0, 0, 'WITHSCORES')
+  if next[2] then return { 'none', next[2] - now } end
+  return { 'none' }
+end
+local live, used, distinct = find(topic, kind)
+if not live then return absent(topic, kind, used) end
+if distinct > 1 and ARGV[6] == '1' then return { 'conflict', distinct } end
+if held(live) then return answer('claimed', live.le - now, live.id) end
+return take(live, distinct)
+`;
+
+/** ARGV: channel, merchant, claim id, 'use' or 'release'. Answers the token, too, when it is used now. */
+const SETTLE = `
+local claim = ARGV[3]
+local c = redis.call('HMGET', P .. 'c:' .. claim, 't', 'r')
+local t = c[1] and get(c[1])
+if not t then return 'unknown' end
+if ARGV[4] == 'release' then
+  if c[2] then return 'done' end
+  if t.st == 'used' then return 'used' end
+  if t.cl ~= claim then return 'lease_lost' end
+  putBack(t, claim)
+  announce(ARGV[1], ARGV[2], topics(t))
+  return 'done'
+end
+if c[2] or t.cl ~= claim then return 'lease_lost' end
+markUsed(t)
+return answer('done', 1, t.id)
+`;
+
+/** ARGV: channel, merchant, claim id, deliveries, and when its lease ended: that tells this claim from a later one. */
+const UNDO = `
+local claim = ARGV[3]
+local id = redis.call('HGET', P .. 'c:' .. claim, 't')
+local t = id and get(id)
+if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.le == ARGV[5] and t.rn == '0' then
+  giveBack(t, claim)
+  announce(ARGV[1], ARGV[2], topics(t))
+end
+return 'done'
+`;
+
+/** ARGV: token id. Answers the token, too, when it is used now. */
+const USE = `
+local t = get(ARGV[1])
+if not t or t.st == 'unexpected' then return 'unknown' end
+markUsed(t)
+return answer('done', 1, t.id)
+`;
+
+/** ARGV: expectation id, kind, topic, ttl, for how long a verdict may be put off. Answers when it ends. */
+const EXPECT = `
+local ends = now + tonumber(ARGV[4])
+open(ARGV[1], ARGV[2], ARGV[3], string.format('%.0f', time[1] * 1000000 + time[2]), ends, tonumber(ARGV[5]))
+return tostring(ends)
+`;
+
+/** ARGV: channel, merchant, expectation id. */
+const CANCEL = `
+local e = redis.call('HMGET', P .. 'e:' .. ARGV[3], 'k', 'tp', 'x', 'ea')
+if not e[1] or tonumber(e[4]) <= now then return 'unknown' end
+if e[3] then return 'done' end
+redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', now)
+close(ARGV[3], e[1], e[2])
+announce(ARGV[1], ARGV[2], { e[2] })
+return 'done'
+`;
+
+/** Shows that Redis takes writes. */
+const PROBE = `
+redis.call('SET', P .. 'probe', '1', 'PX', 1000)
+return 'done'
+`;
+
+/** Answers what is over, once: 't:KIND:ID' for an unseen token, 'e:KIND:ID' for an expectation without its post. */
+const SWEEP = `
+local over = redis.call('ZRANGEBYSCORE', P .. 'd', '-inf', now, 'LIMIT', 0, 1000)
+for _, what in ipairs(over) do redis.call('ZREM', P .. 'd', what) end
+return over
+`;
+
+const BODIES = {
+  caratPut: PUT,
+  caratRead: READ,
+  caratClaim: CLAIM,
+  caratSettle: SETTLE,
+  caratUndo: UNDO,
+  caratUse: USE,
+  caratExpect: EXPECT,
+  caratCancel: CANCEL,
+  caratMerge: MERGE,
+  caratMergeExpectation: MERGE_EXPECTATION,
+  caratProbe: PROBE,
+  caratSweep: SWEEP,
+};
+export type ScriptName = keyof typeof BODIES;
+
+/** The scripts, for ioredis' `defineCommand`. */
+export const SCRIPTS = Object.fromEntries(
+  Object.entries(BODIES).map(([name, body]) => [name, { lua: PRELUDE + body, numberOfKeys: 1 }]),
+) as Record<ScriptName, { lua: string; numberOfKeys: number }>;

@@ -1,0 +1,54 @@
+/** What an operator should know of the Redis server that a service just connected to: one warning each. */
+import type { Redis } from 'ioredis';
+import type { Trouble } from '../notice.ts';
+import type { RedisClient } from './client.ts';
+import { connected } from './topology.ts';
+
+const LEAST_VERSION = 7;
+const MOST_SKEW_MS = 1000;
+
+/** Tells of the server, or of each master of a cluster, once it is connected. */
+export async function tellOfServers(
+  client: RedisClient,
+  shown: string,
+  onTrouble: (trouble: Trouble) => void,
+): Promise<void> {
+  await connected(client);
+  const servers = 'nodes' in client ? client.nodes('master') : [client as Redis];
+  for (const server of servers) {
+    tellOfServer(server, shown, onTrouble).catch(() => {
+      // It went away meanwhile, or does not let us ask. It will be asked after the next start.
+    });
+  }
+}
+
+async function tellOfServer(server: Redis, shown: string, onTrouble: (trouble: Trouble) => void): Promise<void> {
+  const warn = (code: string, message: string): void =>
+    onTrouble({ level: 'warn', code, message, facts: { redis: shown } });
+  const before = Date.now();
+  const [seconds = 0, micros = 0] = (await server.time()).map(Number);
+  const mine = (before + Date.now()) / 2;
+  const skewMs = Math.round(seconds * 1000 + micros / 1000 - mine);
+  if (Math.abs(skewMs) > MOST_SKEW_MS) {
+    warn('redis_clock', `the clock of Redis is ${skewMs} ms off ours; deadlines are by the clock of Redis`);
+  }
+  const facts = new Map<string, string>();
+  for (const line of (await server.info()).split('\r\n')) {
+    const [name = '', value = ''] = line.split(/:(.*)/s);
+    facts.set(name, value);
+  }
+  const version = facts.get('redis_version') ?? '0';
+  // Valkey says here which Redis it is compatible with, and that is 7.
+  if (Number.parseInt(version, 10) < LEAST_VERSION)
+    warn('redis_version', `Redis is version ${version}; expected 7 or newer`);
+  const policy = facts.get('maxmemory_policy');
+  if (policy !== undefined && policy !== 'noeviction') {
+    warn('redis_eviction', `maxmemory-policy is ${policy}; with anything but noeviction, Redis may drop tokens`);
+  }
+  if (facts.get('aof_enabled') === '0') {
+    warn(
+      'redis_no_aof',
+      'Redis has no append-only file; tokens are lost when it restarts, but for those journaled here',
+    );
+  }
+}

@@ -1,0 +1,112 @@
+/** How the Redis store's scripts are given tokens, and what their answers mean. */
+import type { Claim, Kind, NewToken, TokenRecord } from '../../token.ts';
+import type { ClaimAnswer, Expiry, Hint, ReadAnswer, SettleAnswer } from '../contract.ts';
+import type { MergedToken, Settled } from '../fallback/shared-store.ts';
+
+/** All keys of a merchant begin so, and live in one slot. */
+export function prefixOf(merchant: string): string {
+  return `carat:{${merchant}}:`;
+}
+
+/** The 8 arguments of a token, as the script `caratPut` takes them. */
+export function tokenArguments(token: NewToken): string[] {
+  const { id, kind, value, pooled, merchant_data = '', sid = '', merchant_usn = '', order_id = '' } = token;
+  return [id, kind, value, pooled ? '1' : '0', merchant_data, sid, merchant_usn, order_id];
+}
+
+/** The 18 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
+export function mergeArguments({ entry, formerClaims, doubtful }: MergedToken, now: number): (string | number)[] {
+  const { token, state, seen, claim, deliveries } = entry;
+  return [
+    ...tokenArguments(token),
+    now - token.receivedAt,
+    token.expiresAt - now,
+    state,
+    seen ? '1' : '',
+    claim?.id ?? '',
+    claim === undefined ? 0 : claim.leaseExpiresAt - now,
+    deliveries,
+    claim?.renewals ?? 0,
+    doubtful ? '1' : '',
+    formerClaims.map(({ id, released }) => (released ? `${id}!` : id)).join(','),
+  ];
+}
+
+/** What is over, as the script `caratSweep` tells it. */
+export function expiryOf(what: string, merchant: string): Expiry {
+  const [type, kind, id = ''] = what.split(':') as ['t' | 'e', Kind, string];
+  if (type === 't') return { what: 'orphan', merchant, kind, id };
+  return { what: 'no_show', merchant, kind, expectation: id };
+}
+
+/** What a script publishes. */
+export function hintOf(message: string): Hint {
+  const [merchant = '', sequence, ...topics] = message.split('\n');
+  return { merchant, topics, sequence: Number(sequence) };
+}
+
+export function readAnswerOf(reply: unknown, merchant: string): ReadAnswer {
+  const [state, distinct, fields] = reply as [ReadAnswer['state'], number, Fields];
+  if (state !== 'live') return { state };
+  return { state, token: tokenOf(fields, merchant), distinct, claim: claimOf(fields) };
+}
+
+export function claimAnswerOf(reply: unknown, merchant: string): ClaimAnswer {
+  const [state, number, fields] = reply as [ClaimAnswer['state'], number, Fields];
+  switch (state) {
+    case 'held':
+      return { state, token: tokenOf(fields, merchant), distinct: number, claim: claimOf(fields) as Claim };
+    case 'claimed':
+      return { state, claim: claimOf(fields) as Claim, retryInMs: number };
+    case 'conflict':
+      return { state, distinct: number };
+    case 'none':
+      return number === undefined ? { state } : { state, retryInMs: number };
+    default:
+      return { state };
+  }
+}
+
+export function settledOf(reply: unknown, merchant: string): Settled {
+  if (!Array.isArray(reply)) return { answer: reply as SettleAnswer };
+  return { answer: 'done', used: tokenOf(reply[2] as Fields, merchant) };
+}
+
+/** In the order of `TOKEN_FIELDS`. */
+type Fields = [
+  id: string,
+  kind: Kind,
+  value: string,
+  pooled: string,
+  ...correlators: [string | null, string | null, string | null, string | null],
+  receivedAt: string,
+  expiresAt: string,
+  claim: string | null,
+  leaseEnd: string | null,
+  deliveries: string,
+  renewals: string | null,
+];
+
+function tokenOf(fields: Fields, merchant: string): TokenRecord {
+  const [id, kind, value, pooled, merchantData, sid, merchantUsn, orderId, receivedAt, expiresAt] = fields;
+  return {
+    id,
+    merchant,
+    kind,
+    value,
+    pooled: pooled === '1',
+    receivedAt: Number(receivedAt),
+    expiresAt: Number(expiresAt),
+    ...(merchantData === null ? {} : { merchant_data: merchantData }),
+    ...(sid === null ? {} : { sid }),
+    ...(merchantUsn === null ? {} : { merchant_usn: merchantUsn }),
+    ...(orderId === null ? {} : { order_id: orderId }),
+  };
+}
+
+/** The claim that holds a token; the scripts blank one whose lease is over. */
+function claimOf(fields: Fields): Claim | null {
+  const [, , , , , , , , , , id, leaseEnd, deliveries, renewals] = fields;
+  if (id === null) return null;
+  return { id, leaseExpiresAt: Number(leaseEnd), deliveries: Number(deliveries), renewals: Number(renewals) };
+}

@@ -1,0 +1,105 @@
+/**
+ * The domain: what Carat posts (kinds, correlators, why a post is unusable), the token as the service keeps it, claims, and
+ * the topics under which arrivals are announced and workers wait.
+ */
+import { hash } from 'node:crypto';
+
+/** The kinds of token that Carat posts: SEID (schedule edit), NIT (recharge, cancellation), token (generic operation). */
+export const KINDS = ['seid', 'nit', 'token'] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** The fields by which a worker can tell its token from another's. */
+export const CORRELATORS = ['merchant_data', 'sid', 'merchant_usn', 'order_id'] as const;
+export type Correlator = (typeof CORRELATORS)[number];
+export type Correlators = { [name in Correlator]?: string | undefined };
+
+/** Why a post is of no use to a worker. Every one of them is answered 200 all the same. */
+export const UNUSABLE_REASONS = [
+  'empty',
+  'not_a_form',
+  'no_token',
+  'bad_value',
+  'several_tokens',
+  'status_notification',
+  'too_large',
+  'not_allowed',
+  'not_post',
+] as const;
+export type UnusableReason = (typeof UNUSABLE_REASONS)[number];
+
+/** A post that carries a token. */
+export interface TokenPost {
+  kind: Kind;
+  /** 1 to 128 printable ASCII characters without spaces. */
+  value: string;
+  /** Each 1 to 64 characters without control characters. */
+  correlators: Correlators;
+  /** True when no correlator field came at all, not even a malformed one: only such a token may be shared out by kind. */
+  pooled: boolean;
+  /** Correlators of which a field came malformed, or twice with different values, and was dropped. */
+  dropped: Correlator[];
+  /** True when the value has another length than the documented 64 or 66. */
+  unusualLength: boolean;
+}
+
+/** Whom a token belongs to, and which token it is. Stable: the same post gives the same id on every instance. */
+export function tokenId(merchant: string, kind: Kind, value: string): string {
+  return hash('sha256', `${merchant}\n${kind}\n${value}`).slice(0, 32);
+}
+
+/** True for what can be the id of a token. What cannot is asked of no store: a worker may have put the value there. */
+export function isTokenId(id: string): boolean {
+  return /^[0-9a-f]{32}$/.test(id);
+}
+
+/** A token as intake gives it to a store. */
+export interface NewToken extends Correlators {
+  id: string;
+  merchant: string;
+  kind: Kind;
+  value: string;
+  /** True when it came without any correlator field: it is shared out by kind. */
+  pooled: boolean;
+}
+
+/** A token as a store keeps it. Times are milliseconds since 1970 by the store's clock. */
+export interface TokenRecord extends NewToken {
+  receivedAt: number;
+  expiresAt: number;
+}
+
+export interface Claim {
+  id: string;
+  leaseExpiresAt: number;
+  /** How many times the token was handed out by a claim; 1 the first time. */
+  deliveries: number;
+  /** How often its lease was renewed since it was handed out. */
+  renewals: number;
+}
+
+/** What a worker asks for: tokens under one correlator, or the pool of a kind. */
+export type Lead =
+  | { merchant: string; by: Correlator; is: string; kind?: Kind }
+  | { merchant: string; by: 'pool'; kind: Kind };
+
+/**
+ * The text under which arrivals are announced and workers wait: one for each correlator of a token, or one for its
+ * pool. A lead's kind is no part of it, so that one announcement wakes those who wait with and without a kind.
+ */
+export function topicOf(lead: Lead): string {
+  return lead.by === 'pool' ? poolTopic(lead.kind) : correlatorTopic(lead.by, lead.is);
+}
+export function topicsOf(token: NewToken): string[] {
+  if (token.pooled) return [poolTopic(token.kind)];
+  const topics: string[] = [];
+  if (token.merchant_data !== undefined) topics.push(correlatorTopic('merchant_data', token.merchant_data));
+  if (token.sid !== undefined) topics.push(correlatorTopic('sid', token.sid));
+  if (token.merchant_usn !== undefined) topics.push(correlatorTopic('merchant_usn', token.merchant_usn));
+  if (token.order_id !== undefined) topics.push(correlatorTopic('order_id', token.order_id));
+  return topics;
+}
+const correlatorTopic = (by: Correlator, is: string): string => `${by}=${is}`;
+const poolTopic = (kind: Kind): string => `pool=${kind}`;
+
+/** The most different tokens under one lead that are counted: whoever plants more must not make reading slow. */
+export const MOST_DISTINCT = 100;

@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Line, type Member } from '../../src/handoff/claim-queue.ts';
+import { Waiters } from '../../src/handoff/waiters.ts';
+import type { ClaimAnswer } from '../../src/store/contract.ts';
+import { latch } from '../support/latch.ts';
+import { until } from '../support/until.ts';
+
+const NONE: ClaimAnswer = { state: 'none' };
+
+/** Tokens to be claimed, as many as a test lays out. */
+class Tray {
+  readonly asked: string[] = [];
+  readonly #free: string[] = [];
+  readonly #heldBy = new Map<string, string>();
+  /** What is answered when nothing is there. */
+  empty: ClaimAnswer = NONE;
+  onAsked: (claimId: string) => Promise<void> | void = () => {};
+
+  lay(...tokens: string[]): void {
+    this.#free.push(...tokens);
+  }
+
+  async claim(claimId: string): Promise<ClaimAnswer> {
+    this.asked.push(claimId);
+    const id = this.#heldBy.get(claimId) ?? this.#free.shift();
+    if (id !== undefined) this.#heldBy.set(claimId, id);
+    await this.onAsked(claimId);
+    if (id === undefined) return this.empty;
+    const token = { id, merchant: 'm', kind: 'token', value: id, pooled: true, receivedAt: 0, expiresAt: 1 } as const;
+    const claim = { id: claimId, leaseExpiresAt: 1, deliveries: 1, renewals: 0 };
+    return { state: 'held', token, distinct: 1, claim };
+  }
+}
+
+describe('a line', () => {
+  let tray: Tray;
+  let line: Line;
+  let waiters: Waiters;
+  const members: Member[] = [];
+  beforeEach(() => {
+    tray = new Tray();
+    line = new Line();
+    waiters = new Waiters({ max: 100 });
+  });
+  afterEach(async () => {
+    for (const member of members.splice(0)) await line.leave(member);
+    expect(line.isEmpty).toBe(true);
+  });
+
+  function join(claimId: string): Member {
+    const waiter = waiters.park('m', 'pool=token', performance.now() + 60_000, new AbortController().signal);
+    if (waiter === 'full') throw new Error('expected a place');
+    const member = line.join(claimId, () => tray.claim(claimId), waiter);
+    members.push(member);
+    return member;
+  }
+  const got = ({ answer }: Member): string | undefined =>
+    answer instanceof Error ? answer.message : answer?.state === 'held' ? answer.token.id : answer?.state;
+
+  it('serves first come first, and tries nobody behind one who gets nothing', async () => {
+    const [a, b, c] = [join('a'), join('b'), join('c')];
+    tray.lay('1', '2');
+    await line.advance();
+    expect([a, b, c].map(got)).toEqual(['1', '2', undefined]);
+    expect(tray.asked).toEqual(['a', 'b', 'c']);
+    const d = join('d');
+    await line.advance();
+    expect(tray.asked.slice(3)).toEqual(['c']);
+    expect(line.isFirst(c)).toBe(true);
+    expect(line.isFirst(d)).toBe(false);
+    tray.lay('3', '4');
+    await line.advance();
+    expect([c, d].map(got)).toEqual(['3', '4']);
+  });
+
+  it('wakes whoever is served', async () => {
+    const member = join('a');
+    const asleep = member.waiter.sleep();
+    tray.lay('1');
+    await line.advance();
+    expect(await asleep).toBe('look');
+  });
+
+  it('looks once more for whoever asks while a round is under way, and once for all of them', async () => {
+    const { opened, open } = latch();
+    const a = join('a');
+    tray.onAsked = () => opened;
+    const first = line.advance();
+    await until('the round is under way', () => tray.asked.length === 1);
+    // The first round has looked already: what is laid now is for the next one.
+    tray.lay('1');
+    const [second, third] = [line.advance(), line.advance()];
+    open();
+    await first;
+    await Promise.all([second, third]);
+    expect(got(a)).toBe('1');
+    expect(tray.asked).toEqual(['a', 'a']);
+  });
+
+  it('gives the same token to all who ask with one claim id, wherever they stand', async () => {
+    const [a, b, again] = [join('a'), join('b'), join('a')];
+    tray.lay('1');
+    await line.advance();
+    expect([a, b, again].map(got)).toEqual(['1', undefined, '1']);
+  });
+
+  it('goes on behind one whose attempt failed or found what no waiting changes', async () => {
+    const failing = line.join('x', () => Promise.reject(new Error('away')), join('unused').waiter);
+    const cancelled = line.join('y', async () => ({ state: 'cancelled' }), join('unused too').waiter);
+    for (const member of members.splice(0)) await line.leave(member);
+    const c = join('c');
+    tray.lay('1');
+    await line.advance();
+    expect([failing, cancelled, c].map(got)).toEqual(['away', 'cancelled', '1']);
+  });
+
+  it('tells whoever leaves what an attempt under way still found, and tries nobody who has left', async () => {
+    const { opened, open } = latch();
+    const [a, b] = [join('a'), join('b')];
+    tray.lay('1', '2');
+    tray.onAsked = () => opened;
+    const advanced = line.advance();
+    await until('the first is tried', () => tray.asked.length === 1);
+    const left = [line.leave(a), line.leave(b)];
+    open();
+    await Promise.all(left);
+    expect([a, b].map(got)).toEqual(['1', undefined]);
+    await advanced;
+    expect(tray.asked).toEqual(['a']);
+  });
+
+  it('looks by itself when the first lease ends, and no more once everybody has left', async () => {
+    const a = join('a');
+    tray.empty = { state: 'none', retryInMs: 30 };
+    await line.advance();
+    await until('it looked twice by itself', () => tray.asked.length >= 3);
+    tray.lay('1');
+    await until('it is served', () => got(a) === '1');
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const b = join('b');
+    await line.advance();
+    expect(timers()).toBe(before + 1);
+    await line.leave(b);
+    expect(timers()).toBe(before);
+  });
+
+  it('remembers what was found last', async () => {
+    join('a');
+    expect(line.last).toBeUndefined();
+    tray.empty = { state: 'used' };
+    await line.advance();
+    expect(line.last).toEqual({ state: 'used' });
+  });
+});

@@ -1,0 +1,159 @@
+/**
+ * Whoever waits to claim may leave: the client goes away, the wait is over, the process drains. A token that is taken for
+ * somebody who is not there any more is put back as if nothing had been, and one for somebody who is still there is theirs.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Asked, Counter, LONG_MS, MERCHANT, POOL, ticks, under } from '../support/counter.ts';
+import { latch } from '../support/latch.ts';
+import { Random } from '../support/random.ts';
+import { until } from '../support/until.ts';
+
+describe('a claim that waits', () => {
+  let counter: Counter;
+  beforeEach(async () => {
+    counter = await Counter.open();
+  });
+  afterEach(async () => {
+    expect(counter.waiters.count).toBe(0);
+    expect(counter.wakeups.missed).toBe(0);
+    await counter.close();
+  });
+
+  it('frees its place at once when its client goes away, and those behind it go on', async () => {
+    const asked = Array.from({ length: 5 }, (_, at) => counter.ask(`c${at}`));
+    await ticks(5);
+    expect(counter.waiters.count).toBe(5);
+    for (const at of [0, 2]) asked[at]?.client.abort();
+    await ticks(5);
+    expect(counter.waiters.count).toBe(3);
+    for (let at = 0; at < 3; at++) await counter.store.put(counter.token());
+    await Promise.all(asked.map((one) => one.answered()));
+    expect(asked.map(({ outcome }) => outcome?.outcome)).toEqual(['gone', 'token', 'gone', 'token', 'token']);
+  });
+
+  for (const waitMs of [0, LONG_MS]) {
+    for (const point of ['claim begins', 'claim ends'] as const) {
+      it(`of ${waitMs} ms takes nothing with it when its client goes away as its ${point}`, async () => {
+        const token = counter.token();
+        await counter.store.put(token);
+        const reached = latch();
+        const { opened, open } = latch();
+        counter.store.onPoint = (at, subject) => {
+          if (at !== point || subject !== 'c1') return;
+          reached.open();
+          return opened;
+        };
+        const asked = counter.ask('c1', POOL, { waitMs });
+        await reached.opened;
+        asked.client.abort();
+        await ticks(5);
+        // The place is free although the store has not answered yet.
+        expect(counter.waiters.count).toBe(0);
+        open();
+        expect(await asked.answered()).toEqual({ outcome: 'gone' });
+        expect(counter.store.undone).toBe(1);
+        expect(await counter.take('c2')).toMatchObject({ state: 'held', token, claim: { deliveries: 1 } });
+      });
+    }
+  }
+
+  it('leaves its token to the next in line when its client goes away in that very moment', async () => {
+    const { opened, open } = latch();
+    counter.store.onPoint = (point, subject) => (point === 'claim ends' && subject === 'c1' ? opened : undefined);
+    const token = counter.token();
+    await counter.store.put(token);
+    const [first, second] = [counter.ask('c1'), counter.ask('c2')];
+    await ticks(5);
+    first.client.abort();
+    open();
+    expect(await second.answered()).toMatchObject({ outcome: 'token', token, claim: { id: 'c2', deliveries: 1 } });
+    expect(await first.answered()).toEqual({ outcome: 'gone' });
+  });
+
+  it('is not undone for one of two clients while the other has it', async () => {
+    const [first, again] = [counter.ask('c1'), counter.ask('c1')];
+    await ticks(5);
+    const { opened, open } = latch();
+    let claims = 0;
+    counter.store.onPoint = (point) => {
+      if (point !== 'claim ends') return;
+      claims += 1;
+      return claims === 2 ? opened : undefined;
+    };
+    const token = counter.token();
+    await counter.store.put(token);
+    expect(await first.answered()).toMatchObject({ token });
+    again.client.abort();
+    open();
+    expect(await again.answered()).toEqual({ outcome: 'gone' });
+    expect(await counter.take('c2')).toMatchObject({ state: 'none' });
+  });
+
+  it('that is over while an attempt is under way gets what that finds', async () => {
+    const token = counter.token();
+    await counter.store.put(token);
+    const { opened, open } = latch();
+    counter.store.onPoint = (point, subject) => (point === 'claim ends' && subject === 'c1' ? opened : undefined);
+    const asked = counter.ask('c1', POOL, { waitMs: 20 });
+    await until('its wait is over', () => counter.waiters.count === 0);
+    open();
+    expect(await asked.answered()).toMatchObject({ outcome: 'token', token, claim: { deliveries: 1 } });
+  });
+
+  it('that is sent away while an attempt is under way gets what that finds, too', async () => {
+    const token = counter.token();
+    await counter.store.put(token);
+    const { opened, open } = latch();
+    counter.store.onPoint = (point, subject) => (point === 'claim ends' && subject === 'c1' ? opened : undefined);
+    const [first, second] = [counter.ask('c1'), counter.ask('c2')];
+    await ticks(5);
+    counter.waiters.drain();
+    expect(await second.answered()).toEqual({ outcome: 'draining' });
+    open();
+    expect(await first.answered()).toMatchObject({ outcome: 'token', token });
+    expect(await counter.ask('c3').answered()).toEqual({ outcome: 'draining' });
+  });
+
+  it('leaves no token with anybody who did not get it, under random comings and goings', async () => {
+    for (let seed = 1; seed <= 30; seed++) {
+      const random = new Random(seed);
+      counter.store.onPoint = () => ticks(random.below(3));
+      const asked: Asked[] = [];
+      const coming = Array.from({ length: 20 }, async (_, at) => {
+        await ticks(random.below(20));
+        const lead = random.pick([POOL, POOL, under(`s${seed}`)]);
+        const one = counter.ask(`s${seed}-${random.below(4) === 0 ? 0 : at}`, lead, {
+          waitMs: random.pick([0, 3, 15, 40]),
+        });
+        asked.push(one);
+        if (random.below(3) > 0) return;
+        await ticks(random.below(10));
+        one.client.abort();
+      });
+      const posts = Array.from({ length: 12 }, async () => {
+        await ticks(random.below(30));
+        const token = counter.token(random.below(3) === 0 ? { sid: `s${seed}` } : {});
+        await counter.store.put(token);
+        return token;
+      });
+      const tokens = await Promise.all(posts);
+      await Promise.all(coming);
+      await Promise.all(asked.map((one) => one.answered()));
+      await ticks(5);
+      counter.store.onPoint = () => {};
+      const given = new Map(asked.map(({ claimId, got }) => [got, claimId] as const));
+      // What nobody was given can be taken, as if it had never been delivered; what somebody was given cannot.
+      const left = new Set<string>();
+      for (;;) {
+        const answer = await counter.take(`left-${seed}-${left.size}`);
+        if (answer.state !== 'held') break;
+        expect(answer.claim.deliveries, `seed ${seed}`).toBe(1);
+        left.add(answer.token.id);
+      }
+      for (const { id, pooled } of tokens) {
+        if (pooled) expect(left.has(id), `seed ${seed}: ${id} was given to ${given.get(id)}`).toBe(!given.has(id));
+      }
+      for (let at = 0; at < left.size; at++) await counter.store.settle(MERCHANT, `left-${seed}-${at}`, 'use');
+    }
+  });
+});

@@ -1,0 +1,130 @@
+import { getEventListeners } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { type Waiter, Waiters } from '../../src/handoff/waiters.ts';
+
+/** A client that stays. */
+const here = (): AbortSignal => new AbortController().signal;
+const soon = (ms = 60_000): number => performance.now() + ms;
+
+function park(waiters: Waiters, topic = 'sid=x', { merchant = 'm', endsAt = soon(), signal = here() } = {}): Waiter {
+  const waiter = waiters.park(merchant, topic, endsAt, signal);
+  if (waiter === 'full') throw new Error('expected a place');
+  return waiter;
+}
+
+describe('waiters', () => {
+  it('sleep until their topic is woken, in the order in which they came', async () => {
+    const waiters = new Waiters({ max: 10 });
+    const order: number[] = [];
+    const sleeping = [1, 2, 3].map((number) =>
+      park(waiters)
+        .sleep()
+        .then((woken) => {
+          order.push(number);
+          return woken;
+        }),
+    );
+    const other = park(waiters, 'sid=y');
+    const stranger = park(waiters, 'sid=x', { merchant: 'n' });
+    waiters.wake('m', 'sid=x');
+    expect(await Promise.all(sleeping)).toEqual(['look', 'look', 'look']);
+    expect(order).toEqual([1, 2, 3]);
+    const asleep = Promise.race([other.sleep(), stranger.sleep()]);
+    waiters.wake('m', 'sid=z');
+    expect(await Promise.race([asleep, new Promise((resolve) => setImmediate(resolve, 'asleep'))])).toBe('asleep');
+    waiters.wakeAll();
+    await asleep;
+  });
+
+  it('lose no wake-up that comes between parking and sleeping, or between two sleeps', async () => {
+    const waiters = new Waiters({ max: 10 });
+    const waiter = park(waiters);
+    waiters.wake('m', 'sid=x');
+    expect(await waiter.sleep()).toBe('look');
+    waiters.wake('m', 'sid=x');
+    waiters.wake('m', 'sid=x');
+    expect(await waiter.sleep()).toBe('look');
+    // Two that came at once are one look.
+    const asleep = waiter.sleep();
+    expect(await Promise.race([asleep, new Promise((resolve) => setImmediate(resolve, 'asleep'))])).toBe('asleep');
+    waiters.wakeMerchant('m');
+    expect(await asleep).toBe('look');
+    const again = waiter.sleep();
+    waiters.wakeAll();
+    expect(await again).toBe('look');
+  });
+
+  it('wake when their wait is over, also if it was so before they slept', async () => {
+    const waiters = new Waiters({ max: 10 });
+    expect(await park(waiters, 'sid=x', { endsAt: soon(20) }).sleep()).toBe('over');
+    expect(await park(waiters, 'sid=x', { endsAt: soon(-1) }).sleep()).toBe('over');
+  });
+
+  it('wake when the client goes away, and that is not forgotten', async () => {
+    const waiters = new Waiters({ max: 10 });
+    const client = new AbortController();
+    const waiter = park(waiters, 'sid=x', { signal: client.signal });
+    const asleep = waiter.sleep();
+    client.abort();
+    expect(await asleep).toBe('gone');
+    waiters.wake('m', 'sid=x');
+    expect(await waiter.sleep()).toBe('gone');
+    expect(await park(waiters, 'sid=x', { signal: client.signal }).sleep()).toBe('gone');
+  });
+
+  it('keep the news that the client went away while they were not asleep', async () => {
+    const waiters = new Waiters({ max: 10 });
+    const client = new AbortController();
+    const waiter = park(waiters, 'sid=x', { signal: client.signal });
+    waiters.wake('m', 'sid=x');
+    client.abort();
+    waiters.wake('m', 'sid=x');
+    expect(await waiter.sleep()).toBe('gone');
+  });
+
+  it('are sent away when the process drains, now and from then on', async () => {
+    const waiters = new Waiters({ max: 10 });
+    const asleep = park(waiters).sleep();
+    const awake = park(waiters, 'sid=y', { merchant: 'n' });
+    expect(waiters.draining).toBe(false);
+    waiters.drain();
+    expect(waiters.draining).toBe(true);
+    expect(await asleep).toBe('draining');
+    expect(await awake.sleep()).toBe('draining');
+    waiters.wakeAll();
+    expect(await awake.sleep()).toBe('draining');
+    expect(await park(waiters).sleep()).toBe('draining');
+  });
+
+  it('are bounded, and a place is free once somebody leaves', () => {
+    const waiters = new Waiters({ max: 2 });
+    const first = park(waiters);
+    park(waiters, 'sid=y');
+    expect(waiters.park('m', 'sid=z', soon(), here())).toBe('full');
+    expect(waiters.count).toBe(2);
+    first.leave();
+    first.leave();
+    expect(waiters.count).toBe(1);
+    park(waiters, 'sid=z');
+    expect(waiters.park('m', 'sid=z', soon(), here())).toBe('full');
+  });
+
+  it('leave nothing behind: no count, no merchant, no listener, no timer', async () => {
+    const waiters = new Waiters({ max: 10 });
+    const { signal } = new AbortController();
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    const before = timers();
+    const parked = ['sid=x', 'sid=x', 'sid=y'].map((topic) => park(waiters, topic, { signal }));
+    const asleep = parked.map((waiter) => waiter.sleep());
+    expect(timers()).toBeGreaterThan(before);
+    expect(waiters.merchants()).toEqual(['m']);
+    expect(waiters.count).toBe(3);
+    waiters.wakeMerchant('m');
+    await Promise.all(asleep);
+    for (const waiter of parked) waiter.leave();
+    expect(waiters.count).toBe(0);
+    expect(waiters.merchants()).toEqual([]);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    expect(timers()).toBe(before);
+  });
+});

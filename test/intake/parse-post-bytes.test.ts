@@ -1,0 +1,102 @@
+/** The bytes of a post: how they are decoded, and that none of them does harm. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { readPost } from '../../src/intake/parse-post.ts';
+import { CORRELATORS, KINDS, type TokenPost } from '../../src/token.ts';
+
+function read(body: string): TokenPost {
+  const reading = readPost(body);
+  if (!reading.usable) throw new Error(`expected a token, got ${reading.reason}`);
+  return reading.post;
+}
+
+describe('encoding', () => {
+  test.each([
+    ['a+b', 'a b'],
+    ['a%2Bb', 'a+b'],
+    ['a%2bb', 'a+b'],
+    ['%C3%A9', 'é'],
+    ['é', 'é'],
+    ['100%', '100%'],
+    ['%', '%'],
+    ['%zz', '%zz'],
+    ['%4', '%4'],
+    ['%%41', '%A'],
+    ['a=b', 'a=b'],
+    ['é%', 'é%'],
+    ['š%zz', 'š%zz'],
+    ['%C3%A9%zz', 'é%zz'],
+    ['€%E2%82%AC%', '€€%'],
+  ])('%s is %s', (encoded, decoded) => {
+    expect(read(`token=t&sid=${encoded}`).correlators).toEqual({ sid: decoded });
+  });
+
+  test('a raw character is not made ASCII by a bad percent sign elsewhere', () => {
+    expect(readPost('token=š%zz')).toEqual({ usable: false, reason: 'bad_value' });
+  });
+});
+
+/** Bodies that are nearly forms, so that every rule is met often. */
+const nearlyForm = fc
+  .array(
+    fc.tuple(
+      fc.constantFrom(
+        ...['seid', 'nit', 'token', 'Token', 'status', 'merchant_data', 'merchantUSN', 'nsu', 'sid', 'order_id'],
+        ...['pedido', '__proto__', 'constructor', 'prototype', 'hasOwnProperty', 'to\u212Aen', ''],
+      ),
+      fc.constantFrom('=', '', '=='),
+      fc.oneof(
+        fc.string({ maxLength: 130 }),
+        fc.string({ unit: 'binary' }),
+        fc.constantFrom('%', '%0', '%C3', '+', 'q'.repeat(64)),
+      ),
+    ),
+  )
+  .map((fields) => fields.map((parts) => parts.join('')).join('&'));
+
+describe('whatever comes', () => {
+  test('is read without an error, and a token is what it must be', () => {
+    fc.assert(
+      fc.property(fc.oneof(nearlyForm, fc.string({ unit: 'binary' })), (body) => {
+        const reading = readPost(body);
+        if (!reading.usable) return;
+        const { kind, value, correlators, pooled, dropped } = reading.post;
+        expect(KINDS).toContain(kind);
+        expect(value).toMatch(/^[\x21-\x7e]{1,128}$/);
+        for (const name of Object.keys(correlators)) expect(CORRELATORS).toContain(name);
+        for (const text of Object.values(correlators)) {
+          expect([...(text ?? '')].length).toBeLessThanOrEqual(64);
+          expect(text).toMatch(/^\P{Cc}+$/u);
+        }
+        expect(Object.getPrototypeOf(correlators)).toBe(Object.prototype);
+        if (pooled) expect([Object.keys(correlators), dropped]).toEqual([[], []]);
+      }),
+      { numRuns: 2000 },
+    );
+    expect(Object.keys(Object.prototype)).toEqual([]);
+  });
+
+  test("decodes a field as the platform's own parser of forms does", () => {
+    const text = fc
+      .oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[%0-9A-Fa-f+é]{0,20}$/))
+      .filter((value) => !/[&\ud800-\udfff]/.test(value));
+    fc.assert(
+      fc.property(text, (value) => {
+        // Node's takes raw characters beside a stray percent sign apart; escaped ones it reads as it should.
+        const escaped = value.replace(/[^\p{ASCII}]+/gu, encodeURIComponent);
+        const expected = new URLSearchParams(`sid=${escaped}`).get('sid') ?? '';
+        const { correlators, dropped } = read(`token=t&sid=${value}`);
+        const wellFormed = /^[^\p{Cc}\ufffd]{1,64}$/u.test(expected);
+        expect(correlators).toEqual(wellFormed ? { sid: expected } : {});
+        expect(dropped).toEqual(wellFormed || expected === '' ? [] : ['sid']);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('a body of 16 KiB takes no time that matters, whatever it repeats', () => {
+    for (const piece of ['&', '%', '=', 'a&', 'seid=a&', '%41', '_', 'sid=%&', '\u212a']) {
+      expect(typeof readPost(piece.repeat(16_384 / piece.length)).usable).toBe('boolean');
+    }
+  });
+});

@@ -1,0 +1,249 @@
+/** What happens between requests and in the middle of them: connections that are slow, broken, half closed or in a hurry. */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { TokenStore } from '../../../src/store/contract.ts';
+import { latch } from '../../support/latch.ts';
+import { chunked, type RawConnection, rawRequest, statusOf, undated } from '../../support/raw-http.ts';
+import { Receiver, type ReceiverOptions } from '../../support/receiver.ts';
+import { slow, withPut } from '../../support/spoiled-stores.ts';
+import { until } from '../../support/until.ts';
+import { form } from './doors.ts';
+import { OK, OK_HEAD } from './ok.ts';
+
+let receiver: Receiver;
+
+async function start(options: ReceiverOptions = {}): Promise<RawConnection> {
+  receiver = await Receiver.start({ ...options, limits: { idleGraceMs: 20, ...options.limits } });
+  return receiver.connect();
+}
+
+afterEach(() => receiver.stop());
+
+const outcomes = (): string[] => receiver.recorded().map(({ outcome }) => outcome);
+
+/** Starts a body of `size` bytes and sends only its beginning. */
+function begin(size = 100): Buffer {
+  return Buffer.concat([rawRequest({ headers: [['Content-Length', String(size)]] }), Buffer.from('seid=half')]);
+}
+
+describe('a body that does not come to its end', () => {
+  test('is answered when its time is over, and the connection closed', async () => {
+    const connection = await start({ limits: { bodyDeadlineMs: 100 } });
+    connection.write(begin());
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(outcomes()).toEqual(['not_a_form']);
+  });
+
+  test('is answered when its time is over although it drips', async () => {
+    const connection = await start({ limits: { bodyDeadlineMs: 200 } });
+    connection.write(begin(1000));
+    const drip = setInterval(() => connection.write('x'), 20);
+    try {
+      expect(undated(await connection.answer())).toBe(OK);
+      await connection.isClosed();
+    } finally {
+      clearInterval(drip);
+    }
+    expect(outcomes()).toEqual(['not_a_form']);
+  });
+
+  test('is answered when its time is over although it is too large', async () => {
+    const connection = await start({ limits: { bodyDeadlineMs: 200 } });
+    connection.write(begin(1e6));
+    connection.write('x'.repeat(50_000));
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+  });
+
+  test.each(['GET', 'HEAD', 'PUT', 'OPTIONS'])('is answered when its time is over with %s', async (method) => {
+    const connection = await start({ limits: { bodyDeadlineMs: 100 } });
+    connection.write(rawRequest({ method, headers: [['Content-Length', '100']] }));
+    expect(undated(await connection.answer({ head: method === 'HEAD' }))).toBe(method === 'HEAD' ? OK_HEAD : OK);
+    await connection.isClosed();
+    expect(outcomes()).toEqual(['not_post']);
+  });
+
+  test('is answered when its chunks break', async () => {
+    const connection = await start();
+    connection.write(rawRequest({ headers: [['Transfer-Encoding', 'chunked']], body: '9\r\nseid=half\r\n' }));
+    connection.write('no chunk\r\n');
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(outcomes()).toEqual(['not_a_form']);
+  });
+
+  test('is answered when its chunks break at once', async () => {
+    const connection = await start();
+    connection.write(rawRequest({ headers: [['Transfer-Encoding', 'chunked']], body: 'zz\r\n' }));
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(outcomes()).toEqual(['not_a_form']);
+  });
+
+  test('is answered when the client ends its half of the connection', async () => {
+    const connection = await start();
+    connection.write(begin()).halfClose();
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(outcomes()).toEqual(['not_a_form']);
+  });
+
+  test('keeps nothing when the client goes away', async () => {
+    const connection = await start();
+    connection.write(begin());
+    await until('the request is there', async () => (await receiver.connections()) === 1);
+    connection.destroy();
+    await until('the connection is gone', async () => (await receiver.connections()) === 0);
+    expect(outcomes().filter((outcome) => outcome === 'kept')).toEqual([]);
+  });
+});
+
+describe('a client that half-closes after a whole request', () => {
+  test('is answered, while the store takes its time', async () => {
+    const connection = await start({ spoil: (store) => slow(store, 50) });
+    connection.write(rawRequest({ body: form() })).halfClose();
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(outcomes()).toEqual(['kept']);
+  });
+
+  test('is answered each of its requests', async () => {
+    const connection = await start({ spoil: (store) => slow(store, 50) });
+    connection
+      .write(Buffer.concat([{ body: form() }, { method: 'GET' }, { body: form() }].map(rawRequest)))
+      .halfClose();
+    for (let count = 0; count < 3; count += 1) expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(outcomes().sort()).toEqual(['kept', 'kept', 'not_post']);
+  });
+
+  test('is closed, too, when it does so afterwards', async () => {
+    const connection = await start();
+    connection.write(rawRequest({ body: form() }));
+    expect(undated(await connection.answer())).toBe(OK);
+    connection.halfClose();
+    await connection.isClosed();
+  });
+});
+
+describe('requests that come together', () => {
+  test('are answered each, in order, with what none of them disturbs', async () => {
+    const connection = await start();
+    const requests = [
+      { body: form() },
+      { method: 'GET' },
+      { headers: [['Transfer-Encoding', 'chunked']] as const, body: chunked(form()) },
+      { headers: [['Content-Type', 'application/json']] as const, body: '{}' },
+      { body: form() },
+    ];
+    connection.write(Buffer.concat(requests.map(rawRequest)));
+    for (const _ of requests) expect(undated(await connection.answer())).toBe(OK);
+    expect(connection.rest).toBe('');
+    expect(outcomes().sort()).toEqual(['kept', 'kept', 'kept', 'not_a_form', 'not_post']);
+  });
+
+  test('are answered each on one connection, as many as there are', async () => {
+    const connection = await start();
+    const many = 300;
+    connection.write(Buffer.concat(Array.from({ length: many }, () => rawRequest({ body: form() }))));
+    for (let count = 0; count < many; count += 1) expect(undated(await connection.answer())).toBe(OK);
+    expect(outcomes()).toEqual(Array(many).fill('kept'));
+  });
+
+  test('are answered before what is no request behind them is refused', async () => {
+    const connection = await start({ spoil: (store) => slow(store, 50) });
+    connection.write(Buffer.concat([rawRequest({ body: form() }), Buffer.from('this is no request\r\n\r\n')]));
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(connection.rest).toMatch(/^(HTTP\/1\.1 400 .*)?$/s);
+    expect(outcomes()).toEqual(['kept']);
+  });
+
+  test('are answered when the body of the second one breaks', async () => {
+    const connection = await start({ spoil: (store) => slow(store, 50) });
+    const broken = rawRequest({ headers: [['Transfer-Encoding', 'chunked']], body: 'zz\r\n' });
+    connection.write(Buffer.concat([rawRequest({ body: form() }), broken]));
+    expect(undated(await connection.answer())).toBe(OK);
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(outcomes().sort()).toEqual(['kept', 'not_a_form']);
+  });
+
+  test('and a byte at a time', async () => {
+    const connection = await start();
+    for (const byte of rawRequest({ body: 'seid=slowly' })) {
+      connection.write(Buffer.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(undated(await connection.answer())).toBe(OK);
+    expect(outcomes()).toEqual(['kept']);
+  });
+});
+
+describe('posts that stand behind each other on a connection', () => {
+  test('are all known to be gone when it is reset, and no stop waits for them', async () => {
+    const told: (number | 'gone')[] = [];
+    const kept = latch();
+    let asked = 0;
+    const spoil = (store: TokenStore): TokenStore =>
+      withPut(store, async (token) => {
+        asked += 1;
+        await kept.opened;
+        return store.put(token);
+      });
+    const onAnswer = (_merchant: string, status: number | 'gone'): unknown => told.push(status);
+    const connection = await start({ spoil, onAnswer, limits: { stopDeadlineMs: 60_000 } });
+    // Of the last one, half of the body comes.
+    const whole = Array.from({ length: 3 }, () => rawRequest({ body: form() }));
+    connection.write(Buffer.concat([...whole, begin()]));
+    await until('three of them wait for the store', () => asked === 3);
+    connection.socket.resetAndDestroy();
+    await until('all are told', () => told.length === 4);
+    expect(told).toEqual(['gone', 'gone', 'gone', 'gone']);
+    await receiver.listener.stop();
+    kept.open();
+    await until('the store has what came whole', () => receiver.recorded().length === 3);
+    expect(told.length).toBe(4);
+  });
+});
+
+describe('HTTP/1.0', () => {
+  test.each([
+    ['without keep-alive', ''],
+    ['with keep-alive', 'Connection: keep-alive\r\n'],
+  ])('%s gets the same bytes', async (_name, header) => {
+    const connection = await start();
+    const body = form();
+    connection.write(`POST /authenticity HTTP/1.0\r\n${header}Content-Length: ${body.length}\r\n\r\n${body}`);
+    expect(undated(await connection.answer())).toBe(OK);
+    expect(outcomes()).toEqual(['kept']);
+  });
+});
+
+test.each([
+  ['HTTP/0.9', 'GET /authenticity\r\n\r\n', 'not_post'],
+  [
+    'an encoding that does not end in chunks',
+    'POST /authenticity HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n',
+    'not_a_form',
+  ],
+])('%s, which Node takes for a request, gets the same bytes', async (_name, bytes, outcome) => {
+  const connection = await start();
+  connection.write(bytes);
+  expect(undated(await connection.answer())).toBe(OK);
+  await connection.isClosed();
+  expect(outcomes()).toEqual([outcome]);
+});
+
+describe('CONNECT', () => {
+  test.each(['receiver.test:443', 'receiver.test/authenticity', '/authenticity', 'http://receiver.test/authenticity'])(
+    'to %s opens no tunnel',
+    async (target) => {
+      const connection = await start();
+      connection.write(`CONNECT ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await connection.isClosed();
+      expect(connection.rest === '' || [200, 400].includes(statusOf(connection.rest))).toBe(true);
+      if (connection.rest.startsWith('HTTP/1.1 200')) expect(outcomes()).toEqual(['not_post']);
+    },
+  );
+});

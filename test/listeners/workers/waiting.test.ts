@@ -1,0 +1,150 @@
+/** Long polls over real HTTP: clients that go away, too many of them, and a service that stops. */
+import { connect } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { EmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
+import { GuardedFolder } from '../../support/guarded-folder.ts';
+import { latch } from '../../support/latch.ts';
+import { type Answer, RunningService, type StartOptions } from '../../support/service.ts';
+import { until } from '../../support/until.ts';
+
+describe('workers who wait', () => {
+  let running: RunningService;
+  const start = async (options: StartOptions = {}): Promise<void> => {
+    running = await RunningService.start(options);
+  };
+  afterEach(() => running.stop());
+
+  const read = (name: string, signal?: AbortSignal): Promise<Answer> =>
+    running.worker('GET', `/v1/tokens?sid=${name}&wait=60`, signal && { signal });
+  const claim = (id: string, signal?: AbortSignal): Promise<Answer> =>
+    running.worker('PUT', `/v1/claims/${id}`, { body: { kind: 'token', wait: 60 }, ...(signal && { signal }) });
+  const parked = (count: number): Promise<boolean> =>
+    until(`${count} wait`, async () => (await running.parked()) === count);
+
+  it('free their places when their clients go away, and take no token with them', async () => {
+    await start();
+    const client = new AbortController();
+    const leaving = [read('x', client.signal), claim('c1', client.signal), claim('c2', client.signal)];
+    const staying = claim('c3');
+    await parked(4);
+    client.abort();
+    for (const outcome of await Promise.allSettled(leaving)) expect(outcome.status).toBe('rejected');
+    await parked(1);
+    await running.post({ token: 'only' });
+    expect((await staying).json).toMatchObject({ value: 'only', claim: { id: 'c3', deliveries: 1 } });
+    await parked(0);
+  });
+
+  it('free their places also when they stand behind another request on their connection', async () => {
+    await start();
+    const { hostname, port } = new URL(running.service.workerUrl);
+    const socket = connect(Number(port), hostname);
+    const get = (name: string): string => `GET /v1/tokens?sid=${name}&wait=60 HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    socket.write(get('one') + get('two') + get('three'));
+    await parked(3);
+    socket.destroy();
+    await parked(0);
+  });
+
+  it('are served again on the connection on which they were', async () => {
+    await start();
+    for (let round = 0; round < 20; round++) {
+      const waiting = read(`r${round}`);
+      await parked(1);
+      await running.post({ seid: `v${round}`, sid: `r${round}` });
+      expect((await waiting).json).toMatchObject({ value: `v${round}` });
+    }
+  });
+
+  it('are told when there are too many of them, and when to come again', async () => {
+    await start({ env: { MAX_WAITERS: '2' } });
+    const client = new AbortController();
+    const waiting = [read('a', client.signal), claim('c1', client.signal)];
+    await parked(2);
+    for (const answer of [await read('b'), await claim('c2')]) {
+      expect(answer.status).toBe(503);
+      expect(answer.json).toMatchObject({ code: 'too_many_waiters' });
+      expect(answer.headers['retry-after']).toMatch(/^\d+$/);
+    }
+    // Who does not wait needs no place, nor who finds a token.
+    expect((await running.worker('GET', '/v1/tokens?sid=b')).status).toBe(204);
+    await running.post({ seid: 'here', sid: 'b' });
+    expect((await read('b')).json).toMatchObject({ value: 'here' });
+    client.abort();
+    await Promise.allSettled(waiting);
+    await parked(0);
+  });
+
+  it('are sent away at once when the service stops, and readyz says that it does', async () => {
+    await start();
+    const waiting = [read('a'), read('b'), claim('c1')];
+    await parked(3);
+    // A post under way keeps the listeners open while we look.
+    const { hostname, port } = new URL(running.service.authenticityUrl);
+    const post = connect(Number(port), hostname);
+    post.write('POST /authenticity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nseid=');
+    await until('the post is under way', () => post.readyState === 'open' && post.bytesWritten > 0);
+    const stopped = running.service.stop();
+    for (const answer of await Promise.all(waiting)) {
+      expect(answer.status).toBe(503);
+      expect(answer.json).toMatchObject({ code: 'draining' });
+      expect(answer.headers['retry-after']).toMatch(/^\d+$/);
+    }
+    const ready = await running.worker('GET', '/readyz');
+    expect([ready.status, ready.json.status]).toEqual([503, 'stopping']);
+    const late = await read('late');
+    expect([late.status, late.json.code]).toEqual([503, 'draining']);
+    expect((await running.worker('GET', '/livez')).status).toBe(200);
+    post.end('hello');
+    await stopped;
+  });
+
+  it('keep no stop waiting whose attempt ends after it began: the connection ends with the answer', async () => {
+    const folder = await GuardedFolder.make('slow-');
+    const store = new EmbeddedStore({ directory: folder.path, ttlMs: 60_000, accept: 'any', maxUnexpected: 10 });
+    const claimAtOnce = store.claim.bind(store);
+    const { opened, open } = latch();
+    store.claim = async (request) => {
+      await opened;
+      return claimAtOnce(request);
+    };
+    await start({ store });
+    const waiting = claim('c1');
+    await parked(1);
+    const stopped = running.service.stop();
+    await until('it listens no more', () => refuses(running.service.workerUrl));
+    open();
+    const { status, headers } = await waiting;
+    expect([status, headers.connection]).toEqual([503, 'close']);
+    await stopped;
+    await folder.remove();
+  });
+
+  it('are all served, 2,000 of them, and leave nothing behind', async () => {
+    await start();
+    const names = Array.from({ length: 2000 }, (_, at) => `w${at}`);
+    const waiting = names.map((name) => read(name));
+    await parked(2000);
+    for (let at = 0; at < names.length; at += 100) {
+      const posts = names.slice(at, at + 100).map((name) => running.post({ seid: `value-${name}`, sid: name }));
+      for (const answer of await Promise.all(posts)) expect(answer.status).toBe(200);
+    }
+    const answers = await Promise.all(waiting);
+    expect(answers.map(({ json }) => json?.value)).toEqual(names.map((name) => `value-${name}`));
+    await parked(0);
+    expect(running.service.wakeups.missed).toBe(0);
+  });
+});
+
+/** Whether nobody listens at an address any more. */
+function refuses(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', () => resolve(true));
+  });
+}

@@ -1,0 +1,138 @@
+/** What is left of the acknowledged posts when the process is killed, its last write torn, or its directory damaged. */
+import { appendFile, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { useDataDir } from '../support/data-dir.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+
+const data = useDataDir();
+const tokens = (): string => join(data.path, 'tokens');
+
+/** Posts so many tokens at once, and answers their SIDs when all are acknowledged. */
+async function post(service: ServiceProcess, count: number, prefix = 'sid'): Promise<string[]> {
+  const sids = Array.from({ length: count }, (_, at) => `${prefix}${at}`);
+  const statuses = await Promise.all(sids.map((sid) => service.post({ seid: `value-of-${sid}`, sid })));
+  expect(statuses).toEqual(sids.map(() => 200));
+  return sids;
+}
+
+async function expectAll(service: ServiceProcess, sids: string[]): Promise<void> {
+  const found = await Promise.all(sids.map((sid) => service.read({ sid })));
+  expect(found.map(({ value }) => value)).toEqual(sids.map((sid) => `value-of-${sid}`));
+}
+
+/** The log that LevelDB wrote last. */
+async function newestLog(): Promise<string> {
+  const logs = (await readdir(tokens())).filter((name) => name.endsWith('.log')).sort();
+  return join(tokens(), logs.at(-1) ?? 'none');
+}
+
+describe('kill -9', () => {
+  test('right after 200 posts were acknowledged: all 200 are there', async () => {
+    const service = await data.start();
+    const sids = await post(service, 200);
+    expect(await service.kill()).toEqual({ code: null, signal: 'SIGKILL' });
+    await expectAll(await data.start(), sids);
+  });
+
+  test('what is used stays used, and what is claimed stays claimed', async () => {
+    const service = await data.start();
+    const [used, claimed, untouched] = await post(service, 3);
+    if (used === undefined || claimed === undefined || untouched === undefined) throw new Error('expected three');
+    const { id } = await service.read({ sid: used });
+    expect((await fetch(`${service.workerUrl}/v1/tokens/${id}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await claim(service, 'mine', claimed)).status).toBe(200);
+    await service.kill();
+
+    const next = await data.start();
+    expect((await next.read({ sid: used })).status).toBe(410);
+    expect(await next.post({ seid: `value-of-${used}`, sid: used })).toBe(200);
+    expect((await next.read({ sid: used })).status).toBe(410);
+    expect((await claim(next, 'another', claimed)).status).toBe(409);
+    expect((await claim(next, 'mine', claimed)).status).toBe(200);
+    expect((await next.read({ sid: untouched })).status).toBe(200);
+  });
+
+  function claim(service: ServiceProcess, id: string, sid: string): Promise<Response> {
+    return fetch(`${service.workerUrl}/v1/claims/${id}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ kind: 'seid', sid, lease: 600 }),
+    });
+  }
+});
+
+describe('a last write that is torn', () => {
+  test('by anything that is no whole record: nothing that was acknowledged is lost, then or later', async () => {
+    const tails = [
+      Buffer.from('\xde\xad\xbe\xef'.repeat(40), 'latin1'),
+      Buffer.alloc(5000),
+      // The header of a record and some of its payload: the first record is longer.
+      (await recordsOfAnother()).subarray(0, 20),
+      Buffer.of(1),
+    ];
+    const sids: string[] = [];
+    for (const [at, tail] of tails.entries()) {
+      const service = await data.start();
+      expect(service.troubles('store_set_aside')).toEqual([]);
+      await expectAll(service, sids);
+      sids.push(...(await post(service, 20, `sid${at}-`)));
+      await service.kill();
+      await appendFile(await newestLog(), tail);
+    }
+    await expectAll(await data.start(), sids);
+  });
+
+  async function recordsOfAnother(): Promise<Buffer> {
+    const service = await data.start();
+    await service.kill();
+    return readFile(await newestLog());
+  }
+
+  test('cut in the middle: nothing that was acknowledged before it is lost', async () => {
+    const service = await data.start();
+    const sids = await post(service, 50);
+    const log = await newestLog();
+    const { size } = await stat(log);
+    await post(service, 1, 'last');
+    await service.kill();
+    const torn = Math.floor((size + (await stat(log)).size) / 2);
+    expect(torn).toBeGreaterThan(size);
+    await truncate(log, torn);
+    await expectAll(await data.start(), sids);
+  });
+});
+
+describe('a directory that makes no sense', () => {
+  const damages: [string, () => Promise<void>][] = [
+    ['CURRENT is junk', () => writeFile(join(tokens(), 'CURRENT'), 'junk')],
+    ['CURRENT is empty', () => writeFile(join(tokens(), 'CURRENT'), '')],
+    ['CURRENT names nothing', () => writeFile(join(tokens(), 'CURRENT'), 'MANIFEST-999999\n')],
+    ['the MANIFEST is junk', async () => writeFile(await manifest(), 'junk'.repeat(100))],
+    ['the MANIFEST is empty', async () => truncate(await manifest())],
+  ];
+
+  test('is set aside and named, and the service starts and keeps what comes', async () => {
+    let service = await data.start();
+    for (const [what, damage] of damages) {
+      await post(service, 3);
+      await service.kill();
+      await damage();
+      service = await data.start();
+      const [trouble, ...others] = service.troubles('store_set_aside');
+      expect([what, trouble]).toMatchObject([what, { level: 50, directory: tokens() }]);
+      expect(others).toEqual([]);
+      expect(String(trouble?.['aside'])).toMatch(new RegExp(`^${tokens()}\\.aside-`));
+      expect(await readdir(String(trouble?.['aside']))).toContain('CURRENT');
+      expect((await service.readiness()).store.state).toBe('ok');
+    }
+    const sids = await post(service, 3, 'new');
+    await service.kill();
+    await expectAll(await data.start(), sids);
+  });
+
+  async function manifest(): Promise<string> {
+    const name = (await readdir(tokens())).find((file) => file.startsWith('MANIFEST-'));
+    return join(tokens(), name ?? 'none');
+  }
+});

@@ -1,0 +1,112 @@
+/** A disk that fails under the running process: Carat hears 200, the operator hears of it, and nothing on it is lost. */
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { useDataDir } from '../support/data-dir.ts';
+import { NODE, type ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
+
+const data = useDataDir();
+const tokens = (): string => join(data.path, 'tokens');
+
+function isIn(service: ServiceProcess, state: string): Promise<true> {
+  return until(`the store is ${state}`, async () => (await service.readiness()).store.state === state);
+}
+
+async function post(service: ServiceProcess, sid: string): Promise<void> {
+  expect(await service.post({ seid: `value-of-${sid}`, sid })).toBe(200);
+}
+
+/** The log may come a little later than what it tells. */
+async function expectToldOnce(service: ServiceProcess, code: string): Promise<void> {
+  await until(`${code} is told`, () => service.troubles(code).length > 0);
+  expect(service.troubles(code)).toHaveLength(1);
+}
+
+async function expectAll(service: ServiceProcess, sids: readonly string[]): Promise<void> {
+  for (const sid of sids) expect(await service.read({ sid })).toMatchObject({ status: 200, value: `value-of-${sid}` });
+}
+
+test('DATA_DIR removed, and not to be made again: 200 all the same; when it can be, everything is back on disk', async () => {
+  const service = await data.start();
+  await post(service, 'before');
+  await rm(data.path, { recursive: true });
+  await writeFile(data.path, 'a file, where the directory was');
+  await isIn(service, 'degraded');
+  await expectToldOnce(service, 'disk_failed');
+  const { status, store } = await service.readiness();
+  expect(status).toBe(200);
+  expect(store).toMatchObject({ kind: 'embedded', state: 'degraded', detail: expect.stringContaining('memory only') });
+  await post(service, 'meanwhile');
+  await expectAll(service, ['before', 'meanwhile']);
+
+  await rm(data.path);
+  await isIn(service, 'ok');
+  await expectToldOnce(service, 'disk_back');
+  await post(service, 'after');
+  await service.kill();
+  await expectAll(await data.start(), ['before', 'meanwhile', 'after']);
+});
+
+test('DATA_DIR removed: it is made again by itself', async () => {
+  const service = await data.start();
+  await post(service, 'before');
+  await rm(data.path, { recursive: true });
+  await until('it is noticed', () => service.troubles('disk_back').length > 0);
+  await post(service, 'after');
+  await service.kill();
+  await expectAll(await data.start(), ['before', 'after']);
+});
+
+test('DATA_DIR there only after the start: what was in it and what came meanwhile are both kept', async () => {
+  const first = await data.start();
+  for (const sid of ['old', 'used']) await post(first, sid);
+  const { id } = await first.read({ sid: 'used' });
+  expect((await fetch(`${first.workerUrl}/v1/tokens/${id}`, { method: 'DELETE' })).status).toBe(204);
+  await first.kill();
+  const elsewhere = `${data.path}.elsewhere`;
+  await rename(data.path, elsewhere);
+  await writeFile(data.path, 'a file, where the directory will be');
+
+  const service = await data.start();
+  await isIn(service, 'degraded');
+  for (const sid of ['new', 'used']) await post(service, sid);
+  await rm(data.path);
+  await rename(elsewhere, data.path);
+  await isIn(service, 'ok');
+  await expectAll(service, ['old', 'new']);
+  expect((await service.read({ sid: 'used' })).status).toBe(410);
+  await service.kill();
+  const next = await data.start();
+  await expectAll(next, ['old', 'new']);
+  expect((await next.read({ sid: 'used' })).status).toBe(410);
+});
+
+test('a full disk: 200 all the same, and what was on it before stays on it', async () => {
+  // Files may not grow over 32 KiB (64 blocks of 512 bytes): to the process, the disk is full.
+  const service = await data.start({ command: ['sh', '-c', 'ulimit -f 64; exec "$@"', 'sh', ...NODE] });
+  let count = 0;
+  const failed = (): boolean => service.troubles('disk_failed').length > 0;
+  for (; !failed(); count += 1) await post(service, `full${count}`);
+  expect(count).toBeGreaterThan(20);
+  await isIn(service, 'degraded');
+  for (const until = count + 20; count < until; count += 1) await post(service, `full${count}`);
+  await expectAll(service, ['full0', `full${count - 1}`]);
+
+  // It tries to come back, each time with all that it keeps, which is too much for one file.
+  const generations = new Set<string>();
+  await until('it tries again and again', async () => {
+    generations.add(await readFile(join(tokens(), 'CURRENT'), 'utf8'));
+    return generations.size > 3;
+  });
+  await isIn(service, 'degraded');
+  await service.kill();
+
+  const beforeItFailed = service.log.slice(
+    0,
+    service.log.findIndex((line) => line['code'] === 'disk_failed'),
+  );
+  const onDisk = beforeItFailed.filter((line) => line['outcome'] === 'kept').map((line) => String(line['sid']));
+  expect(onDisk.length).toBeGreaterThan(20);
+  await expectAll(await data.start(), onDisk);
+});

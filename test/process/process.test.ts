@@ -1,0 +1,125 @@
+/** The service as a process: how it starts, and how it refuses to. */
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { useDataDir } from '../support/data-dir.ts';
+import type { ServiceProcess } from '../support/service-process.ts';
+
+const data = useDataDir();
+
+describe('a wrong configuration', () => {
+  test('is told at once, every problem by name, without a secret; exit 2', async () => {
+    const service = data.run({
+      env: {
+        PORT: 'eighty',
+        WORKER_HOST: '0.0.0.0',
+        WORKER_API_KEYS: 'nobody:S3CRET',
+        STORE_URL: 'redis://user:S3CRET@:',
+        AUTHENTICITY_PATHS: 'loja=S3CRET',
+        ENCRYPTION_KEYS: 'S3CRET',
+        TOKEN_TTL_SECONDS: '-1',
+      },
+    });
+    expect(await service.exited).toEqual({ code: 2, signal: null });
+    const named = service.stderr
+      .trim()
+      .split('\n')
+      .map((line) => /^carat-authenticity: ([A-Z_]+): expected /.exec(line)?.[1]);
+    const variables = ['AUTHENTICITY_PATHS', 'ENCRYPTION_KEYS', 'PORT', 'STORE_URL', 'TOKEN_TTL_SECONDS'];
+    expect(named.sort()).toEqual(variables);
+    expect(service.stderr).not.toContain('S3CRET');
+    expect(service.log).toEqual([]);
+  });
+
+  test('is told when two variables contradict one another', async () => {
+    const service = data.run({ env: { WORKER_HOST: '0.0.0.0' } });
+    expect(await service.exited).toEqual({ code: 2, signal: null });
+    expect(service.stderr).toMatch(/^carat-authenticity: WORKER_API_KEYS: expected at least one key, .*\n$/);
+  });
+});
+
+test('a DATA_DIR in use by another process: exit 2, and the other one goes on', async () => {
+  const first = await data.start();
+  const second = data.run();
+  expect(await second.exited).toEqual({ code: 2, signal: null });
+  expect(second.stderr).toBe(
+    `carat-authenticity: DATA_DIR is in use by another process: ${join(data.path, 'tokens')}\n`,
+  );
+  expect(await first.post({ seid: 'still', sid: 'here' })).toBe(200);
+  expect(await first.read({ sid: 'here' })).toMatchObject({ status: 200, value: 'still' });
+});
+
+describe.each(['PORT', 'WORKER_PORT'])('a %s in use', (variable) => {
+  test('is told; exit 1, and nothing is left of the directory’s lock', async () => {
+    const squatter = createServer().listen(0, '127.0.0.1');
+    await once(squatter, 'listening');
+    try {
+      const { port } = squatter.address() as { port: number };
+      const service = data.run({ env: { [variable]: String(port) } });
+      expect(await service.exited).toEqual({ code: 1, signal: null });
+      expect(service.stderr).toMatch(new RegExp(`^carat-authenticity: .*in use.*127\\.0\\.0\\.1:${port}\\n$`));
+    } finally {
+      squatter.close();
+    }
+    await data.start();
+  });
+});
+
+describe('it tells where it listens, and what to try', () => {
+  test('by two commands that work', async () => {
+    const service = await data.start();
+    const [post, read] = commands(service);
+    const sh = async (command = ''): Promise<string> =>
+      (await promisify(execFile)('sh', ['-c', `exec ${command} --silent --noproxy '*'`])).stdout;
+    expect(await sh(post)).toBe('OK');
+    expect(JSON.parse(await sh(read))).toMatchObject({ value: 'first', merchant_data: '14114532781' });
+  });
+
+  test('without telling a secret path', async () => {
+    const service = await data.start({ env: { AUTHENTICITY_PATHS: 'loja1=/a/5ecr37' } });
+    const [post, read] = commands(service);
+    expect(post).toMatch(/^curl -d 'seid=first&merchant_data=14114532781' http:\/\/127\.0\.0\.1:\d+\/YOUR-PATH$/);
+    expect(read).toMatch(/^curl 'http:\/\/127\.0\.0\.1:\d+\/v1\/tokens\?.*merchant=loja1'$/);
+    expect(JSON.stringify(service.log)).not.toContain('5ecr37');
+  });
+
+  function commands(service: ServiceProcess): string[] {
+    return service.events('listening').flatMap((line) => line['try'] as string[]);
+  }
+});
+
+test('nothing that is secret gets into the log', async () => {
+  const service = await data.start({ env: { LOG_LEVEL: 'trace', WORKER_API_KEYS: 'S3CRETKEY' } });
+  expect(await service.post({ seid: 'S3CRETVALUE', sid: 'shown' })).toBe(200);
+  const url = `${service.workerUrl}/v1/tokens?sid=shown`;
+  expect((await fetch(url, { headers: { authorization: 'Bearer S3CRETKEY' } })).status).toBe(200);
+  expect((await fetch(url, { headers: { authorization: 'Bearer S3CRETWRONG' } })).status).toBe(401);
+  service.signal('SIGTERM');
+  await service.exited;
+  expect(service.events('handover')).toHaveLength(1);
+  expect(JSON.stringify(service.log) + service.stderr).not.toContain('S3CRET');
+});
+
+describe('the two listeners', () => {
+  test('are apart: nothing of the workers’ is reached through the public one', async () => {
+    const service = await data.start();
+    await service.post({ seid: 'kept', sid: 'apart' });
+    const publicly = `http://127.0.0.1:${service.authenticityPort}`;
+    expect((await fetch(`${publicly}/livez`)).status).toBe(200);
+    const paths = ['/v1/tokens?sid=apart', '/v1/claims/a', '/v1/expectations', '/v1/events', '/v1/posts', '/metrics'];
+    const others = ['/readyz', '/openapi.json', '/docs', '/', '/livez/', '/LIVEZ', '/authenticity/v1/tokens?sid=apart'];
+    for (const path of [...paths, ...others, '//authenticity', '/authenticity//', '/Authenticity', '/%61uthenticity']) {
+      for (const method of ['GET', 'POST', 'PUT', 'DELETE']) {
+        const answer = await fetch(`${publicly}${path}`, { method });
+        expect([method, path, answer.status, await answer.text()]).toEqual([method, path, 404, 'Not Found']);
+      }
+    }
+    const worker = await fetch(`${service.workerUrl}/authenticity`, { method: 'POST', body: 'seid=x' });
+    expect(worker.status).toBe(404);
+    await worker.text();
+    expect((await service.readiness()).status).toBe(200);
+  });
+});

@@ -1,0 +1,201 @@
+/** How the process ends: by a signal, once or twice, with work under way; exit 0, and Carat hears nothing but 200. */
+import { Agent, request } from 'node:http';
+import { describe, expect, test } from 'vitest';
+import { useDataDir } from '../support/data-dir.ts';
+import { RawConnection, rawRequest, statusOf } from '../support/raw-http.ts';
+import { NODE, type ServiceProcess } from '../support/service-process.ts';
+import { until } from '../support/until.ts';
+
+const data = useDataDir();
+const NPM_START = ['npm', 'start'] as const;
+const OK_EXIT = { code: 0, signal: null };
+const EXIT_DEADLINE_MS = 10_000;
+
+/** The exit, which must come in time; the clock is that of the contract. */
+async function exitOf(service: ServiceProcess): Promise<unknown> {
+  let exit: unknown;
+  void service.exited.then((ended) => {
+    exit = ended;
+  });
+  await until('the process ends', () => exit !== undefined, EXIT_DEADLINE_MS);
+  return exit;
+}
+
+describe.each([
+  ['node dist/main.js', NODE],
+  ['npm start', NPM_START],
+])('%s', (_name, command) => {
+  test('ends with 0 by SIGTERM', async () => {
+    const service = await data.start({ command });
+    service.signal('SIGTERM');
+    expect(await exitOf(service)).toEqual(OK_EXIT);
+    expect(service.events('stopped')).toHaveLength(1);
+  });
+
+  test('ends with 0 by SIGTERM sent twice', async () => {
+    const service = await data.start({ command });
+    // As long as this post is open, the service stops, and hears the second signal while it does.
+    const halfway = await RawConnection.open(service.authenticityPort);
+    halfway.write(rawRequest({ headers: [['Content-Length', '6']], body: 'sid' }));
+    await seen(service);
+    service.signal('SIGTERM');
+    await service.logs('stopping');
+    service.signal('SIGTERM');
+    halfway.write('=id');
+    expect(statusOf(await halfway.answer())).toBe(200);
+    halfway.destroy();
+    expect(await exitOf(service)).toEqual(OK_EXIT);
+    expect(service.events('stopping')).toHaveLength(1);
+  });
+});
+
+test('ends with 0 by SIGINT', async () => {
+  const service = await data.start();
+  service.signal('SIGINT');
+  expect(await exitOf(service)).toEqual(OK_EXIT);
+});
+
+test('a signal that comes while it starts ends it with 0, too', async () => {
+  const service = data.run();
+  await service.logs('starting');
+  service.signal('SIGTERM');
+  expect(await exitOf(service)).toEqual(OK_EXIT);
+});
+
+test('a closed stdout is no reason to hang', async () => {
+  const service = await data.start();
+  service.child.stdout?.destroy();
+  expect(await service.post({ seid: 'x', sid: 'y' })).toBe(200);
+  service.signal('SIGTERM');
+  expect(await exitOf(service)).toEqual(OK_EXIT);
+});
+
+test('a body that is half there when it stops is answered 200', async () => {
+  const service = await data.start();
+  const connection = await RawConnection.open(service.authenticityPort);
+  connection.write(rawRequest({ headers: [['Content-Length', '100']], body: 'seid=half' }));
+  await seen(service);
+  service.signal('SIGTERM');
+  expect(statusOf(await connection.answer())).toBe(200);
+  expect(await exitOf(service)).toEqual(OK_EXIT);
+  connection.destroy();
+});
+
+test('a body whose other half comes while it stops is kept', async () => {
+  const service = await data.start();
+  const connection = await RawConnection.open(service.authenticityPort);
+  connection.write(rawRequest({ headers: [['Content-Length', '16']], body: 'seid=sl' }));
+  await seen(service);
+  service.signal('SIGTERM');
+  await service.logs('stopping');
+  connection.write('ow&sid=ly');
+  expect(statusOf(await connection.answer())).toBe(200);
+  connection.destroy();
+  expect(await exitOf(service)).toEqual(OK_EXIT);
+  const next = await data.start();
+  expect(await next.read({ sid: 'ly' })).toMatchObject({ status: 200, value: 'slow' });
+});
+
+test('workers that wait are sent away at once, and readyz says why, while posts go on', async () => {
+  const service = await data.start();
+  // As long as this post is open, the listeners stay.
+  const halfway = await RawConnection.open(service.authenticityPort);
+  halfway.write(rawRequest({ headers: [['Content-Length', '6']], body: 'sid' }));
+  await seen(service);
+  const waits = Array.from({ length: 20 }, (_, at) => fetch(`${service.workerUrl}/v1/tokens?sid=none${at}&wait=60`));
+  await until('they wait', async () => {
+    const { waiters } = await service.readiness();
+    return (waiters as { parked: number }).parked === waits.length;
+  });
+  service.signal('SIGTERM');
+  for (const answer of await Promise.all(waits)) {
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get('retry-after')).toMatch(/^\d+$/);
+    expect(await answer.json()).toMatchObject({ code: 'draining' });
+  }
+  expect(await service.readiness()).toMatchObject({ status: 503 });
+  expect((await fetch(`${service.workerUrl}/livez`)).status).toBe(200);
+  expect(await service.post({ seid: 'late', sid: 'late' })).toBe(200);
+  halfway.write('=id');
+  expect(statusOf(await halfway.answer())).toBe(200);
+  halfway.destroy();
+  expect(await exitOf(service)).toEqual(OK_EXIT);
+});
+
+describe.each([
+  ['node dist/main.js', NODE],
+  ['npm start', NPM_START],
+])('under load, %s', (_name, command) => {
+  test('no answer is another than 200, and all that was answered is kept', async () => {
+    const service = await data.start({ command });
+    const posters = new Posters(service.authenticityPort, 16);
+    await until('posts are answered', () => posters.answered.length > 200);
+    service.signal('SIGTERM');
+    expect(await exitOf(service)).toEqual(OK_EXIT);
+    await posters.stop();
+    expect([...new Set(posters.statuses)]).toEqual([200]);
+    const next = await data.start();
+    expect(await missing(next, posters.answered)).toEqual([]);
+  });
+});
+
+/** Resolves when the service has read what was sent to it before: it has answered a later connection. */
+async function seen(service: ServiceProcess): Promise<void> {
+  const later = await RawConnection.open(service.authenticityPort);
+  later.write(rawRequest({ method: 'GET' }));
+  await later.answer();
+  later.destroy();
+}
+
+async function missing(service: ServiceProcess, sids: readonly string[]): Promise<string[]> {
+  const found: boolean[] = [];
+  for (let at = 0; at < sids.length; at += 50) {
+    const some = sids.slice(at, at + 50).map(async (sid) => (await service.read({ sid })).status === 200);
+    found.push(...(await Promise.all(some)));
+  }
+  return sids.filter((_, at) => !found[at]);
+}
+
+/** Clients that post one after another, each on a connection that it keeps, until nobody listens any more. */
+class Posters {
+  readonly statuses: number[] = [];
+  /** The SIDs of the posts that were answered 200. */
+  readonly answered: string[] = [];
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #port: number;
+  readonly #done: Promise<unknown>;
+  #count = 0;
+
+  constructor(port: number, clients: number) {
+    this.#port = port;
+    this.#done = Promise.all(Array.from({ length: clients }, () => this.#postUntilRefused()));
+  }
+
+  async stop(): Promise<void> {
+    await this.#done;
+    this.#agent.destroy();
+  }
+
+  async #postUntilRefused(): Promise<void> {
+    for (;;) {
+      this.#count += 1;
+      const sid = `load${this.#count}`;
+      const status = await this.#post(`seid=value${this.#count}&sid=${sid}`);
+      if (status === undefined) return;
+      this.statuses.push(status);
+      if (status === 200) this.answered.push(sid);
+    }
+  }
+
+  /** The status; none when there was no answer. */
+  #post(body: string): Promise<number | undefined> {
+    return new Promise((resolve) => {
+      const options = { agent: this.#agent, port: this.#port, method: 'POST', path: '/authenticity' };
+      const sent = request({ host: '127.0.0.1', ...options }, (answer) => {
+        answer.resume().on('end', () => resolve(answer.statusCode));
+      });
+      sent.on('error', () => resolve(undefined));
+      sent.end(body);
+    });
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The fallback store keeps the contract towards the workers of its own process while Redis is away. What differs is
+ * that answers say so, that a verdict on what was expected is put off, and that there is no counter to compare.
+ */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe } from 'vitest';
+import { parseStoreUrl } from '../../../src/config/store-url.ts';
+import type { TokenStore } from '../../../src/store/contract.ts';
+import { FallbackStore } from '../../../src/store/fallback/fallback-store.ts';
+import { LocalStore } from '../../../src/store/fallback/local-store.ts';
+import { RedisStore } from '../../../src/store/redis/redis-store.ts';
+import { GuardedFolder } from '../../support/guarded-folder.ts';
+import { LOOPBACK } from '../../support/ports.ts';
+import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { type Mode, startProxy } from '../../support/tcp-proxy.ts';
+import { type Case, casesOf } from '../contract/bench.ts';
+import { describeClaims } from '../contract/claims.ts';
+import { describeConcurrency } from '../contract/concurrency.ts';
+import { describeExpiry } from '../contract/expiry.ts';
+import { describeLeases } from '../contract/leases.ts';
+import { describeSettling } from '../contract/settling.ts';
+import { describeTokens } from '../contract/tokens.ts';
+
+/** Ways for Redis to be away. It is there when the first store opens, and then no more. */
+const ABSENCES: { name: string; mode: Mode }[] = [
+  { name: 'refused', mode: { kind: 'refuse' } },
+  { name: 'black-holed', mode: { kind: 'blackhole', direction: 'both' } },
+  { name: 'slow', mode: { kind: 'slow', toServer: 300, toClient: 300 } },
+];
+
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis.stop());
+
+const caseWhile = (mode: Mode): Case =>
+  casesOf({
+    instances: 1,
+    async setup(options) {
+      const folder = await GuardedFolder.make('fallback-');
+      const proxy = await startProxy({ host: redis.host, port: redis.port });
+      return {
+        async open(events) {
+          const address = parseStoreUrl(`redis://${LOOPBACK}:${proxy.port}`);
+          const shared = new RedisStore({ address, ...options });
+          const directory = join(folder.path, 'tokens');
+          const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+          const store = new FallbackStore({ shared, local, merchants: options.merchants });
+          await store.open(events);
+          await proxy.mode(mode);
+          if (mode.kind === 'refuse') proxy.cut();
+          // The first question finds out.
+          const [merchant] = options.merchants;
+          await store.read({ merchant: merchant as string, by: 'sid', is: 'nobody' });
+          return sayingItIsAway(store);
+        },
+        async remove() {
+          await proxy.stop();
+          await folder.remove();
+        },
+      };
+    },
+  });
+
+/** Fails where an answer that needs it does not say that Redis is away, and leaves it out of what the cases compare. */
+function sayingItIsAway(store: TokenStore): TokenStore {
+  const without = <T extends { state: string; away?: true }>({ away, ...answer }: T): T => {
+    if (away !== true && answer.state !== 'held') throw new Error(`expected ${answer.state} to say that Redis is away`);
+    return answer as unknown as T;
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'read')
+        return async (...args: Parameters<TokenStore['read']>) => without(await target.read(...args));
+      if (name === 'claim')
+        return async (...args: Parameters<TokenStore['claim']>) => without(await target.claim(...args));
+      // What is not known here may be known there: where a store would say "unknown", this one says "away".
+      if (name === 'settle' || name === 'use') {
+        return async (...args: [string, string, 'use' | 'release']) => {
+          const answer = await target[name](...args);
+          if (answer === 'unknown') throw new Error('expected nothing to be said of what only Redis can know');
+          return answer === 'away' ? 'unknown' : answer;
+        };
+      }
+      const found = Reflect.get(target, name) as unknown;
+      return typeof found === 'function' ? found.bind(target) : found;
+    },
+  });
+}
+
+describe.each(ABSENCES)('the fallback store keeps the contract of a store while Redis is $name', ({ mode }) => {
+  const test = caseWhile(mode);
+  describe('tokens', () => describeTokens(test));
+  describe('claims', () => describeClaims(test));
+  describe('leases', () => describeLeases(test));
+  describe('settling', () => describeSettling(test));
+  describe('expiry', () => describeExpiry(test));
+  describe('concurrency', () => describeConcurrency(test));
+});

@@ -1,0 +1,110 @@
+/** The fallback store keeps the contract of a store: while Redis takes writes, and while it is away from the start. */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseStoreUrl } from '../../../src/config/store-url.ts';
+import type { PutAnswer } from '../../../src/store/contract.ts';
+import { FallbackStore } from '../../../src/store/fallback/fallback-store.ts';
+import { LocalStore } from '../../../src/store/fallback/local-store.ts';
+import { RedisStore } from '../../../src/store/redis/redis-store.ts';
+import { type NewToken, tokenId } from '../../../src/token.ts';
+import { GuardedFolder } from '../../support/guarded-folder.ts';
+import { latch } from '../../support/latch.ts';
+import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { until } from '../../support/until.ts';
+import { LONG_MS, TTL_MS } from '../contract/bench.ts';
+import { describeStoreContract, type Implementation } from '../contract.ts';
+
+/** On a machine that does much else, Redis is not away because it is slow. */
+const DEADLINE_MS = 5000;
+
+/** What is brought together at a start is so: until then, claims are answered from here. */
+async function claimsAreShared(store: FallbackStore, merchant: string): Promise<void> {
+  await until('claims are shared', async () => (await store.settle(merchant, 'nobody', 'use')) !== 'away');
+}
+
+/** Each store has a local half of its own, as each process has. */
+function over(url: () => string, instances: number): Implementation {
+  return {
+    instances,
+    async setup(options) {
+      const folder = await GuardedFolder.make('fallback-');
+      let opened = 0;
+      return {
+        async open(events) {
+          const directory = join(folder.path, `${opened++ % instances}`);
+          const shared = new RedisStore({ address: parseStoreUrl(url()), ...options, deadlineMs: DEADLINE_MS });
+          const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+          const store = new FallbackStore({ shared, local, merchants: options.merchants });
+          await store.open(events);
+          await claimsAreShared(store, options.merchants[0] as string);
+          return store;
+        },
+        remove: () => folder.remove(),
+      };
+    },
+  };
+}
+
+describe('around a Redis that is there', () => {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis.stop());
+  describeStoreContract(
+    'the fallback store',
+    over(() => redis.url, 3),
+  );
+});
+
+describe('its copy of a token that came to another instance', () => {
+  test.each(['claimed', 'used'] as const)(
+    'and was %s here while it came here, too, survives the loss of Redis',
+    async (how) => {
+      const redis = await startRedis();
+      const folder = await GuardedFolder.make('fallback-');
+      const answered = latch<void>();
+      const options = { ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
+      const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: DEADLINE_MS });
+      const late = async (token: NewToken): Promise<PutAnswer> => {
+        const answer = await shared.put(token);
+        await answered.opened;
+        return answer;
+      };
+      const slow = new Proxy(shared, {
+        get(target, name) {
+          const member = name === 'put' ? late : Reflect.get(target, name);
+          return typeof member === 'function' ? member.bind(target) : member;
+        },
+      });
+      const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+      const store = new FallbackStore({ shared: slow, local, merchants: options.merchants });
+      try {
+        await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onTrouble: () => {} });
+        await claimsAreShared(store, 'm');
+        const id = tokenId('m', 'token', 'value');
+        const token: NewToken = { id, merchant: 'm', kind: 'token', value: 'value', pooled: true };
+        await shared.put(token);
+        const again = store.put(token);
+        const lead = { merchant: 'm', by: 'pool', kind: 'token' } as const;
+        await store.claim({ merchant: 'm', claimId: 'c', leaseMs: LONG_MS, lead, refuseConflict: false });
+        if (how === 'used') expect(await store.settle('m', 'c', 'use')).toBe('done');
+        answered.open();
+        expect(await again).toBe('known');
+
+        await redis.command('FLUSHALL');
+        await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+        await until(
+          'Redis has the token again',
+          async () => (await redis.command('EXISTS', `carat:{m}:t:${id}`)) === 1,
+        );
+        expect(await store.settle('m', 'c', 'use')).toBe('done');
+        expect(await shared.use('m', id)).toBe('done');
+      } finally {
+        await store.close();
+        await folder.remove();
+        await redis.stop();
+      }
+    },
+  );
+});
