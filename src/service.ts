@@ -31,21 +31,21 @@ import { Handoff } from './handoff/handoff.ts';
 import { Waiters } from './handoff/waiters.ts';
 import { Wakeups } from './handoff/wakeups.ts';
 import { Intake } from './intake/intake.ts';
-import { Sources } from './intake/sender.ts';
+import { SenderPolicy } from './intake/sender.ts';
 import { CertificateWatch } from './listeners/authenticity/certificate.ts';
 import { AuthenticityListener } from './listeners/authenticity/listener.ts';
 import { createWorkerListener } from './listeners/workers/listener.ts';
 import { Metrics } from './observability/metrics.ts';
-import { Journal } from './observability/recorder.ts';
+import { Recorder } from './observability/recorder.ts';
 import { type InstanceState, Relay } from './observability/relay.ts';
 import type { Tracing } from './observability/tracing/tracing.ts';
 import { Operator, WAITERS_SHOWN } from './operator/operator.ts';
 import type { TokenStore } from './store/contract.ts';
 import { EmbeddedStore } from './store/embedded/embedded-store.ts';
-import { SealedStore, Vault } from './store/encrypted.ts';
+import { EncryptedStore, ValueCipher } from './store/encrypted.ts';
 import { FallbackStore } from './store/fallback/fallback-store.ts';
 import { LocalStore } from './store/fallback/local-store.ts';
-import { MeasuredStore } from './store/instrumented.ts';
+import { InstrumentedStore } from './store/instrumented.ts';
 import { RedisChannel } from './store/redis/channel.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
 
@@ -63,7 +63,7 @@ export class Service {
   readonly wakeups: Wakeups;
   readonly store: TokenStore;
   readonly #config: Config;
-  readonly #journal: Journal;
+  readonly #recorder: Recorder;
   readonly #metrics: Metrics;
   readonly #relay: Relay | undefined;
   readonly #tracing: Tracing | undefined;
@@ -79,7 +79,7 @@ export class Service {
     this.wakeups = new Wakeups(this.waiters);
     const metrics = new Metrics();
     this.#metrics = metrics;
-    this.store = new MeasuredStore(store, (operation, outcome, seconds) =>
+    this.store = new InstrumentedStore(store, (operation, outcome, seconds) =>
       metrics.storeSeconds.observe({ operation, outcome }, seconds),
     );
     metrics.watch({
@@ -90,13 +90,13 @@ export class Service {
       health: () => this.store.health(),
     });
     const [fingerprintKey] = config.encryptionKeys;
-    this.#journal = new Journal({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
+    this.#recorder = new Recorder({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
     const self = this.#selfPortrait();
     const channel = config.store && new RedisChannel(config.store);
     const onDropped = (count: number): void => metrics.eventsNotRelayed.inc(count);
-    this.#relay = channel && new Relay(channel, this.#journal.events, self, onDropped);
+    this.#relay = channel && new Relay(channel, this.#recorder.events, self, onDropped);
     this.#operator = new Operator({
-      journal: this.#journal,
+      recorder: this.#recorder,
       store: this.store,
       waiters: this.waiters,
       merchants: config.merchants,
@@ -106,8 +106,8 @@ export class Service {
       self,
       addresses: () => this.#addresses(),
     });
-    const sources = new Sources(config.allowedSources, config.trustedProxies);
-    const intake = new Intake({ store: this.store, sources, journal: this.#journal });
+    const sources = new SenderPolicy(config.allowedSources, config.trustedProxies);
+    const intake = new Intake({ store: this.store, sources, recorder: this.#recorder });
     const onAnswer = (merchant: string, status: number | 'gone', seconds: number): void => {
       if (status === 'gone') metrics.unanswered.inc({ merchant });
       else metrics.answerSeconds.observe({ merchant }, seconds);
@@ -120,30 +120,30 @@ export class Service {
       files: config.tls,
       pair: tls,
       use: (pair) => this.#authenticity.useCertificate(pair),
-      onTrouble: (trouble) => this.#journal.trouble(trouble),
+      onNotice: (trouble) => this.#recorder.notice(trouble),
     });
   }
 
   /** For what nobody caught: told without what a library hung on the error. */
   bug(error: unknown): void {
-    this.#journal.bug(error, 'process', 'fatal');
+    this.#recorder.bug(error, 'process', 'fatal');
   }
 
   /** @throws DirectoryInUse, or the error of a listener that cannot listen; then nothing is left open. */
   async start(): Promise<void> {
     const { store, waiters, wakeups } = this;
-    const journal = this.#journal;
+    const recorder = this.#recorder;
     await store.open({
       onHint: (hint) => wakeups.onHint(hint),
       onGap: () => wakeups.onGap(),
-      onExpiry: (expiry) => journal.expired(expiry),
-      onTrouble: (trouble) => journal.trouble(trouble),
+      onExpiry: (expiry) => recorder.expired(expiry),
+      onNotice: (notice) => recorder.notice(notice),
     });
     try {
       wakeups.start(store);
       this.#relay?.start();
       this.#operator.start();
-      this.#tracing?.start(journal.events, (trouble) => journal.trouble(trouble));
+      this.#tracing?.start(recorder.events, (notice) => recorder.notice(notice));
       const { onConflict, workerHost, workerPort, host, port } = this.#config;
       const handoff = new Handoff({ store, waiters, onConflict });
       const [metrics, operator, tracing] = [this.#metrics, this.#operator, this.#tracing];
@@ -152,7 +152,7 @@ export class Service {
         store,
         handoff,
         waiters,
-        journal,
+        recorder,
         metrics,
         operator,
         onAnswered: tracing && ((answered) => tracing.answered(answered)),
@@ -177,7 +177,7 @@ export class Service {
     this.#relay?.stop();
     await this.#tracing?.stop();
     await this.store.close();
-    this.#journal.close();
+    this.#recorder.close();
   }
 
   /** What this instance says of itself to operators, here and elsewhere. */
@@ -187,7 +187,7 @@ export class Service {
     return () => {
       const { state, fallback } = this.store.health();
       return {
-        name: this.#journal.events.instance,
+        name: this.#recorder.events.instance,
         version: VERSION,
         startedAt,
         store: state,
@@ -221,7 +221,7 @@ function secretsOf({ paths, workerKeys, encryptionKeys, store }: Config): string
 
 function createStore(config: Config): TokenStore {
   const store = config.store === undefined ? createEmbedded(config) : createFallback(config, config.store);
-  return config.encryptionKeys.length === 0 ? store : new SealedStore(store, new Vault(config.encryptionKeys));
+  return config.encryptionKeys.length === 0 ? store : new EncryptedStore(store, new ValueCipher(config.encryptionKeys));
 }
 
 function createEmbedded({ dataDir, tokenTtlMs, accept }: Config): TokenStore {

@@ -78,16 +78,16 @@ export interface Claim {
 }
 
 /** What a worker asks for: tokens under one correlator, or the pool of a kind. */
-export type Lead =
+export type TokenQuery =
   | { merchant: string; by: Correlator; is: string; kind?: Kind }
   | { merchant: string; by: 'pool'; kind: Kind };
 
 /**
  * The text under which arrivals are announced and workers wait: one for each correlator of a token, or one for its
- * pool. A lead's kind is no part of it, so that one announcement wakes those who wait with and without a kind.
+ * pool. A query's kind is no part of it, so that one announcement wakes those who wait with and without a kind.
  */
-export function topicOf(lead: Lead): string {
-  return lead.by === 'pool' ? poolTopic(lead.kind) : correlatorTopic(lead.by, lead.is);
+export function topicOf(query: TokenQuery): string {
+  return query.by === 'pool' ? poolTopic(query.kind) : correlatorTopic(query.by, query.is);
 }
 export function topicsOf(token: NewToken): string[] {
   if (token.pooled) return [poolTopic(token.kind)];
@@ -101,5 +101,5 @@ export function topicsOf(token: NewToken): string[] {
 const correlatorTopic = (by: Correlator, is: string): string => `${by}=${is}`;
 const poolTopic = (kind: Kind): string => `pool=${kind}`;
 
-/** The most different tokens under one lead that are counted: whoever plants more must not make reading slow. */
+/** The most different tokens under one query that are counted: whoever plants more must not make reading slow. */
 export const MOST_DISTINCT = 100;

@@ -1,7 +1,7 @@
 /** `claim`, and what ends a claim: `used` and `release`. */
 import type { ClaimRequest } from '../client/index.ts';
 import { type Arguments, type Command, EXIT, seconds, text, UsageError, WORKER_OPTIONS } from './command.ts';
-import type { Terminal } from './terminal.ts';
+import type { Console } from './terminal.ts';
 import { clientOf, SELECTOR_OPTIONS, selectorOf, tellToken } from './worker.ts';
 
 export const claim: Command = {
@@ -34,7 +34,7 @@ function ending(name: 'used' | 'release', summary: string): Command {
     summary,
     positional: 'CLAIM_ID',
     options: WORKER_OPTIONS,
-    async run(args: Arguments, terminal: Terminal) {
+    async run(args: Arguments, terminal: Console) {
       const [id] = args.positionals;
       if (id === undefined) throw new UsageError(`${name}: expected the id of a claim`);
       const client = clientOf(args, terminal);

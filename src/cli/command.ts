@@ -1,7 +1,7 @@
 /** What a command is, how its arguments are read, and how it says what it can do. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from './nearest.ts';
-import type { Terminal } from './terminal.ts';
+import type { Console } from './terminal.ts';
 
 /** Documented in docs/cli.md. */
 export const EXIT = {
@@ -37,7 +37,7 @@ export interface Command {
   /** More for the help: examples, what is special. */
   more?: string;
   /** The exit code. */
-  run(args: Arguments, terminal: Terminal): Promise<number>;
+  run(args: Arguments, terminal: Console): Promise<number>;
 }
 
 /** The command line was wrong: one clear line, exit 2. */

@@ -11,7 +11,7 @@ import { nearest } from './nearest.ts';
 import { send } from './send.ts';
 import { serve, simulator } from './serve.ts';
 import { tail } from './tail.ts';
-import { painter, type Terminal } from './terminal.ts';
+import { type Console, painter } from './terminal.ts';
 import { wait } from './wait.ts';
 import { exitOf } from './worker.ts';
 
@@ -21,7 +21,7 @@ const INTERRUPT_GRACE_MS = 2000;
 const COMMANDS: readonly Command[] = [serve, simulator, send, wait, claim, used, release, tail, health, doctor];
 
 const stop = new AbortController();
-const terminal: Terminal = {
+const terminal: Console = {
   env: process.env,
   signal: stop.signal,
   out: (line) => process.stdout.write(`${line}\n`),

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Arguments, type Command, EXIT, text, UsageError, WORKER_OPTIONS } from './command.ts';
 import { nearest } from './nearest.ts';
 import { readEvents, type StreamEvent } from './sse.ts';
-import { plain, type Terminal } from './terminal.ts';
+import { type Console, plain } from './terminal.ts';
 import { workerKey, workerUrl } from './worker.ts';
 
 const RETRY_MS = 1000;
@@ -58,7 +58,7 @@ function check(option: string, given: string, known: readonly string[]): void {
   throw new UsageError(`--${option}: expected ${known.join(', ')}, got "${given}"${meant}`);
 }
 
-async function follow(args: Arguments, terminal: Terminal, lastId: string | undefined) {
+async function follow(args: Arguments, terminal: Console, lastId: string | undefined) {
   const { createWorkerClient, WorkerError } = await import('../client/index.ts');
   const url = workerUrl(args, terminal);
   // The same checks of the address as everywhere.
@@ -86,7 +86,7 @@ async function follow(args: Arguments, terminal: Terminal, lastId: string | unde
   throw Object.assign(error, { final: response.status < 500 });
 }
 
-function show({ id, name, data }: StreamEvent, args: Arguments, { out, paint }: Terminal): void {
+function show({ id, name, data }: StreamEvent, args: Arguments, { out, paint }: Console): void {
   if (args.values['json'] === true) {
     out(JSON.stringify({ id, event: name, ...data }));
     return;

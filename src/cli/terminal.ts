@@ -1,5 +1,5 @@
 /** Where a command writes to, and what it is told of the world outside. */
-export interface Terminal {
+export interface Console {
   env: Readonly<Record<string, string | undefined>>;
   /** Aborts at SIGINT and SIGTERM. */
   signal: AbortSignal;

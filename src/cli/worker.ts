@@ -9,7 +9,7 @@ import {
   type WorkerErrorCode,
 } from '../client/index.ts';
 import { type Arguments, EXIT, type Option, text, UsageError } from './command.ts';
-import type { Terminal } from './terminal.ts';
+import type { Console } from './terminal.ts';
 
 export const SELECTOR_OPTIONS: Readonly<Record<string, Option>> = {
   'merchant-data': { type: 'string', value: 'TEXT', help: 'The token with this merchant_data.' },
@@ -19,15 +19,15 @@ export const SELECTOR_OPTIONS: Readonly<Record<string, Option>> = {
   kind: { type: 'string', value: 'KIND', help: 'seid, nit or token.' },
 };
 
-export function workerUrl(args: Arguments, { env }: Terminal): string {
+export function workerUrl(args: Arguments, { env }: Console): string {
   return text(args, 'worker') ?? env['WORKER_URL'] ?? `http://127.0.0.1:${env['WORKER_PORT'] ?? 8081}`;
 }
 
-export function workerKey(args: Arguments, { env }: Terminal): string | undefined {
+export function workerKey(args: Arguments, { env }: Console): string | undefined {
   return text(args, 'key') ?? env['WORKER_API_KEY'];
 }
 
-export function clientOf(args: Arguments, terminal: Terminal): WorkerClient {
+export function clientOf(args: Arguments, terminal: Console): WorkerClient {
   const options = { url: workerUrl(args, terminal), key: workerKey(args, terminal), merchant: text(args, 'merchant') };
   return createWorkerClient(options);
 }
@@ -52,7 +52,7 @@ export function selectorOf(args: Arguments): { kind: Kind | undefined } & Correl
 }
 
 /** The whole token for programs, its value alone for people and shells. */
-export function tellToken(token: Token, args: Arguments, terminal: Terminal): void {
+export function tellToken(token: Token, args: Arguments, terminal: Console): void {
   terminal.out(args.values['json'] === true ? JSON.stringify(token) : token.value);
   if (args.values['json'] !== true && token.claim !== null) {
     const { id, leaseExpiresAt } = token.claim;

@@ -18,7 +18,7 @@ export interface Member {
   answer?: ClaimAnswer | Error;
 }
 
-export class Line {
+export class ClaimQueue {
   readonly #members = new Chain<Member>();
   /** The round that is under way, or the last one; and the one that comes after it. */
   #round: Promise<void> = Promise.resolve();
@@ -84,7 +84,7 @@ export class Line {
     if (!(answer instanceof Error) && isPending(answer)) return answer;
     member.answer = answer;
     this.#remove(member);
-    member.waiter.wake('look');
+    member.waiter.wake('notified');
     return answer;
   }
 

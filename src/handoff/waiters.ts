@@ -7,7 +7,7 @@
 import { Chain, type Link } from '../chain.ts';
 
 /** Why a sleep ended. `look`: something may have changed, read again. */
-export type Woken = 'look' | 'over' | 'gone' | 'draining';
+export type WakeReason = 'notified' | 'timeout' | 'disconnected' | 'draining';
 
 /** Tells that the client went away. What is needed here of an `AbortSignal`, which weighs a kilobyte for each who waits. */
 export interface GoneSignal {
@@ -79,7 +79,7 @@ export class Waiters {
   }
 
   wake(merchant: string, topic: string): void {
-    for (const waiter of this.#parked.get(merchant)?.get(topic) ?? []) waiter.wake('look');
+    for (const waiter of this.#parked.get(merchant)?.get(topic) ?? []) waiter.wake('notified');
   }
 
   wakeMerchant(merchant: string): void {
@@ -110,7 +110,7 @@ export class Waiters {
 
 /** Is told why a sleep ended, once. */
 export interface Sleeper {
-  woken(why: Woken): void;
+  woken(why: WakeReason): void;
 }
 
 /** One place under a topic. Whoever parked sleeps on it, as often as needed, and leaves. */
@@ -124,8 +124,8 @@ export class Waiter {
   readonly #endsAt: number;
   readonly #signal: GoneSignal;
   readonly #leave: (waiter: Waiter) => void;
-  readonly #onGone = (): void => this.wake('gone');
-  #pending: Woken | undefined;
+  readonly #onGone = (): void => this.wake('disconnected');
+  #pending: WakeReason | undefined;
   #sleeper: Sleeper | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -136,26 +136,26 @@ export class Waiter {
     this.#signal = signal;
     this.#leave = leave;
     signal.addEventListener('abort', this.#onGone);
-    if (signal.aborted) this.#pending = 'gone';
+    if (signal.aborted) this.#pending = 'disconnected';
   }
 
   /** Ends the sleep, or the next one. That a client is gone or the process drains is not overwritten by a mere look. */
-  wake(why: 'look' | 'gone' | 'draining'): void {
+  wake(why: 'notified' | 'disconnected' | 'draining'): void {
     if (this.#sleeper !== undefined) this.#end(why);
-    else if (this.#pending === undefined || this.#pending === 'look') this.#pending = why;
+    else if (this.#pending === undefined || this.#pending === 'notified') this.#pending = why;
   }
 
   /** Tells the sleeper when there is a reason; at once, if there has been one since the last sleep. */
   sleepThen(sleeper: Sleeper): void {
     if (this.#pending !== undefined) {
       const woken = this.#pending;
-      if (woken === 'look') this.#pending = undefined;
+      if (woken === 'notified') this.#pending = undefined;
       sleeper.woken(woken);
       return;
     }
     const leftMs = this.#endsAt - performance.now();
     if (leftMs <= 0) {
-      sleeper.woken('over');
+      sleeper.woken('timeout');
       return;
     }
     this.#sleeper = sleeper;
@@ -163,7 +163,7 @@ export class Waiter {
   }
 
   /** The same as a promise. */
-  sleep(): Promise<Woken> {
+  sleep(): Promise<WakeReason> {
     return new Promise((woken) => this.sleepThen({ woken }));
   }
 
@@ -174,15 +174,15 @@ export class Waiter {
 
   /** One for all, for thousands wait. */
   static #endOfWait(waiter: Waiter): void {
-    waiter.#end('over');
+    waiter.#end('timeout');
   }
 
-  #end(why: Woken): void {
+  #end(why: WakeReason): void {
     const sleeper = this.#sleeper;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#sleeper = undefined;
-    if (why === 'gone' || why === 'draining') this.#pending = why;
+    if (why === 'disconnected' || why === 'draining') this.#pending = why;
     sleeper?.woken(why);
   }
 }

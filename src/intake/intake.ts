@@ -1,13 +1,13 @@
 /**
  * The one write path: a post becomes a token in the store, or a recorded reason why it is unusable. Never throws and
  * never takes longer than the deadline, for Carat must be answered whatever happens. Whatever becomes of a post, it takes
- * the same way and the same time: the store feigns to keep what it does not, and the journal hears of it after the answer.
+ * the same way and the same time: the store feigns to keep what it does not, and the recorder hears of it after the answer.
  */
-import type { Journal } from '../observability/recorder.ts';
+import type { Recorder } from '../observability/recorder.ts';
 import type { PutAnswer, TokenStore } from '../store/contract.ts';
 import { type TokenPost, tokenId, type UnusableReason } from '../token.ts';
 import { readPost } from './parse-post.ts';
-import type { Sources } from './sender.ts';
+import type { SenderPolicy } from './sender.ts';
 
 /** What came on an authenticity path. */
 export interface ArrivedPost {
@@ -21,22 +21,22 @@ export interface ArrivedPost {
 
 export interface IntakeOptions {
   store: TokenStore;
-  sources: Sources;
-  journal: Journal;
+  sources: SenderPolicy;
+  recorder: Recorder;
   /** How long the store may take before Carat is answered without its acknowledgement. */
   deadlineMs?: number;
 }
 
 export class Intake {
   readonly #store: TokenStore;
-  readonly #sources: Sources;
-  readonly #journal: Journal;
+  readonly #sources: SenderPolicy;
+  readonly #recorder: Recorder;
   readonly #deadlineMs: number;
 
-  constructor({ store, sources, journal, deadlineMs = 900 }: IntakeOptions) {
+  constructor({ store, sources, recorder, deadlineMs = 900 }: IntakeOptions) {
     this.#store = store;
     this.#sources = sources;
-    this.#journal = journal;
+    this.#recorder = recorder;
     this.#deadlineMs = deadlineMs;
   }
 
@@ -45,7 +45,7 @@ export class Intake {
     try {
       return this.#receive(arrived);
     } catch (error) {
-      this.#journal.bug(error, 'intake');
+      this.#recorder.bug(error, 'intake');
       return Promise.resolve();
     }
   }
@@ -59,14 +59,14 @@ export class Intake {
       const id = tokenId(merchant, post.kind, post.value);
       return this.#inTime(
         () => this.#keep(id, merchant, post),
-        (outcome, tookMs) => this.#journal.tokenPosted(id, merchant, post, { from, tookMs }, outcome),
+        (outcome, tookMs) => this.#recorder.tokenPosted(id, merchant, post, { from, tookMs }, outcome),
         begunAt,
       );
     }
     const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
     return this.#inTime(
       () => this.#store.feign(merchant),
-      (_outcome, tookMs) => this.#journal.unusablePost(merchant, reason, { from, tookMs }),
+      (_outcome, tookMs) => this.#recorder.unusablePost(merchant, reason, { from, tookMs }),
       begunAt,
     );
   }
@@ -92,7 +92,7 @@ export class Intake {
         setImmediate(tell, outcome, performance.now() - begunAt);
       };
       const fail = (error: unknown): void => {
-        this.#journal.bug(error, 'put');
+        this.#recorder.bug(error, 'put');
         end('failed');
       };
       const timer = setTimeout(end, this.#deadlineMs, 'late');

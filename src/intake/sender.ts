@@ -2,7 +2,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { Cidr } from '../config/config.ts';
 
-export class Sources {
+export class SenderPolicy {
   readonly #allowed: BlockList | undefined;
   readonly #trusted: BlockList | undefined;
 

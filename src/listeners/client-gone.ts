@@ -6,7 +6,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Chain, type Link } from '../chain.ts';
-import type { Patience } from '../handoff/handoff.ts';
+import type { WaitOptions } from '../handoff/handoff.ts';
 import type { GoneSignal } from '../handoff/waiters.ts';
 
 const LISTENING = Symbol('who waits for the end of a connection');
@@ -43,7 +43,7 @@ function tellAll(this: WatchedSocket): void {
 }
 
 /** A wait that ends when the client goes away: when its connection closes. */
-export function patienceOf(socket: Socket, waitSeconds: number): Patience {
+export function waitOptionsOf(socket: Socket, waitSeconds: number): WaitOptions {
   return { waitMs: waitSeconds * 1000, signal: new ClosedSignal(socket) };
 }
 

@@ -3,7 +3,7 @@
  * window of time, the rest is counted and told in one line when the window is over.
  */
 
-export interface QuietOptions {
+export interface LogThrottleOptions {
   /** How many lines of a sort go through in a window. */
   mostLines?: number | undefined;
   windowMs?: number | undefined;
@@ -16,13 +16,13 @@ interface Window {
   timer: NodeJS.Timeout;
 }
 
-export class Quiet {
+export class LogThrottle {
   readonly #mostLines: number;
   readonly #windowMs: number;
   /** One for each sort that was heard of lately. Their number is bounded, because the sorts are. */
   readonly #windows = new Map<string, Window>();
 
-  constructor({ mostLines = 20, windowMs = 10_000 }: QuietOptions = {}) {
+  constructor({ mostLines = 20, windowMs = 10_000 }: LogThrottleOptions = {}) {
     this.#mostLines = mostLines;
     this.#windowMs = windowMs;
   }

@@ -8,7 +8,7 @@ import type { Event } from './events.ts';
 export const POSTS_KEPT = 500;
 
 /** Where a token is now: it waits for a worker, was given to one, put back, used, or expired before anybody asked. */
-export type Became = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';
+export type TokenStatus = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';
 
 export interface RecentPost extends Correlators {
   /** Milliseconds since 1970. */
@@ -24,7 +24,7 @@ export interface RecentPost extends Correlators {
   reason: string | undefined;
   from: string;
   /** None for what is never handed out. */
-  became: Became | undefined;
+  became: TokenStatus | undefined;
   claim: string | undefined;
   /** How long after its arrival its token was first given to a worker. */
   handedOverAfterMs: number | undefined;
@@ -38,7 +38,7 @@ type Facts = Omit<RecentPost, 'receivedAt' | 'instance' | 'merchant'>;
 interface Kept {
   /** None once it is forgotten: the tables that a Map outgrows keep what was in them, and should keep little. */
   event: Event | undefined;
-  became: Became | undefined;
+  became: TokenStatus | undefined;
   claim: string | undefined;
   handedOverAfterMs: number | undefined;
 }

@@ -6,18 +6,18 @@
 import type { Logger } from 'pino';
 import type { Handed } from '../handoff/handoff.ts';
 import type { Expiry, PutAnswer } from '../store/contract.ts';
-import type { Trouble } from '../store/notice.ts';
+import type { Notice } from '../store/notice.ts';
 import type { Claim, TokenPost, TokenRecord, UnusableReason } from '../token.ts';
 import { Events } from './events.ts';
-import { Quiet, type QuietOptions } from './log-throttle.ts';
+import { LogThrottle, type LogThrottleOptions } from './log-throttle.ts';
 import type { Metrics } from './metrics.ts';
 import { RecentPosts } from './recent-posts.ts';
-import { Masking, type MaskingOptions } from './redaction.ts';
+import { Redaction, type RedactionOptions } from './redaction.ts';
 
-export interface JournalOptions extends MaskingOptions {
+export interface RecorderOptions extends RedactionOptions {
   log: Logger;
   metrics: Metrics;
-  quiet?: QuietOptions;
+  throttle?: LogThrottleOptions;
 }
 
 /** How a post came. */
@@ -34,25 +34,25 @@ export interface OpenedExpectation {
   expiresAt: number;
 }
 
-export class Journal {
+export class Recorder {
   readonly events = new Events();
   readonly posts = new RecentPosts();
   readonly #log: Logger;
   readonly #metrics: Metrics;
-  readonly #masking: Masking;
-  readonly #quiet: Quiet;
+  readonly #masking: Redaction;
+  readonly #throttle: LogThrottle;
 
-  constructor({ log, metrics, quiet, ...masking }: JournalOptions) {
+  constructor({ log, metrics, throttle, ...masking }: RecorderOptions) {
     this.#log = log;
     this.#metrics = metrics;
-    this.#masking = new Masking(masking);
-    this.#quiet = new Quiet(quiet);
+    this.#masking = new Redaction(masking);
+    this.#throttle = new LogThrottle(throttle);
     this.events.follow((event) => this.posts.note(event));
   }
 
   /** Tells what was held back. */
   close(): void {
-    this.#quiet.close();
+    this.#throttle.close();
   }
 
   /** 8 hexadecimal digits that tell tokens apart and give nothing away. */
@@ -172,7 +172,7 @@ export class Journal {
     this.#tell({ event: expiry.what, ...expiry });
   }
 
-  trouble({ level, code, message, facts }: Trouble): void {
+  notice({ level, code, message, facts }: Notice): void {
     this.#metrics.troubles.inc({ code });
     const masked = this.#masking.text(message);
     this.#log[level]({ event: 'trouble', code, ...facts }, masked);
@@ -191,9 +191,9 @@ export class Journal {
   }
 
   #mayLog(sort: { event: string; outcome?: string; merchant: string }): boolean {
-    return this.#quiet.allows(Object.values(sort).join(' '), (more) =>
+    return this.#throttle.allows(Object.values(sort).join(' '), (more) =>
       this.#log.warn(
-        { ...sort, more, withinSeconds: this.#quiet.windowMs / 1000 },
+        { ...sort, more, withinSeconds: this.#throttle.windowMs / 1000 },
         `${more} more like these were counted and not logged`,
       ),
     );

@@ -9,7 +9,7 @@ const LEAST_SECRET_CHARS = 6;
 /** Tokens (64, 66), keys (44) and secret paths are made of such runs; words and names are not. */
 const LONG_RUN = /[A-Za-z0-9_+=-]{32,}/g;
 
-export interface MaskingOptions {
+export interface RedactionOptions {
   /** The key of the fingerprints; without one, they compare only within this process. */
   fingerprintKey?: Buffer | undefined;
   /** Secrets of the configuration: keys, passwords, paths. */
@@ -24,11 +24,11 @@ export interface ShownError {
   stack: string[];
 }
 
-export class Masking {
+export class Redaction {
   readonly #fingerprintKey: KeyObject;
   readonly #secrets: readonly string[];
 
-  constructor({ fingerprintKey = randomBytes(32), secrets = [] }: MaskingOptions = {}) {
+  constructor({ fingerprintKey = randomBytes(32), secrets = [] }: RedactionOptions = {}) {
     this.#fingerprintKey = createSecretKey(fingerprintKey);
     // The longest first: one may hold another.
     this.#secrets = secrets.filter(({ length }) => length >= LEAST_SECRET_CHARS).sort((a, b) => b.length - a.length);

@@ -4,7 +4,7 @@
  */
 import type { Event } from '../observability/events.ts';
 import { CORRELATORS, type Kind } from '../token.ts';
-import { addedUp, Figures, handoversOf } from './figures.ts';
+import { addedUp, handoversOf, MinuteStats } from './figures.ts';
 import type { ExpectationView, OrphanView, PostOutcome, View } from './view.ts';
 
 /** What is kept for each merchant. */
@@ -15,17 +15,17 @@ const EXPECTATIONS_SHOWN = 20;
 const ENDED_SHOWN = 10;
 
 interface Place {
-  figures: Figures;
+  figures: MinuteStats;
   expected: Map<string, ExpectationView>;
   noShows: ExpectationView[];
   orphans: (OrphanView & { token: string })[];
 }
 
-export class Board {
+export class OperatorState {
   readonly #places: ReadonlyMap<string, Place>;
 
   constructor(merchants: readonly string[]) {
-    const newPlace = (): Place => ({ figures: new Figures(), expected: new Map(), noShows: [], orphans: [] });
+    const newPlace = (): Place => ({ figures: new MinuteStats(), expected: new Map(), noShows: [], orphans: [] });
     this.#places = new Map(merchants.map((merchant) => [merchant, newPlace()]));
   }
 

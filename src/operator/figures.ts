@@ -8,7 +8,7 @@ interface Kept extends Minute {
   handovers: number[];
 }
 
-export class Figures {
+export class MinuteStats {
   /** By minute modulo the size; an entry of another minute is over. */
   readonly #ring: (Kept | undefined)[] = new Array(MINUTES_KEPT).fill(undefined);
 

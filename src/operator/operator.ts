@@ -1,9 +1,9 @@
 /** Gathers what the operator page shows: from the events, the store's health, the waiters, and the other instances. */
 import type { Waiters } from '../handoff/waiters.ts';
-import type { Journal } from '../observability/recorder.ts';
+import type { Recorder } from '../observability/recorder.ts';
 import type { InstanceState, Relay } from '../observability/relay.ts';
 import type { TokenStore } from '../store/contract.ts';
-import { Board } from './board.ts';
+import { OperatorState } from './board.ts';
 import type { InstanceView, PostOutcome, PostView, View } from './view.ts';
 
 const SAMPLE_EVERY_MS = 2000;
@@ -11,7 +11,7 @@ const POSTS_SHOWN = 50;
 export const WAITERS_SHOWN = 20;
 
 export interface OperatorOptions {
-  journal: Journal;
+  recorder: Recorder;
   store: TokenStore;
   waiters: Waiters;
   merchants: readonly string[];
@@ -27,17 +27,17 @@ export interface OperatorOptions {
 
 export class Operator {
   readonly #options: OperatorOptions;
-  readonly #board: Board;
+  readonly #board: OperatorState;
   #sampler: NodeJS.Timeout | undefined;
   #unfollow = (): unknown => undefined;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    this.#board = new Board(options.merchants);
+    this.#board = new OperatorState(options.merchants);
   }
 
   start(): void {
-    this.#unfollow = this.#options.journal.events.follow((event) => this.#board.note(event));
+    this.#unfollow = this.#options.recorder.events.follow((event) => this.#board.note(event));
     this.#sample();
     this.#sampler = setInterval(() => this.#sample(), SAMPLE_EVERY_MS);
   }
@@ -49,7 +49,7 @@ export class Operator {
 
   /** All there is to see, or what there is of one merchant. */
   view(only: string | undefined): View {
-    const { journal, store, waiters, merchants, maxWaiters, needsKey } = this.#options;
+    const { recorder, store, waiters, merchants, maxWaiters, needsKey } = this.#options;
     const now = Date.now();
     this.#sample();
     const shown = only === undefined ? merchants : [only];
@@ -69,8 +69,8 @@ export class Operator {
       instances: states.map(
         (state, at): InstanceView => ({ ...state, waiters: countOf(state, shown), self: at === 0 }),
       ),
-      posts: journal.posts.last(POSTS_SHOWN, only).map(postView),
-      ...this.#board.look(now, only, (token) => journal.posts.fingerprintOf(token)),
+      posts: recorder.posts.last(POSTS_SHOWN, only).map(postView),
+      ...this.#board.look(now, only, (token) => recorder.posts.fingerprintOf(token)),
       ...this.#options.addresses(),
       needsKey,
     };
@@ -95,7 +95,7 @@ function countOf({ waiters }: InstanceState, merchants: readonly string[]): numb
   return merchants.reduce((sum, merchant) => sum + (waiters[merchant] ?? 0), 0);
 }
 
-function postView(post: ReturnType<Journal['posts']['last']>[number]): PostView {
+function postView(post: ReturnType<Recorder['posts']['last']>[number]): PostView {
   const { receivedAt, instance, merchant, kind, fingerprint, from, became, handedOverAfterMs } = post;
   const { merchant_data, sid, merchant_usn, order_id } = post;
   return {

@@ -1,5 +1,5 @@
 /** What the operator page shows: plain data, gathered for one merchant or for all of them. Holds no token's value. */
-import type { Became } from '../observability/recent-posts.ts';
+import type { TokenStatus } from '../observability/recent-posts.ts';
 import type { PutAnswer, StoreHealth } from '../store/contract.ts';
 import type { Correlators, Kind, UnusableReason } from '../token.ts';
 
@@ -17,7 +17,7 @@ export interface PostView {
   fingerprint: string | undefined;
   from: string;
   /** None for what is never handed out. */
-  became: Became | undefined;
+  became: TokenStatus | undefined;
   /** How long it took until the token was first handed over. */
   handedAfterMs: number | undefined;
 }

@@ -5,11 +5,11 @@
  *
  * Words. A token is *live* from its arrival until it is used or expires. A live token can be *claimed*: then one claim
  * holds it exclusively until its lease ends, it is released, or it is used. A *used* token is remembered as used until it
- * expires. A *lead* is what a worker knows of the token it is after: a correlator's value, or nothing but the kind (the
+ * expires. A *query* is what a worker knows of the token it is after: a correlator's value, or nothing but the kind (the
  * *pool* of tokens that came without any correlator).
  */
-import type { Claim, Kind, Lead, NewToken, TokenRecord } from '../token.ts';
-import type { Trouble } from './notice.ts';
+import type { Claim, Kind, NewToken, TokenQuery, TokenRecord } from '../token.ts';
+import type { Notice } from './notice.ts';
 
 /**
  * `kept`: new, and live. `known`: it was here already, nothing changed. `unexpected`: new, matches no open expectation
@@ -46,8 +46,8 @@ export interface ClaimRequest {
   claimId: string;
   leaseMs: number;
   /** What to take; without it only a token that the claim holds already is answered, its lease renewed. */
-  lead?: Lead | undefined;
-  /** Answer `conflict`, and take nothing, when there are different live values under the lead. */
+  query?: TokenQuery | undefined;
+  /** Answer `conflict`, and take nothing, when there are different live values under the query. */
   refuseConflict: boolean;
 }
 
@@ -83,7 +83,7 @@ export interface StoreEvents {
   onGap(): void;
   onExpiry(expiry: Expiry): void;
   /** Something an operator should know; never holds a value, key or password. */
-  onTrouble(trouble: Trouble): void;
+  onNotice(trouble: Notice): void;
 }
 
 /** The state of a store, as `readyz` tells it. */
@@ -123,7 +123,7 @@ export interface TokenStore {
   put(token: NewToken): Promise<PutAnswer>;
   /** Keeps nothing, and takes as long as a put: how long a post takes must not tell a stranger what became of it. */
   feign(merchant: string): Promise<void>;
-  read(lead: Lead): Promise<ReadAnswer>;
+  read(query: TokenQuery): Promise<ReadAnswer>;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** Ends a claim: `use` marks its token as used, `release` puts it back. */
   settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer>;

@@ -3,7 +3,7 @@
  * open is not handed out; it is told as trouble, by the fingerprint of its key.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import type { Claim, Lead, NewToken, TokenRecord } from '../token.ts';
+import type { Claim, NewToken, TokenQuery, TokenRecord } from '../token.ts';
 import type {
   ClaimAnswer,
   ClaimRequest,
@@ -19,12 +19,12 @@ import type {
 /** As long as a token. */
 const FEIGNED = 'x'.repeat(64);
 
-export class SealedStore implements TokenStore {
+export class EncryptedStore implements TokenStore {
   readonly #inner: TokenStore;
-  readonly #vault: Vault;
+  readonly #vault: ValueCipher;
   #events: StoreEvents | undefined;
 
-  constructor(inner: TokenStore, vault: Vault) {
+  constructor(inner: TokenStore, vault: ValueCipher) {
     this.#inner = inner;
     this.#vault = vault;
   }
@@ -43,8 +43,8 @@ export class SealedStore implements TokenStore {
     return this.#inner.feign(merchant);
   }
 
-  async read(lead: Lead): Promise<ReadAnswer> {
-    const answer = await this.#inner.read(lead);
+  async read(query: TokenQuery): Promise<ReadAnswer> {
+    const answer = await this.#inner.read(query);
     if (answer.state !== 'live') return answer;
     const token = this.#opened(answer.token);
     return token === undefined ? noneLike(answer) : { ...answer, token };
@@ -58,7 +58,7 @@ export class SealedStore implements TokenStore {
       if (token !== undefined) return { ...answer, token };
       // Put back it would be the first of the pool again, and nobody would get those behind it.
       const settled = await this.#inner.settle(request.merchant, request.claimId, 'use');
-      if (settled !== 'done' || request.lead?.by !== 'pool') return noneLike(answer);
+      if (settled !== 'done' || request.query?.by !== 'pool') return noneLike(answer);
     }
   }
 
@@ -101,7 +101,7 @@ export class SealedStore implements TokenStore {
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
       const facts = { merchant, kind, id, key: error.key };
-      this.#events?.onTrouble({ level: 'error', code: `seal_${error.code}`, message: error.message, facts });
+      this.#events?.onNotice({ level: 'error', code: `seal_${error.code}`, message: error.message, facts });
       return undefined;
     }
   }
@@ -130,7 +130,7 @@ export class SealError extends Error {
   }
 }
 
-export class Vault {
+export class ValueCipher {
   readonly #keys = new Map<string, Buffer>();
   readonly #current: string;
 

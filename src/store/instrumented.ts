@@ -1,5 +1,5 @@
 /** A store around another, which tells how long each operation took and how it ended. It changes nothing. */
-import type { Claim, Lead, NewToken } from '../token.ts';
+import type { Claim, NewToken, TokenQuery } from '../token.ts';
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -17,7 +17,7 @@ import {
 export type OperationOutcome = 'ok' | 'away' | 'error';
 export type OnOperation = (operation: string, outcome: OperationOutcome, seconds: number) => void;
 
-export class MeasuredStore implements TokenStore {
+export class InstrumentedStore implements TokenStore {
   readonly #inner: TokenStore;
   readonly #onOperation: OnOperation;
 
@@ -35,8 +35,8 @@ export class MeasuredStore implements TokenStore {
   feign(merchant: string): Promise<void> {
     return this.#inner.feign(merchant);
   }
-  read(lead: Lead): Promise<ReadAnswer> {
-    return this.#measure('read', this.#inner.read(lead));
+  read(query: TokenQuery): Promise<ReadAnswer> {
+    return this.#measure('read', this.#inner.read(query));
   }
   claim(request: ClaimRequest): Promise<ClaimAnswer> {
     return this.#measure('claim', this.#inner.claim(request));

@@ -1,5 +1,5 @@
 /** A message for the operator: it becomes a log line, an event and a count. */
-export interface Trouble {
+export interface Notice {
   level: 'info' | 'warn' | 'error';
   code: string;
   message: string;

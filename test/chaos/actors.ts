@@ -110,11 +110,11 @@ export class Actor {
     const claimId = `${this.#name}-${this.#count}`;
     const instance = this.#anyInstance();
     const token = this.#random.below(3) === 0 ? this.#anyToken() : undefined;
-    const lead = token?.data === undefined ? {} : { merchant_data: token.data };
+    const query = token?.data === undefined ? {} : { merchant_data: token.data };
     const merchant = token?.data === undefined ? this.#random.pick(MERCHANTS) : token.merchant;
     const kind = token?.data === undefined ? 'token' : 'seid';
     const lease = this.#random.pick([1, 2, 4, 8]);
-    const body = { kind, merchant, lease, wait: this.#random.pick([0, 0, 1, 2]), ...lead };
+    const body = { kind, merchant, lease, wait: this.#random.pick([0, 0, 1, 2]), ...query };
     let held = await this.#claim(instance, claimId, body);
     if (held?.claim === undefined) return;
     await delay(this.#random.below(1200));

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Line, type Member } from '../../src/handoff/claim-queue.ts';
+import { ClaimQueue, type Member } from '../../src/handoff/claim-queue.ts';
 import { Waiters } from '../../src/handoff/waiters.ts';
 import type { ClaimAnswer } from '../../src/store/contract.ts';
 import { latch } from '../support/latch.ts';
@@ -34,12 +34,12 @@ class Tray {
 
 describe('a line', () => {
   let tray: Tray;
-  let line: Line;
+  let line: ClaimQueue;
   let waiters: Waiters;
   const members: Member[] = [];
   beforeEach(() => {
     tray = new Tray();
-    line = new Line();
+    line = new ClaimQueue();
     waiters = new Waiters({ max: 100 });
   });
   afterEach(async () => {
@@ -78,7 +78,7 @@ describe('a line', () => {
     const asleep = member.waiter.sleep();
     tray.lay('1');
     await line.advance();
-    expect(await asleep).toBe('look');
+    expect(await asleep).toBe('notified');
   });
 
   it('looks once more for whoever asks while a round is under way, and once for all of them', async () => {

@@ -59,7 +59,7 @@ describe('a claim that waits', () => {
     });
     expect(second.outcome).toBeUndefined();
     second.client.abort();
-    expect(await second.answered()).toEqual({ outcome: 'gone' });
+    expect(await second.answered()).toEqual({ outcome: 'disconnected' });
   });
 
   it('gets a token whose lease ends again and again, each time the next in turn', async () => {
@@ -105,6 +105,6 @@ describe('a claim that waits', () => {
     // Whoever holds a token already need not stand in line at all.
     expect(await counter.ask('c1').answered()).toMatchObject({ token, claim: { deliveries: 1 } });
     between.client.abort();
-    expect(await between.answered()).toEqual({ outcome: 'gone' });
+    expect(await between.answered()).toEqual({ outcome: 'disconnected' });
   });
 });

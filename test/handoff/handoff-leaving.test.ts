@@ -28,7 +28,13 @@ describe('a claim that waits', () => {
     expect(counter.waiters.count).toBe(3);
     for (let at = 0; at < 3; at++) await counter.store.put(counter.token());
     await Promise.all(asked.map((one) => one.answered()));
-    expect(asked.map(({ outcome }) => outcome?.outcome)).toEqual(['gone', 'token', 'gone', 'token', 'token']);
+    expect(asked.map(({ outcome }) => outcome?.outcome)).toEqual([
+      'disconnected',
+      'token',
+      'disconnected',
+      'token',
+      'token',
+    ]);
   });
 
   for (const waitMs of [0, LONG_MS]) {
@@ -50,7 +56,7 @@ describe('a claim that waits', () => {
         // The place is free although the store has not answered yet.
         expect(counter.waiters.count).toBe(0);
         open();
-        expect(await asked.answered()).toEqual({ outcome: 'gone' });
+        expect(await asked.answered()).toEqual({ outcome: 'disconnected' });
         expect(counter.store.undone).toBe(1);
         expect(await counter.take('c2')).toMatchObject({ state: 'held', token, claim: { deliveries: 1 } });
       });
@@ -67,7 +73,7 @@ describe('a claim that waits', () => {
     first.client.abort();
     open();
     expect(await second.answered()).toMatchObject({ outcome: 'token', token, claim: { id: 'c2', deliveries: 1 } });
-    expect(await first.answered()).toEqual({ outcome: 'gone' });
+    expect(await first.answered()).toEqual({ outcome: 'disconnected' });
   });
 
   it('is not undone for one of two clients while the other has it', async () => {
@@ -85,7 +91,7 @@ describe('a claim that waits', () => {
     expect(await first.answered()).toMatchObject({ token });
     again.client.abort();
     open();
-    expect(await again.answered()).toEqual({ outcome: 'gone' });
+    expect(await again.answered()).toEqual({ outcome: 'disconnected' });
     expect(await counter.take('c2')).toMatchObject({ state: 'none' });
   });
 
@@ -121,8 +127,8 @@ describe('a claim that waits', () => {
       const asked: Asked[] = [];
       const coming = Array.from({ length: 20 }, async (_, at) => {
         await ticks(random.below(20));
-        const lead = random.pick([POOL, POOL, under(`s${seed}`)]);
-        const one = counter.ask(`s${seed}-${random.below(4) === 0 ? 0 : at}`, lead, {
+        const query = random.pick([POOL, POOL, under(`s${seed}`)]);
+        const one = counter.ask(`s${seed}-${random.below(4) === 0 ? 0 : at}`, query, {
           waitMs: random.pick([0, 3, 15, 40]),
         });
         asked.push(one);

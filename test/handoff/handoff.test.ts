@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Handed } from '../../src/handoff/handoff.ts';
-import type { Lead } from '../../src/token.ts';
+import type { TokenQuery } from '../../src/token.ts';
 import { Counter, MERCHANT, ticks } from '../support/counter.ts';
 import { latch } from '../support/latch.ts';
 import { Random } from '../support/random.ts';
@@ -36,11 +36,11 @@ describe('a wait', () => {
 
   function ask(how: (typeof HOW)[number], name: string, signal = new AbortController().signal): Promise<Handed> {
     const patience = { waitMs: LONG_MS, signal };
-    const lead: Lead = { merchant: MERCHANT, by: 'sid', is: name };
-    if (how === 'read') return counter.handoff.read(lead, patience);
-    const pool: Lead = { merchant: MERCHANT, by: 'pool', kind: 'token' };
+    const query: TokenQuery = { merchant: MERCHANT, by: 'sid', is: name };
+    if (how === 'read') return counter.handoff.read(query, patience);
+    const pool: TokenQuery = { merchant: MERCHANT, by: 'pool', kind: 'token' };
     const request = { merchant: MERCHANT, claimId: name, leaseMs: LONG_MS };
-    return counter.handoff.claim({ ...request, lead: how === 'claim by selector' ? lead : pool }, patience);
+    return counter.handoff.claim({ ...request, query: how === 'claim by selector' ? query : pool }, patience);
   }
   const isServed = (what: string, asked: Promise<Handed>): Promise<Handed> => {
     let handed: Handed | undefined;
@@ -134,16 +134,16 @@ describe('a wait', () => {
     await ticks(5);
     expect(counter.waiters.count).toBe(1);
     client.abort();
-    expect(await gone).toEqual({ outcome: 'gone' });
+    expect(await gone).toEqual({ outcome: 'disconnected' });
     expect(counter.waiters.count).toBe(0);
 
     const used = counter.token({ sid: 'used' });
     await counter.store.put(used);
     await counter.store.use(MERCHANT, used.id);
     const short = { waitMs: 20, signal: new AbortController().signal };
-    const lead = (is: string): Lead => ({ merchant: MERCHANT, by: 'sid', is });
-    expect(await counter.handoff.read(lead('used'), short)).toEqual({ outcome: 'used' });
-    expect(await counter.handoff.read(lead('nothing'), short)).toEqual({ outcome: 'nothing' });
+    const query = (is: string): TokenQuery => ({ merchant: MERCHANT, by: 'sid', is });
+    expect(await counter.handoff.read(query('used'), short)).toEqual({ outcome: 'used' });
+    expect(await counter.handoff.read(query('nothing'), short)).toEqual({ outcome: 'nothing' });
 
     const draining = ask('read', 'drained');
     await ticks(5);
@@ -160,16 +160,18 @@ describe('more waits than there are places', () => {
     const { opened, open } = latch();
     counter.store.onPoint = (_, subject) => (subject === 'first' ? opened : undefined);
     const patience = { waitMs: LONG_MS, signal: new AbortController().signal };
-    const lead = (is: string): Lead => ({ merchant: MERCHANT, by: 'sid', is });
-    const first = counter.handoff.read(lead('first'), patience);
+    const query = (is: string): TokenQuery => ({ merchant: MERCHANT, by: 'sid', is });
+    const first = counter.handoff.read(query('first'), patience);
     await counter.store.put(counter.token({ sid: 'here' }));
-    expect(await counter.handoff.read(lead('absent'), patience)).toEqual({ outcome: 'too_many_waiters' });
-    expect(await counter.handoff.read(lead('here'), patience)).toMatchObject({ outcome: 'token' });
+    expect(await counter.handoff.read(query('absent'), patience)).toEqual({ outcome: 'too_many_waiters' });
+    expect(await counter.handoff.read(query('here'), patience)).toMatchObject({ outcome: 'token' });
     const claim = { merchant: MERCHANT, claimId: 'c1', leaseMs: LONG_MS };
-    expect(await counter.handoff.claim({ ...claim, lead: lead('absent') }, patience)).toEqual({
+    expect(await counter.handoff.claim({ ...claim, query: query('absent') }, patience)).toEqual({
       outcome: 'too_many_waiters',
     });
-    expect(await counter.handoff.claim({ ...claim, lead: lead('here') }, patience)).toMatchObject({ outcome: 'token' });
+    expect(await counter.handoff.claim({ ...claim, query: query('here') }, patience)).toMatchObject({
+      outcome: 'token',
+    });
     await counter.store.put(counter.token({ sid: 'first' }));
     open();
     expect(await first).toMatchObject({ outcome: 'token' });

@@ -27,7 +27,7 @@ describe('waiters', () => {
     const other = park(waiters, 'sid=y');
     const stranger = park(waiters, 'sid=x', { merchant: 'n' });
     waiters.wake('m', 'sid=x');
-    expect(await Promise.all(sleeping)).toEqual(['look', 'look', 'look']);
+    expect(await Promise.all(sleeping)).toEqual(['notified', 'notified', 'notified']);
     expect(order).toEqual([1, 2, 3]);
     const asleep = Promise.race([other.sleep(), stranger.sleep()]);
     waiters.wake('m', 'sid=z');
@@ -40,24 +40,24 @@ describe('waiters', () => {
     const waiters = new Waiters({ max: 10 });
     const waiter = park(waiters);
     waiters.wake('m', 'sid=x');
-    expect(await waiter.sleep()).toBe('look');
+    expect(await waiter.sleep()).toBe('notified');
     waiters.wake('m', 'sid=x');
     waiters.wake('m', 'sid=x');
-    expect(await waiter.sleep()).toBe('look');
+    expect(await waiter.sleep()).toBe('notified');
     // Two that came at once are one look.
     const asleep = waiter.sleep();
     expect(await Promise.race([asleep, new Promise((resolve) => setImmediate(resolve, 'asleep'))])).toBe('asleep');
     waiters.wakeMerchant('m');
-    expect(await asleep).toBe('look');
+    expect(await asleep).toBe('notified');
     const again = waiter.sleep();
     waiters.wakeAll();
-    expect(await again).toBe('look');
+    expect(await again).toBe('notified');
   });
 
   it('wake when their wait is over, also if it was so before they slept', async () => {
     const waiters = new Waiters({ max: 10 });
-    expect(await park(waiters, 'sid=x', { endsAt: soon(20) }).sleep()).toBe('over');
-    expect(await park(waiters, 'sid=x', { endsAt: soon(-1) }).sleep()).toBe('over');
+    expect(await park(waiters, 'sid=x', { endsAt: soon(20) }).sleep()).toBe('timeout');
+    expect(await park(waiters, 'sid=x', { endsAt: soon(-1) }).sleep()).toBe('timeout');
   });
 
   it('wake when the client goes away, and that is not forgotten', async () => {
@@ -66,10 +66,10 @@ describe('waiters', () => {
     const waiter = park(waiters, 'sid=x', { signal: client.signal });
     const asleep = waiter.sleep();
     client.abort();
-    expect(await asleep).toBe('gone');
+    expect(await asleep).toBe('disconnected');
     waiters.wake('m', 'sid=x');
-    expect(await waiter.sleep()).toBe('gone');
-    expect(await park(waiters, 'sid=x', { signal: client.signal }).sleep()).toBe('gone');
+    expect(await waiter.sleep()).toBe('disconnected');
+    expect(await park(waiters, 'sid=x', { signal: client.signal }).sleep()).toBe('disconnected');
   });
 
   it('keep the news that the client went away while they were not asleep', async () => {
@@ -79,7 +79,7 @@ describe('waiters', () => {
     waiters.wake('m', 'sid=x');
     client.abort();
     waiters.wake('m', 'sid=x');
-    expect(await waiter.sleep()).toBe('gone');
+    expect(await waiter.sleep()).toBe('disconnected');
   });
 
   it('are sent away when the process drains, now and from then on', async () => {

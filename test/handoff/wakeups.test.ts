@@ -22,8 +22,8 @@ describe('wake-ups', () => {
     const before = counter.waiters.count;
     for (const is of names) {
       const patience = { waitMs: LONG_MS, signal: new AbortController().signal };
-      const lead = { merchant: MERCHANT, by: 'sid', is } as const;
-      void counter.handoff.read(lead, patience).then((given) => handed.set(is, given));
+      const query = { merchant: MERCHANT, by: 'sid', is } as const;
+      void counter.handoff.read(query, patience).then((given) => handed.set(is, given));
     }
     await until('they wait', () => counter.waiters.count === before + names.length);
     await ticks(5);

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
-import { Sources } from '../../src/intake/sender.ts';
+import { SenderPolicy } from '../../src/intake/sender.ts';
 
-function sources(allowed = '', trusted = ''): Sources {
+function sources(allowed = '', trusted = ''): SenderPolicy {
   const { allowedSources, trustedProxies } = readConfig({ ALLOWED_SOURCES: allowed, TRUSTED_PROXIES: trusted });
-  return new Sources(allowedSources, trustedProxies);
+  return new SenderPolicy(allowedSources, trustedProxies);
 }
 
 const TRUSTED = '127.0.0.1, 10.0.0.0/8, ::1, fd00::/8';

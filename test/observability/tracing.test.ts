@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Exporter } from '../../src/observability/tracing/exporter.ts';
 import { readTracing, type TracingSettings } from '../../src/observability/tracing/settings.ts';
 import { isWithin, newPlace, parentOf } from '../../src/observability/tracing/span.ts';
-import type { Trouble } from '../../src/store/notice.ts';
+import type { Notice } from '../../src/store/notice.ts';
 import { attributesOf, type CollectedSpan, Collector } from '../support/collector.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { latch } from '../support/latch.ts';
@@ -280,12 +280,12 @@ it('a slow collector makes nothing grow: what is too much is lost, and counted',
   collector.answers = answers.opened;
   const wish = readTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '20' });
   if (wish === undefined || !('settings' in wish)) return expect.unreachable();
-  const troubles: Trouble[] = [];
+  const troubles: Notice[] = [];
   const exporter = new Exporter({
     settings: wish.settings,
     attributes: {},
     version: '0',
-    onTrouble: (trouble) => troubles.push(trouble),
+    onNotice: (trouble) => troubles.push(trouble),
   });
   const one = { name: 'x', startedAt: 1, endedAt: 2, attributes: {}, failed: false };
   for (let at = 0; at < 10_000; at++) exporter.add({ ...newPlace(), ...one });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import { CertificateWatch } from '../../src/listeners/authenticity/certificate.ts';
-import type { Trouble } from '../../src/store/notice.ts';
+import type { Notice } from '../../src/store/notice.ts';
 import { makeCertificate } from '../support/certificate.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { rawRequest } from '../support/raw-http.ts';
@@ -42,14 +42,14 @@ async function served(port: number): Promise<string> {
 test('a new pair serves without a restart; a broken one is told, and the old one stays', async () => {
   const files = await pairIn();
   const pair = { cert: await readFile(files.certFile), key: await readFile(files.keyFile) };
-  const troubles: Trouble[] = [];
+  const troubles: Notice[] = [];
   const started = await Receiver.start({ tls: pair, limits: { idleGraceMs: 20 } });
   receiver = started;
   watch = new CertificateWatch({
     files,
     pair,
     use: (found) => started.listener.useCertificate(found),
-    onTrouble: (trouble) => troubles.push(trouble),
+    onNotice: (trouble) => troubles.push(trouble),
     everyMs: 20,
   });
   watch.start();

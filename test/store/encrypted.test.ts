@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StoreEvents, TokenStore } from '../../src/store/contract.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
-import { SealError, SealedStore, Vault } from '../../src/store/encrypted.ts';
-import type { Trouble } from '../../src/store/notice.ts';
+import { EncryptedStore, SealError, ValueCipher } from '../../src/store/encrypted.ts';
+import type { Notice } from '../../src/store/notice.ts';
 import { type NewToken, tokenId } from '../../src/token.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { describeStoreContract } from './contract.ts';
@@ -21,7 +21,7 @@ describeStoreContract('a sealed store', {
     return {
       async open(events) {
         const inner = new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options });
-        const store = new SealedStore(inner, new Vault([NEW]));
+        const store = new EncryptedStore(inner, new ValueCipher([NEW]));
         await store.open(events);
         return store;
       },
@@ -32,17 +32,17 @@ describeStoreContract('a sealed store', {
 
 let folder: GuardedFolder;
 let store: TokenStore | undefined;
-let troubles: Trouble[];
+let troubles: Notice[];
 async function open(...keys: Buffer[]): Promise<TokenStore> {
   await store?.close();
   const options = { ttlMs: 60_000, accept: 'any', maxUnexpected: 10 } as const;
   const inner = new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options });
-  store = keys.length === 0 ? inner : new SealedStore(inner, new Vault(keys));
+  store = keys.length === 0 ? inner : new EncryptedStore(inner, new ValueCipher(keys));
   const events: StoreEvents = {
     onHint() {},
     onGap() {},
     onExpiry() {},
-    onTrouble: (trouble) => troubles.push(trouble),
+    onNotice: (trouble) => troubles.push(trouble),
   };
   await store.open(events);
   return store;
@@ -54,7 +54,7 @@ function token(value: string, fields: Partial<NewToken> = {}): NewToken {
 
 const pool = { merchant: 'm', by: 'pool', kind: 'token' } as const;
 const take = (from: TokenStore, claimId: string) =>
-  from.claim({ merchant: 'm', claimId, leaseMs: 60_000, refuseConflict: false, lead: pool });
+  from.claim({ merchant: 'm', claimId, leaseMs: 60_000, refuseConflict: false, query: pool });
 
 describe('what is sealed at rest', () => {
   beforeEach(async () => {
@@ -102,7 +102,7 @@ describe('what is sealed at rest', () => {
 });
 
 it('binds a value to its merchant and token', () => {
-  const vault = new Vault([NEW]);
+  const vault = new ValueCipher([NEW]);
   const sealed = vault.seal(VALUE, 'm', 'id');
   expect(vault.open(sealed, 'm', 'id')).toBe(VALUE);
   for (const [value, merchant, id] of [

@@ -6,15 +6,15 @@ import { Wakeups } from '../../src/handoff/wakeups.ts';
 import type { ClaimAnswer } from '../../src/store/contract.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import type { Correlators, Kind } from '../../src/token.ts';
-import { type Lead, type NewToken, tokenId } from '../../src/token.ts';
+import { type NewToken, type TokenQuery, tokenId } from '../../src/token.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { SteppedStore } from './stepped-store.ts';
 import { until } from './until.ts';
 
 export const MERCHANT = 'default';
 export const LONG_MS = 60_000;
-export const POOL = { merchant: MERCHANT, by: 'pool', kind: 'token' } as Lead;
-export const under = (is: string): Lead => ({ merchant: MERCHANT, by: 'sid', is });
+export const POOL = { merchant: MERCHANT, by: 'pool', kind: 'token' } as TokenQuery;
+export const under = (is: string): TokenQuery => ({ merchant: MERCHANT, by: 'sid', is });
 const NEVER_MS = 2 ** 30;
 
 /** Somebody who asked to claim something, and whose client can go away. */
@@ -71,7 +71,7 @@ export class Counter {
       onHint: (hint) => wakeups.onHint(hint),
       onGap: () => wakeups.onGap(),
       onExpiry: () => {},
-      onTrouble: () => {},
+      onNotice: () => {},
     });
     wakeups.start(store, options.checkEveryMs ?? NEVER_MS);
     return counter;
@@ -84,14 +84,14 @@ export class Counter {
   }
 
   /** Begins to claim, by way of the handoff. */
-  ask(claimId: string, lead = POOL, { waitMs = LONG_MS, leaseMs = LONG_MS } = {}): Asked {
-    const request = { merchant: MERCHANT, claimId, leaseMs, lead };
+  ask(claimId: string, query = POOL, { waitMs = LONG_MS, leaseMs = LONG_MS } = {}): Asked {
+    const request = { merchant: MERCHANT, claimId, leaseMs, query };
     return new Asked(claimId, (signal) => this.handoff.claim(request, { waitMs, signal }));
   }
 
   /** Claims directly at the store. */
-  take(claimId: string, lead = POOL, leaseMs = LONG_MS): Promise<ClaimAnswer> {
-    return this.store.claim({ merchant: MERCHANT, claimId, leaseMs, lead, refuseConflict: false });
+  take(claimId: string, query = POOL, leaseMs = LONG_MS): Promise<ClaimAnswer> {
+    return this.store.claim({ merchant: MERCHANT, claimId, leaseMs, query, refuseConflict: false });
   }
 
   /** A token; without correlators it belongs to the pool. */

@@ -2,15 +2,15 @@
 import { join } from 'node:path';
 import type { ClaimAnswer } from '../../src/store/contract.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
-import type { Trouble } from '../../src/store/notice.ts';
-import { type Lead, type NewToken, tokenId } from '../../src/token.ts';
+import type { Notice } from '../../src/store/notice.ts';
+import { type NewToken, type TokenQuery, tokenId } from '../../src/token.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 
 export const M = 'default';
 
 export class EmbeddedBench {
   readonly directory: string;
-  readonly troubles: Trouble[] = [];
+  readonly troubles: Notice[] = [];
   store: EmbeddedStore;
   readonly #folder: GuardedFolder;
   #options = { ttlMs: 600_000, accept: 'any' as 'any' | 'expected', maxUnexpected: 100 };
@@ -46,7 +46,7 @@ export class EmbeddedBench {
       onHint: () => {},
       onGap: () => {},
       onExpiry: () => {},
-      onTrouble: (trouble) => this.troubles.push(trouble),
+      onNotice: (trouble) => this.troubles.push(trouble),
     });
     this.#opened.push(store);
   }
@@ -66,7 +66,7 @@ export class EmbeddedBench {
     return { id: tokenId(M, 'token', name), merchant: M, kind: 'token', value: name, pooled, ...correlators };
   }
 
-  under(is: string): Lead {
+  under(is: string): TokenQuery {
     return { merchant: M, by: 'sid', is };
   }
 
@@ -74,11 +74,11 @@ export class EmbeddedBench {
     return (await this.store.read(this.under(name))).state;
   }
 
-  claim(claimId: string, lead: Lead = { merchant: M, by: 'pool', kind: 'token' }): Promise<ClaimAnswer> {
-    return this.store.claim({ merchant: M, claimId, leaseMs: 60_000, lead, refuseConflict: false });
+  claim(claimId: string, query: TokenQuery = { merchant: M, by: 'pool', kind: 'token' }): Promise<ClaimAnswer> {
+    return this.store.claim({ merchant: M, claimId, leaseMs: 60_000, query, refuseConflict: false });
   }
 
-  told(code: string): Trouble | undefined {
+  told(code: string): Notice | undefined {
     return this.troubles.find((trouble) => trouble.code === code);
   }
 }

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { Intake } from '../../src/intake/intake.ts';
-import { Sources } from '../../src/intake/sender.ts';
+import { SenderPolicy } from '../../src/intake/sender.ts';
 import { AuthenticityListener, type AuthenticityListenerOptions } from '../../src/listeners/authenticity/listener.ts';
 import { Metrics } from '../../src/observability/metrics.ts';
-import { Journal } from '../../src/observability/recorder.ts';
+import { Recorder } from '../../src/observability/recorder.ts';
 import type { TokenStore } from '../../src/store/contract.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import { LOOPBACK } from './ports.ts';
@@ -16,7 +16,7 @@ import { RawConnection } from './raw-http.ts';
 
 export interface ReceiverOptions {
   paths?: Record<string, string>;
-  sources?: Sources;
+  sources?: SenderPolicy;
   limits?: AuthenticityListenerOptions['limits'];
   tls?: AuthenticityListenerOptions['tls'];
   onAnswer?: AuthenticityListenerOptions['onAnswer'];
@@ -24,7 +24,7 @@ export interface ReceiverOptions {
   spoil?: (store: TokenStore) => TokenStore;
 }
 
-/** What the journal told of one post. */
+/** What the recorder told of one post. */
 export interface Recorded {
   outcome: string;
   merchant: string;
@@ -53,7 +53,7 @@ export class Receiver {
   static async start(options: ReceiverOptions = {}): Promise<Receiver> {
     const {
       paths = { '/authenticity': 'default' },
-      sources = new Sources([], []),
+      sources = new SenderPolicy([], []),
       limits,
       tls,
       onAnswer,
@@ -61,14 +61,14 @@ export class Receiver {
     } = options;
     const directory = await mkdtemp(join(tmpdir(), 'receiver-'));
     const real = new EmbeddedStore({ directory, ttlMs: 900_000, accept: 'any', maxUnexpected: 100 });
-    await real.open({ onHint() {}, onGap() {}, onExpiry() {}, onTrouble() {} });
+    await real.open({ onHint() {}, onGap() {}, onExpiry() {}, onNotice() {} });
     const store = spoil?.(real) ?? real;
     const lines: [] = [];
     const log = pino({ base: null }, { write: (line) => (lines as unknown[]).push(JSON.parse(line)) });
     const metrics = new Metrics();
     // What a test looks for in the log must be there, however much of it there is.
-    const journal = new Journal({ log, metrics, quiet: { mostLines: Number.POSITIVE_INFINITY, windowMs: 1 } });
-    const intake = new Intake({ store, sources, journal });
+    const recorder = new Recorder({ log, metrics, throttle: { mostLines: Number.POSITIVE_INFINITY, windowMs: 1 } });
+    const intake = new Intake({ store, sources, recorder });
     const listener = new AuthenticityListener({ paths: new Map(Object.entries(paths)), intake, tls, limits, onAnswer });
     const port = Number(new URL(await listener.listen(LOOPBACK, 0)).port);
     return new Receiver({ port, store: real, listener, metrics }, lines, directory);

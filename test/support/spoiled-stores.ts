@@ -15,7 +15,7 @@ export function telling(store: TokenStore): { store: TokenStore; tell: (message:
     told = events;
     return store.open(events);
   };
-  const tell = (message: string): void => told?.onTrouble({ level: 'info', code: 'told', message });
+  const tell = (message: string): void => told?.onNotice({ level: 'info', code: 'told', message });
   return { store: changed(store, { open }), tell };
 }
 

@@ -11,14 +11,14 @@ import type {
   StoreHealth,
   TokenStore,
 } from '../../src/store/contract.ts';
-import type { Claim, Lead, NewToken } from '../../src/token.ts';
+import type { Claim, NewToken, TokenQuery } from '../../src/token.ts';
 
 /** Before the store is asked, and after it decided but before anybody knows. */
 export type Point = 'read begins' | 'read ends' | 'claim begins' | 'claim ends' | 'put begins' | 'put ends';
 
 export class SteppedStore implements TokenStore {
   readonly #inner: TokenStore;
-  /** The operation goes on when this resolves. `subject` is the claim id or the lead's text. */
+  /** The operation goes on when this resolves. `subject` is the claim id or the query's text. */
   onPoint: (point: Point, subject: string) => Promise<void> | void = () => {};
   /** What becomes of a hint. */
   onHint: (hint: Hint, deliver: (hint: Hint) => void) => void = (hint, deliver) => deliver(hint);
@@ -44,10 +44,10 @@ export class SteppedStore implements TokenStore {
     return this.#inner.feign(merchant);
   }
 
-  async read(lead: Lead): Promise<ReadAnswer> {
-    const subject = lead.by === 'pool' ? lead.kind : lead.is;
+  async read(query: TokenQuery): Promise<ReadAnswer> {
+    const subject = query.by === 'pool' ? query.kind : query.is;
     await this.onPoint('read begins', subject);
-    const answer = await this.#inner.read(lead);
+    const answer = await this.#inner.read(query);
     await this.onPoint('read ends', subject);
     return answer;
   }

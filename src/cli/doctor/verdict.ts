@@ -1,5 +1,5 @@
 /** What the doctor found, and how it is told. */
-import { plain, type Terminal } from '../terminal.ts';
+import { type Console, plain } from '../terminal.ts';
 
 /** `unknown`: it cannot be seen from here. */
 export type State = 'pass' | 'warn' | 'fail' | 'unknown';
@@ -21,7 +21,7 @@ export interface Verdict {
 
 const MARKS = { pass: ['green', '✓'], warn: ['yellow', '!'], fail: ['red', '✗'], unknown: ['dim', '?'] } as const;
 
-export function tell({ url, ok, findings }: Verdict, { out, paint }: Terminal): void {
+export function tell({ url, ok, findings }: Verdict, { out, paint }: Console): void {
   const width = Math.max(...findings.map(({ check }) => check.length));
   out(paint('bold', plain(url)));
   for (const { check, state, seen, mend } of findings) {

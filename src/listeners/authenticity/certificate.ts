@@ -5,7 +5,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
-import type { Trouble } from '../../store/notice.ts';
+import type { Notice } from '../../store/notice.ts';
 
 /** Files are looked at, not watched: links are swapped, and volumes mounted, in ways that no watch tells. */
 const LOOK_EVERY_MS = 5000;
@@ -20,7 +20,7 @@ export interface CertificateWatchOptions {
   /** What serves now. */
   pair: CertificatePair;
   use(pair: CertificatePair): void;
-  onTrouble(trouble: Trouble): void;
+  onNotice(trouble: Notice): void;
   everyMs?: number | undefined;
 }
 
@@ -93,9 +93,9 @@ export class CertificateWatch {
     }
   }
 
-  #tell(level: Trouble['level'], code: string, message: string, facts: Record<string, string>): void {
+  #tell(level: Notice['level'], code: string, message: string, facts: Record<string, string>): void {
     const { certFile, keyFile } = this.#options.files;
-    this.#options.onTrouble({ level, code, message, facts: { certFile, keyFile, ...facts } });
+    this.#options.onNotice({ level, code, message, facts: { certFile, keyFile, ...facts } });
   }
 }
 

@@ -11,7 +11,7 @@ declare module 'fastify' {
   }
 }
 
-export class Keys {
+export class ApiKeys {
   readonly #keys: readonly { digest: Buffer; merchant: string | undefined }[];
   readonly #merchants: ReadonlySet<string>;
 

@@ -3,10 +3,10 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import type { RecentPost } from '../../observability/recent-posts.ts';
-import type { Journal } from '../../observability/recorder.ts';
+import type { Recorder } from '../../observability/recorder.ts';
 import { CHANGES_PATH } from '../../operator/script.ts';
 import { whenOver } from '../client-gone.ts';
-import type { Keys } from './auth.ts';
+import type { ApiKeys } from './auth.ts';
 import { EventReader } from './event-stream.ts';
 import { answers, ProblemError } from './problems.ts';
 import { EventsQuery, PostsAnswer, PostsQuery } from './schemas.ts';
@@ -14,11 +14,11 @@ import { EventsQuery, PostsAnswer, PostsQuery } from './schemas.ts';
 const MAX_READERS = 100;
 
 export interface WatchRoutesOptions {
-  journal: Journal;
-  keys: Keys;
+  recorder: Recorder;
+  keys: ApiKeys;
 }
 
-export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: WatchRoutesOptions): Promise<void> {
+export async function watchRoutes(fastify: FastifyInstance, { recorder, keys }: WatchRoutesOptions): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const readers = new Set<EventReader>();
   // Streams do not end by themselves, and a server that closes waits for them.
@@ -63,8 +63,8 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
       'x-accel-buffering': 'no',
     });
     const onSlow = () =>
-      journal.trouble({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
-    const reader = new EventReader(reply.raw, journal.events, { merchant, isBrief, onSlow });
+      recorder.notice({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
+    const reader = new EventReader(reply.raw, recorder.events, { merchant, isBrief, onSlow });
     readers.add(reader);
     whenOver(reply.raw, request.raw.socket, () => {
       reader.leave();
@@ -87,7 +87,7 @@ export async function watchRoutes(fastify: FastifyInstance, { journal, keys }: W
     async (request) => {
       const { limit, merchant = request.onlyMerchant } = request.query;
       if (merchant !== undefined) keys.checkMerchant(request, merchant);
-      return { posts: journal.posts.last(limit, merchant).map(postAnswer) };
+      return { posts: recorder.posts.last(limit, merchant).map(postAnswer) };
     },
   );
 }

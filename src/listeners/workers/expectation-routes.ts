@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { topicOf } from '../../token.ts';
 import { answers, ProblemError } from './problems.ts';
-import { failUnlessDone, leadOf, timeText } from './responses.ts';
+import { failUnlessDone, queryOf, timeText } from './responses.ts';
 import type { WorkerRoutesOptions } from './routes.ts';
 import { ExpectationAnswer, ExpectationBody, IdParams, MerchantQuery, NoBody, NoQuery } from './schemas.ts';
 
@@ -12,7 +12,7 @@ import { ExpectationAnswer, ExpectationBody, IdParams, MerchantQuery, NoBody, No
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function expectationRoutes(fastify: FastifyInstance, options: WorkerRoutesOptions): Promise<void> {
-  const { store, journal, keys } = options;
+  const { store, recorder, keys } = options;
   const app = fastify.withTypeProvider<ZodTypeProvider>();
 
   app.post(
@@ -30,13 +30,13 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
       const { ttl, merchant, kind, ...given } = request.body;
       keys.checkMerchant(request, merchant);
       const id = randomUUID();
-      const ownKey = kind === 'seid' && leadOf(merchant, kind, given)?.by === 'pool';
+      const ownKey = kind === 'seid' && queryOf(merchant, kind, given)?.by === 'pool';
       const correlators = ownKey ? { merchant_data: newMerchantData() } : given;
-      const lead = leadOf(merchant, kind, correlators);
-      if (lead === undefined) throw new ProblemError('invalid_request');
-      const topic = topicOf(lead);
+      const query = queryOf(merchant, kind, correlators);
+      if (query === undefined) throw new ProblemError('invalid_request');
+      const topic = topicOf(query);
       const expiresAt = await store.expect({ id, merchant, kind, topic, ttlMs: Math.round(ttl * 1000) });
-      journal.expectation(merchant, 'opened', id, { kind, topic, expiresAt });
+      recorder.expectation(merchant, 'opened', id, { kind, topic, expiresAt });
       return reply.code(201).send({ id, kind, ...correlators, expires_at: timeText(expiresAt) });
     },
   );
@@ -58,7 +58,7 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
       keys.checkMerchant(request, merchant);
       const { id } = request.params;
       failUnlessDone(UUID.test(id) ? await store.cancel(merchant, id) : 'unknown', 'unknown_expectation');
-      journal.expectation(merchant, 'cancelled', id);
+      recorder.expectation(merchant, 'cancelled', id);
       return reply.code(204).send();
     },
   );

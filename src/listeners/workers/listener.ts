@@ -6,12 +6,12 @@ import type { Config } from '../../config/config.ts';
 import type { Handoff } from '../../handoff/handoff.ts';
 import type { Waiters } from '../../handoff/waiters.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import type { Journal } from '../../observability/recorder.ts';
+import type { Recorder } from '../../observability/recorder.ts';
 import type { AnsweredRequest } from '../../observability/tracing/tracing.ts';
 import type { Operator } from '../../operator/operator.ts';
 import { operatorRoutes } from '../../operator/routes.ts';
 import type { TokenStore } from '../../store/contract.ts';
-import { checkLoopbackHost, checkSite, Keys } from './auth.ts';
+import { ApiKeys, checkLoopbackHost, checkSite } from './auth.ts';
 import { watchRoutes } from './event-routes.ts';
 import { expectationRoutes } from './expectation-routes.ts';
 import { describeApi } from './openapi.ts';
@@ -28,7 +28,7 @@ export interface WorkerListenerOptions {
   store: TokenStore;
   handoff: Handoff;
   waiters: Waiters;
-  journal: Journal;
+  recorder: Recorder;
   metrics: Metrics;
   operator: Operator;
   /** Told of each request that was answered. */
@@ -36,8 +36,8 @@ export interface WorkerListenerOptions {
 }
 
 export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
-  const { config, store, handoff, waiters, journal, metrics, operator, onAnswered } = options;
-  const keys = new Keys(config.workerKeys, config.merchants);
+  const { config, store, handoff, waiters, recorder, metrics, operator, onAnswered } = options;
+  const keys = new ApiKeys(config.workerKeys, config.merchants);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
     // While it stops, waits are answered by the handoff and the rest as ever.
@@ -95,7 +95,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new ProblemError('not_found')));
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);
-    if (problem === undefined) journal.bug(error, `${request.method} ${request.routeOptions.url}`);
+    if (problem === undefined) recorder.bug(error, `${request.method} ${request.routeOptions.url}`);
     return sendProblem(reply, problem ?? new ProblemError('internal_error'));
   });
 
@@ -147,10 +147,10 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
       return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
     },
   );
-  const routes = { store, handoff, journal, keys };
+  const routes = { store, handoff, recorder, keys };
   await app.register(workerRoutes, routes);
   await app.register(expectationRoutes, routes);
-  await app.register(watchRoutes, { journal, keys });
+  await app.register(watchRoutes, { recorder, keys });
   await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
   return app;
 }

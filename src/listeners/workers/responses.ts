@@ -2,12 +2,12 @@
 import type * as z from 'zod';
 import type { Handed } from '../../handoff/handoff.ts';
 import type { SettleAnswer } from '../../store/contract.ts';
-import { type Claim, CORRELATORS, type Correlators, type Kind, type Lead } from '../../token.ts';
+import { type Claim, CORRELATORS, type Correlators, type Kind, type TokenQuery } from '../../token.ts';
 import { ProblemError } from './problems.ts';
 import type { TokenAnswer } from './schemas.ts';
 
 /** A selector, or with a kind alone its pool. */
-export function leadOf(merchant: string, kind: Kind | undefined, correlators: Correlators): Lead | undefined {
+export function queryOf(merchant: string, kind: Kind | undefined, correlators: Correlators): TokenQuery | undefined {
   for (const by of CORRELATORS) {
     const is = correlators[by];
     if (is !== undefined) return { merchant, by, is, ...(kind === undefined ? {} : { kind }) };
@@ -41,7 +41,7 @@ export function timeText(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-type Unserved = Exclude<Handed, { outcome: 'token' | 'nothing' | 'gone' }>;
+type Unserved = Exclude<Handed, { outcome: 'token' | 'nothing' | 'disconnected' }>;
 
 export function problemOfHanded(handed: Unserved): ProblemError {
   switch (handed.outcome) {

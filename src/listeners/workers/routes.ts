@@ -2,13 +2,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Handed, Handoff } from '../../handoff/handoff.ts';
-import type { Journal } from '../../observability/recorder.ts';
+import type { Recorder } from '../../observability/recorder.ts';
 import type { TokenStore } from '../../store/contract.ts';
 import { isTokenId } from '../../token.ts';
-import { patienceOf } from '../client-gone.ts';
-import type { Keys } from './auth.ts';
+import { waitOptionsOf } from '../client-gone.ts';
+import type { ApiKeys } from './auth.ts';
 import { answers, ProblemError } from './problems.ts';
-import { failUnlessDone, leadOf, problemOfHanded, tokenAnswer } from './responses.ts';
+import { failUnlessDone, problemOfHanded, queryOf, tokenAnswer } from './responses.ts';
 import { ClaimBody, ClaimParams, IdParams, MerchantQuery, NoBody, NoQuery, ReadQuery, TokenAnswer } from './schemas.ts';
 
 declare module 'fastify' {
@@ -21,27 +21,27 @@ declare module 'fastify' {
 export interface WorkerRoutesOptions {
   store: TokenStore;
   handoff: Handoff;
-  journal: Journal;
-  keys: Keys;
+  recorder: Recorder;
+  keys: ApiKeys;
 }
 
 export async function workerRoutes(fastify: FastifyInstance, options: WorkerRoutesOptions): Promise<void> {
-  const { store, handoff, journal, keys } = options;
+  const { store, handoff, recorder, keys } = options;
   const app = fastify.withTypeProvider<ZodTypeProvider>();
 
   app.decorateReply('handedOver', undefined);
 
   function answerToken(merchant: string, reply: FastifyReply, handed: Handed, how: 'read' | 'claim'): FastifyReply {
     if (handed.outcome !== 'token') {
-      journal.answered(merchant, how, handed.outcome);
-      if (handed.outcome === 'nothing' || handed.outcome === 'gone') return reply.code(204).send();
+      recorder.answered(merchant, how, handed.outcome);
+      if (handed.outcome === 'nothing' || handed.outcome === 'disconnected') return reply.code(204).send();
       throw problemOfHanded(handed);
     }
     reply.handedOver = handed.token.id;
     // The worker comes first, and what is told of it after.
     reply.send(tokenAnswer(handed));
-    journal.answered(merchant, how, handed.outcome);
-    journal.handedOver(handed.token, how, handed.distinct, handed.claim);
+    recorder.answered(merchant, how, handed.outcome);
+    recorder.handedOver(handed.token, how, handed.distinct, handed.claim);
     return reply;
   }
 
@@ -61,11 +61,11 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     (request, reply) => {
       const { wait, merchant, kind, ...correlators } = request.query;
       keys.checkMerchant(request, merchant);
-      const lead = leadOf(merchant, kind, correlators);
-      if (lead === undefined) throw new ProblemError('invalid_request');
+      const query = queryOf(merchant, kind, correlators);
+      if (query === undefined) throw new ProblemError('invalid_request');
       // No async function: what it would keep while it waits is a kilobyte for each worker.
       handoff
-        .read(lead, patienceOf(request.socket, wait))
+        .read(query, waitOptionsOf(request.socket, wait))
         .then((handed) => answerToken(merchant, reply, handed, 'read'))
         .catch((error: unknown) => (reply as FastifyReply).send(error));
     },
@@ -88,7 +88,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       keys.checkMerchant(request, merchant);
       const { id } = request.params;
       failUnlessDone(isTokenId(id) ? await store.use(merchant, id) : 'unknown', 'unknown_token');
-      journal.settled(merchant, 'used', { token: id });
+      recorder.settled(merchant, 'used', { token: id });
       return reply.code(204).send();
     },
   );
@@ -112,10 +112,10 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     async (request, reply) => {
       const { wait, lease, merchant, kind, ...correlators } = request.body;
       keys.checkMerchant(request, merchant);
-      const lead = leadOf(merchant, kind, correlators);
-      if (lead === undefined) throw new ProblemError('invalid_request');
-      const claim = { merchant, claimId: request.params.claim_id, leaseMs: Math.round(lease * 1000), lead };
-      return answerToken(merchant, reply, await handoff.claim(claim, patienceOf(request.socket, wait)), 'claim');
+      const query = queryOf(merchant, kind, correlators);
+      if (query === undefined) throw new ProblemError('invalid_request');
+      const claim = { merchant, claimId: request.params.claim_id, leaseMs: Math.round(lease * 1000), query };
+      return answerToken(merchant, reply, await handoff.claim(claim, waitOptionsOf(request.socket, wait)), 'claim');
     },
   );
 
@@ -175,9 +175,9 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
   ): Promise<FastifyReply> {
     keys.checkMerchant(request, merchant);
     const answer = await store.settle(merchant, claimId, how);
-    if (answer === 'lease_lost') journal.leaseLost(merchant, claimId);
+    if (answer === 'lease_lost') recorder.leaseLost(merchant, claimId);
     failUnlessDone(answer, 'unknown_claim');
-    journal.settled(merchant, how === 'use' ? 'used' : 'released', { claimId });
+    recorder.settled(merchant, how === 'use' ? 'used' : 'released', { claimId });
     return reply.code(204).send();
   }
 }

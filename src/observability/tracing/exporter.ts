@@ -2,7 +2,7 @@
  * Sends spans to a collector, as OTLP's JSON over HTTP. Nothing waits for it: there is one request at a time, what comes
  * meanwhile is kept up to a bound, and what the collector does not take is lost and counted.
  */
-import type { Trouble } from '../../store/notice.ts';
+import type { Notice } from '../../store/notice.ts';
 import type { TracingSettings } from './settings.ts';
 import { attributesOf, type Span, wireOf } from './span.ts';
 
@@ -18,7 +18,7 @@ export interface ExporterOptions {
   /** Who we are, beside what the settings say. */
   attributes: Readonly<Record<string, string>>;
   version: string;
-  onTrouble: (trouble: Trouble) => void;
+  onNotice: (trouble: Notice) => void;
 }
 
 export class Exporter {
@@ -92,12 +92,12 @@ export class Exporter {
 
   /** Told when it changes, and not for each request. */
   #tell(problem: string | undefined): void {
-    const { onTrouble } = this.#options;
+    const { onNotice } = this.#options;
     if (problem !== undefined) {
-      if (!this.#isTroubled) onTrouble({ level: 'warn', code: 'traces_lost', message: `traces are lost: ${problem}` });
+      if (!this.#isTroubled) onNotice({ level: 'warn', code: 'traces_lost', message: `traces are lost: ${problem}` });
     } else if (this.#lost > 0 && (this.#isTroubled || performance.now() - this.#toldAt > TELL_EVERY_MS)) {
       const message = `traces are taken; ${this.#lost} spans were lost before, for the collector was away or too slow`;
-      onTrouble({ level: 'info', code: 'traces_taken', message });
+      onNotice({ level: 'info', code: 'traces_taken', message });
       this.#lost = 0;
       this.#toldAt = performance.now();
     }

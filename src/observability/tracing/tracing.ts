@@ -6,7 +6,7 @@
  * Written by hand and without the SDK: its exporter wants a newer Node than we do, and what is sent here is one shape.
  */
 import { VERSION } from '../../config/version.ts';
-import type { Trouble } from '../../store/notice.ts';
+import type { Notice } from '../../store/notice.ts';
 import type { Event, Events } from '../events.ts';
 import { Exporter } from './exporter.ts';
 import type { TracingSettings } from './settings.ts';
@@ -36,9 +36,9 @@ export class Tracing {
     this.#settings = settings;
   }
 
-  start(events: Events, onTrouble: (trouble: Trouble) => void): void {
+  start(events: Events, onNotice: (trouble: Notice) => void): void {
     const attributes = { 'service.version': VERSION, 'service.instance.id': events.instance };
-    this.#exporter = new Exporter({ settings: this.#settings, attributes, version: VERSION, onTrouble });
+    this.#exporter = new Exporter({ settings: this.#settings, attributes, version: VERSION, onNotice });
     this.#unfollow = events.follow((event) => {
       if (event.name === 'post' && event.instance === events.instance) this.#posted(event);
     });

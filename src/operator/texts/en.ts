@@ -1,4 +1,4 @@
-import type { Became } from '../../observability/recent-posts.ts';
+import type { TokenStatus } from '../../observability/recent-posts.ts';
 import type { PostOutcome, Series } from '../view.ts';
 
 /** What happened to a post, in a word or two, and what to do about it, if anything. */
@@ -50,7 +50,7 @@ const outcomes: Record<PostOutcome, Told> = {
   },
 };
 
-const became: Record<Became, string> = {
+const became: Record<TokenStatus, string> = {
   waiting: 'waits for a worker',
   read: 'read',
   claimed: 'claimed',

@@ -2,7 +2,7 @@
 import { KINDS } from '../../token.ts';
 import type { Change, ClaimEntry, ExpectationEntry, Standing, TokenEntry } from './records.ts';
 
-export class Changes {
+export class ChangeSet {
   /** Oldest first. */
   #changes: Change[] = [];
 

@@ -1,17 +1,17 @@
 /** The ledger's claims: who holds which token, for how long, and what became of it. */
 import { type Claim, type Kind, topicsOf } from '../../token.ts';
 import type { ClaimAnswer, ClaimRequest, SettleAnswer } from '../contract.ts';
-import type { Changes } from './changes.ts';
+import type { ChangeSet } from './changes.ts';
 import { type ClaimEntry, holderOf, type TokenEntry } from './records.ts';
-import type { MerchantBook } from './token-index.ts';
+import type { TokenIndex } from './token-index.ts';
 
 type Held = ClaimAnswer & { state: 'held' };
 
 export class Claims {
-  readonly #bookOf: (merchant: string) => MerchantBook;
-  readonly #changes: Changes;
+  readonly #bookOf: (merchant: string) => TokenIndex;
+  readonly #changes: ChangeSet;
 
-  constructor(bookOf: (merchant: string) => MerchantBook, changes: Changes) {
+  constructor(bookOf: (merchant: string) => TokenIndex, changes: ChangeSet) {
     this.#bookOf = bookOf;
     this.#changes = changes;
   }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { tokenId } from '../../token.ts';
-import type { Changes } from './changes.ts';
+import type { ChangeSet } from './changes.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 
 /** Whose tokens on disk are decoys: no merchant has this name. */
@@ -20,7 +20,7 @@ export class Decoy {
   readonly #ledger: Ledger;
   readonly #accept: LedgerOptions['accept'];
 
-  constructor(options: LedgerOptions, changes: Changes) {
+  constructor(options: LedgerOptions, changes: ChangeSet) {
     this.#ledger = new Ledger({ ...options, ttlMs: LIVES_MS }, changes);
     this.#accept = options.accept;
   }

@@ -6,7 +6,7 @@
 import { access, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClassicLevel } from 'classic-level';
-import type { Trouble } from '../notice.ts';
+import type { Notice } from '../notice.ts';
 import { operationsOf, readRecord } from './changes.ts';
 import { NOBODY } from './decoy.ts';
 import type { Ledger } from './ledger.ts';
@@ -29,7 +29,7 @@ const LATER_MS = 100;
 export class Disk {
   readonly #directory: string;
   readonly #ledger: Ledger;
-  #onTrouble: (trouble: Trouble) => void = () => {};
+  #onNotice: (trouble: Notice) => void = () => {};
   #level: ClassicLevel | undefined;
   /** What is going to disk now, and what will go after it. */
   #writing: Promise<void> = Promise.resolve();
@@ -52,8 +52,8 @@ export class Disk {
   }
 
   /** @throws DirectoryInUse */
-  async open(onTrouble: (trouble: Trouble) => void): Promise<void> {
-    this.#onTrouble = onTrouble;
+  async open(onNotice: (trouble: Notice) => void): Promise<void> {
+    this.#onNotice = onNotice;
     try {
       this.#level = await this.#load();
     } catch (error) {
@@ -219,8 +219,8 @@ export class Disk {
     );
   }
 
-  #tell(level: Trouble['level'], code: string, message: string, facts: Record<string, string | number>): void {
-    this.#onTrouble({ level, code, message, facts: { directory: this.#directory, ...facts } });
+  #tell(level: Notice['level'], code: string, message: string, facts: Record<string, string | number>): void {
+    this.#onNotice({ level, code, message, facts: { directory: this.#directory, ...facts } });
   }
 }
 

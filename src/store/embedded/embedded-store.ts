@@ -3,7 +3,7 @@
  * acknowledged. Changes that come while a batch is being written go together into the next one, with one sync for all.
  * When the disk fails, the store goes on in memory, says so, and writes everything again once the disk is back.
  */
-import { type Claim, type Lead, type NewToken, topicsOf } from '../../token.ts';
+import { type Claim, type NewToken, type TokenQuery, topicsOf } from '../../token.ts';
 import type {
   ClaimAnswer,
   ClaimRequest,
@@ -46,7 +46,7 @@ export class EmbeddedStore implements TokenStore {
   /** @throws DirectoryInUse when another process has the directory. */
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
-    await this.disk.open((trouble) => events.onTrouble(trouble));
+    await this.disk.open((trouble) => events.onNotice(trouble));
     this.sweep();
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS);
   }
@@ -67,9 +67,9 @@ export class EmbeddedStore implements TokenStore {
     return this.disk.commit();
   }
 
-  async read(lead: Lead): Promise<ReadAnswer> {
+  async read(query: TokenQuery): Promise<ReadAnswer> {
     // That a token was seen matters to no more than the news that nobody came for it.
-    const answer = this.ledger.read(lead, this.clock());
+    const answer = this.ledger.read(query, this.clock());
     this.disk.commitLater();
     return answer;
   }

@@ -3,21 +3,21 @@
  * In memory; the embedded store keeps its entries on disk.
  */
 import TinyQueue from 'tinyqueue';
-import { KINDS, type Kind, type Lead, topicOf } from '../../token.ts';
+import { KINDS, type Kind, type TokenQuery, topicOf } from '../../token.ts';
 import type { Expectation, Expiry } from '../contract.ts';
-import type { Changes } from './changes.ts';
+import type { ChangeSet } from './changes.ts';
 import type { ExpectationEntry, Standing } from './records.ts';
 
-export class ExpectationBook {
+export class Expectations {
   readonly #byId = new Map<string, ExpectationEntry>();
   /** Open and unfilled ones, oldest first, and the newest one of all, each by topic and kind. */
   readonly #open = new Map<string, ExpectationEntry[]>();
   readonly #newest = new Map<string, ExpectationEntry>();
   readonly #byExpiry = new TinyQueue<ExpectationEntry>([], (a, b) => a.expiresAt - b.expiresAt);
 
-  readonly #changes: Changes;
+  readonly #changes: ChangeSet;
 
-  constructor(changes: Changes) {
+  constructor(changes: ChangeSet) {
     this.#changes = changes;
   }
 
@@ -79,11 +79,11 @@ export class ExpectationBook {
     this.#changes.expectation(entry);
   }
 
-  /** What is said of a lead without a live token: the last thing that was expected under it may have been cancelled. */
-  absent(lead: Lead, used: boolean, now: number): { state: 'used' | 'cancelled' | 'none' } {
+  /** What is said of a query without a live token: the last thing that was expected under it may have been cancelled. */
+  absent(query: TokenQuery, used: boolean, now: number): { state: 'used' | 'cancelled' | 'none' } {
     let newest: ExpectationEntry | undefined;
-    for (const kind of lead.kind === undefined ? KINDS : [lead.kind]) {
-      const entry = this.#newest.get(placeOf(lead.merchant, topicOf(lead), kind));
+    for (const kind of query.kind === undefined ? KINDS : [query.kind]) {
+      const entry = this.#newest.get(placeOf(query.merchant, topicOf(query), kind));
       if (entry !== undefined && entry.expiresAt > now && (newest === undefined || entry.openedAt >= newest.openedAt)) {
         newest = entry;
       }

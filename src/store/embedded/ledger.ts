@@ -2,14 +2,14 @@
  * Every decision of the embedded store, in memory: what arrived, who holds it, what is used. Pure but for the clock that
  * is passed in; whatever a transition changed is collected in `changes`, for the embedded store to put on disk.
  */
-import { type Lead, type NewToken, topicsOf } from '../../token.ts';
+import { type NewToken, type TokenQuery, topicsOf } from '../../token.ts';
 import type { ClaimAnswer, ClaimRequest, Expiry, Hint, PutAnswer, ReadAnswer, SettleAnswer } from '../contract.ts';
-import { Changes } from './changes.ts';
+import { ChangeSet } from './changes.ts';
 import { Claims } from './claims.ts';
-import { ExpectationBook } from './expectations.ts';
+import { Expectations } from './expectations.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
 import { type Change, type ClaimEntry, holderOf, recordOf, type Standing, type TokenEntry } from './records.ts';
-import { MerchantBook } from './token-index.ts';
+import { TokenIndex } from './token-index.ts';
 
 export interface LedgerOptions {
   ttlMs: number;
@@ -23,19 +23,19 @@ export interface LedgerOptions {
 
 export class Ledger {
   readonly #options: LedgerOptions;
-  readonly #merchants = new Map<string, MerchantBook>();
+  readonly #merchants = new Map<string, TokenIndex>();
   readonly #byExpiry = new ExpiryQueue();
   readonly claims: Claims;
-  readonly expectations: ExpectationBook;
-  readonly changes: Changes;
+  readonly expectations: Expectations;
+  readonly changes: ChangeSet;
   /** Orphans that were noticed between two sweeps. */
   #untold: Expiry[] = [];
 
-  constructor(options: LedgerOptions, changes = new Changes()) {
+  constructor(options: LedgerOptions, changes = new ChangeSet()) {
     this.#options = options;
     this.changes = changes;
     this.claims = new Claims((merchant) => this.#book(merchant), this.changes);
-    this.expectations = new ExpectationBook(this.changes);
+    this.expectations = new Expectations(this.changes);
   }
 
   /** All that is remembered, as if it had just changed. */
@@ -93,9 +93,9 @@ export class Ledger {
     return state === 'live' ? 'kept' : state;
   }
 
-  read(lead: Lead, now: number): ReadAnswer {
-    const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
-    if (live === undefined) return this.expectations.absent(lead, used, now);
+  read(query: TokenQuery, now: number): ReadAnswer {
+    const { live, used, distinct } = this.#book(query.merchant).find(query, now);
+    if (live === undefined) return this.expectations.absent(query, used, now);
     if (!live.seen) {
       live.seen = true;
       this.changes.token(live);
@@ -106,13 +106,13 @@ export class Ledger {
   claim(request: ClaimRequest, now: number): ClaimAnswer {
     const held = this.claims.renew(request, now);
     if (held !== undefined) return held;
-    const { lead } = request;
+    const { query } = request;
     if (this.claims.isElsewhere(request, now)) return { state: 'none' };
-    if (lead === undefined) return { state: 'none' };
-    if (lead.by === 'pool') return this.claims.takeFromPool(lead.kind, request, now);
+    if (query === undefined) return { state: 'none' };
+    if (query.by === 'pool') return this.claims.takeFromPool(query.kind, request, now);
 
-    const { live, used, distinct } = this.#book(lead.merchant).find(lead, now);
-    if (live === undefined) return this.expectations.absent(lead, used, now);
+    const { live, used, distinct } = this.#book(query.merchant).find(query, now);
+    if (live === undefined) return this.expectations.absent(query, used, now);
     if (live.standing !== 'here') return { state: 'none' };
     if (distinct > 1 && request.refuseConflict) return { state: 'conflict', distinct };
     const holder = holderOf(live, now);
@@ -212,7 +212,7 @@ export class Ledger {
     for (const claim of claims) this.changes.gone('claim', merchant, claim);
   }
 
-  #boundUnexpected(book: MerchantBook): void {
+  #boundUnexpected(book: TokenIndex): void {
     while (book.unexpected.size > this.#options.maxUnexpected) {
       const [oldest] = book.unexpected;
       if (oldest !== undefined) this.forget(oldest);
@@ -220,10 +220,10 @@ export class Ledger {
     this.#byExpiry.compact(this.count, () => [...this.tokens()]);
   }
 
-  #book(merchant: string): MerchantBook {
+  #book(merchant: string): TokenIndex {
     let book = this.#merchants.get(merchant);
     if (book === undefined) {
-      book = new MerchantBook();
+      book = new TokenIndex();
       this.#merchants.set(merchant, book);
     }
     return book;

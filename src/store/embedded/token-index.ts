@@ -1,9 +1,9 @@
 /** The indexes of one merchant's tokens, for the ledger: by id, by topic, by claim, and the pools. It decides nothing. */
-import { type Kind, type Lead, MOST_DISTINCT, topicOf, topicsOf } from '../../token.ts';
+import { type Kind, MOST_DISTINCT, type TokenQuery, topicOf, topicsOf } from '../../token.ts';
 import { Pool } from './pool.ts';
 import type { ClaimEntry, TokenEntry } from './records.ts';
 
-export class MerchantBook {
+export class TokenIndex {
   readonly tokens = new Map<string, TokenEntry>();
   readonly byTopic = new Map<string, Set<TokenEntry>>();
   readonly claims = new Map<string, ClaimEntry>();
@@ -37,13 +37,13 @@ export class MerchantBook {
     if (entry.token.pooled && entry.state === 'live') this.pool(entry.token.kind).offer(entry);
   }
 
-  /** The newest live token under a lead, how many there are, and whether there is a used one. */
-  find(lead: Lead, now: number): { live: TokenEntry | undefined; used: boolean; distinct: number } {
+  /** The newest live token under a query, how many there are, and whether there is a used one. */
+  find(query: TokenQuery, now: number): { live: TokenEntry | undefined; used: boolean; distinct: number } {
     let live: TokenEntry | undefined;
     let used = false;
     let distinct = 0;
-    for (const entry of this.byTopic.get(topicOf(lead)) ?? []) {
-      if (entry.token.expiresAt <= now || (lead.kind !== undefined && entry.token.kind !== lead.kind)) continue;
+    for (const entry of this.byTopic.get(topicOf(query)) ?? []) {
+      if (entry.token.expiresAt <= now || (query.kind !== undefined && entry.token.kind !== query.kind)) continue;
       if (entry.state === 'used') used = true;
       else if (entry.state === 'live' && entry.standing !== 'there') {
         distinct += 1;

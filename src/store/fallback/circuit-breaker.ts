@@ -5,19 +5,19 @@
 
 const PROBE_EVERY_MS = 150;
 
-export interface BreakerOptions {
+export interface CircuitBreakerOptions {
   /** Resolves when the store takes writes. */
   probe(): Promise<void>;
   onOpen(reason: string): void;
   onClose(): void;
 }
 
-export class Breaker {
-  readonly #options: BreakerOptions;
+export class CircuitBreaker {
+  readonly #options: CircuitBreakerOptions;
   #open = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: BreakerOptions) {
+  constructor(options: CircuitBreakerOptions) {
     this.#options = options;
   }
 

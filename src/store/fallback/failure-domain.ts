@@ -3,32 +3,32 @@
  * there, and sees to it that the local and the shared store are brought together when it is back.
  */
 import { StoreAway, type StoreEvents } from '../contract.ts';
-import { Breaker } from './circuit-breaker.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
 import type { LocalStore } from './local-store.ts';
-import { Merging } from './reconciler.ts';
+import { Reconciler } from './reconciler.ts';
 import type { SharedStore } from './shared-store.ts';
 
 /** For how long a question waits for what the shared store may have lost, before it is not asked. */
 const STEADY_WITHIN_MS = 500;
 
-export interface DomainOptions {
+export interface FailureDomainOptions {
   /** Empty when there is but one. */
   name: string;
   merchants: readonly string[];
   shared: SharedStore;
   local: LocalStore;
-  events(): Pick<StoreEvents, 'onTrouble' | 'onGap'> | undefined;
+  events(): Pick<StoreEvents, 'onNotice' | 'onGap'> | undefined;
 }
 
-export class Domain {
-  readonly #options: DomainOptions;
-  readonly #breaker: Breaker;
-  readonly #merging: Merging;
+export class FailureDomain {
+  readonly #options: FailureDomainOptions;
+  readonly #breaker: CircuitBreaker;
+  readonly #merging: Reconciler;
 
-  constructor(options: DomainOptions) {
+  constructor(options: FailureDomainOptions) {
     const { merchants, shared, local, events } = options;
     this.#options = options;
-    this.#breaker = new Breaker({
+    this.#breaker = new CircuitBreaker({
       probe: () => shared.probe(merchants[0] as string),
       onOpen: (reason) => {
         this.#tell('warn', 'store_away', `the store is away (${reason}); tokens are kept on local disk`);
@@ -40,7 +40,7 @@ export class Domain {
         events()?.onGap();
       },
     });
-    this.#merging = new Merging({
+    this.#merging = new Reconciler({
       merchants,
       shared,
       local,
@@ -116,6 +116,6 @@ export class Domain {
 
   #tell(level: 'info' | 'warn', code: string, message: string, facts: Record<string, string | number> = {}): void {
     const { name, events } = this.#options;
-    events()?.onTrouble({ level, code, message, facts: name === '' ? facts : { ...facts, merchant: name } });
+    events()?.onNotice({ level, code, message, facts: name === '' ? facts : { ...facts, merchant: name } });
   }
 }

@@ -6,7 +6,7 @@
  * What keeps a token from being handed out twice: only a token that the shared store surely never saw is given to a
  * claim here, and it is fenced on disk before it is sent there.
  */
-import { type Claim, type Lead, MOST_DISTINCT, type NewToken } from '../../token.ts';
+import { type Claim, MOST_DISTINCT, type NewToken, type TokenQuery } from '../../token.ts';
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -19,7 +19,7 @@ import {
   type StoreHealth,
   type TokenStore,
 } from '../contract.ts';
-import { Domain } from './failure-domain.ts';
+import { FailureDomain } from './failure-domain.ts';
 import type { LocalStore } from './local-store.ts';
 import type { SharedStore } from './shared-store.ts';
 
@@ -32,7 +32,7 @@ export interface FallbackOptions {
 export class FallbackStore implements TokenStore {
   readonly #shared: SharedStore;
   readonly #local: LocalStore;
-  readonly #domains = new Map<string, Domain>();
+  readonly #domains = new Map<string, FailureDomain>();
   /** The puts under way, by token: a second one of the same token waits for the first, and has nothing to decide. */
   readonly #puts = new Map<string, Promise<PutAnswer>>();
   #events: StoreEvents | undefined;
@@ -46,7 +46,10 @@ export class FallbackStore implements TokenStore {
       membersOf.set(name, [...(membersOf.get(name) ?? []), merchant]);
     }
     for (const [name, members] of membersOf) {
-      this.#domains.set(name, new Domain({ name, merchants: members, shared, local, events: () => this.#events }));
+      this.#domains.set(
+        name,
+        new FailureDomain({ name, merchants: members, shared, local, events: () => this.#events }),
+      );
     }
   }
 
@@ -108,16 +111,16 @@ export class FallbackStore implements TokenStore {
     await this.#local.feign();
   }
 
-  async read(lead: Lead): Promise<ReadAnswer> {
-    const shared = await this.#domainOf(lead.merchant).ask(() => this.#shared.read(lead));
-    if (shared === 'away') return { ...(await this.#local.read(lead)), away: true };
-    return this.#local.hasPending(lead.merchant) ? further(shared, await this.#local.read(lead)) : shared;
+  async read(query: TokenQuery): Promise<ReadAnswer> {
+    const shared = await this.#domainOf(query.merchant).ask(() => this.#shared.read(query));
+    if (shared === 'away') return { ...(await this.#local.read(query)), away: true };
+    return this.#local.hasPending(query.merchant) ? mergeAnswers(shared, await this.#local.read(query)) : shared;
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     const { merchant, claimId, leaseMs } = request;
     if (this.#local.isClaimPending(merchant, claimId)) {
-      const held = await this.#local.claim({ ...request, lead: undefined });
+      const held = await this.#local.claim({ ...request, query: undefined });
       if (held.state === 'held') return held;
     }
     const shared = await this.#domainOf(merchant).askSteady(
@@ -205,13 +208,13 @@ export class FallbackStore implements TokenStore {
     await this.#local.close();
   }
 
-  #domainOf(merchant: string): Domain {
-    return this.#domains.get(this.#shared.domainOf(merchant)) as Domain;
+  #domainOf(merchant: string): FailureDomain {
+    return this.#domains.get(this.#shared.domainOf(merchant)) as FailureDomain;
   }
 }
 
 /** Of what the shared store and the local one know of the same thing, the one that tells more. */
-export function further(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
+export function mergeAnswers(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
   if (shared.state === 'live' && local.state === 'live') {
     if (shared.token.id === local.token.id) return shared;
     const newest = shared.token.receivedAt >= local.token.receivedAt ? shared : local;

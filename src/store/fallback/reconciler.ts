@@ -11,7 +11,7 @@ const BATCH = 100;
 const PROGRESS_EVERY_MS = 1000;
 const RETRY_AFTER_MS = 500;
 
-export interface MergingOptions {
+export interface ReconcilerOptions {
   merchants: readonly string[];
   shared: SharedStore;
   local: LocalStore;
@@ -21,14 +21,14 @@ export interface MergingOptions {
   onDone(): void;
 }
 
-export class Merging {
-  readonly #options: MergingOptions;
+export class Reconciler {
+  readonly #options: ReconcilerOptions;
   #running: Promise<void> | undefined;
   #again = false;
   #stopped = false;
   #toldAt = 0;
 
-  constructor(options: MergingOptions) {
+  constructor(options: ReconcilerOptions) {
     this.#options = options;
   }
 

@@ -21,7 +21,7 @@ interface Batch {
   waiting: Waiting[];
 }
 
-export class RedisPosts {
+export class PutBatch {
   /** Calls the script with the arguments of some tokens; answers what became of each. */
   readonly #call: (merchant: string, tokens: string[]) => Promise<unknown>;
   readonly #onSent: (token: NewToken) => void;

@@ -3,7 +3,7 @@
  * call a merchant. One connection writes, with a deadline and no queue; one listens to hints.
  */
 import type { RedisAddress } from '../../config/store-url.ts';
-import { type Claim, type Lead, type NewToken, topicOf, topicsOf } from '../../token.ts';
+import { type Claim, type NewToken, type TokenQuery, topicOf, topicsOf } from '../../token.ts';
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -19,7 +19,7 @@ import type { ExpectationEntry } from '../embedded/records.ts';
 import type { MergedState, MergedToken, Settled, SharedStore } from '../fallback/shared-store.ts';
 import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type RedisClient } from './client.ts';
 import { within } from './deadline.ts';
-import { RedisPosts } from './put-batch.ts';
+import { PutBatch } from './put-batch.ts';
 import type { ScriptName } from './scripts.ts';
 import { tellOfServers } from './server-checks.ts';
 import { connected, isConnected, lookForNodes, onTopologyChange } from './topology.ts';
@@ -45,7 +45,7 @@ export class RedisStore implements SharedStore {
   readonly #writer: RedisClient;
   readonly #subscriber: RedisClient;
   readonly #channel: string;
-  readonly #posts: RedisPosts;
+  readonly #posts: PutBatch;
   /** For how long a verdict may be put off after an expectation ended. */
   readonly #retentionMs: number;
   #events: StoreEvents | undefined;
@@ -61,7 +61,7 @@ export class RedisStore implements SharedStore {
     this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
     this.#channel = `carat:${options.address.db}:arrivals`;
     const { ttlMs, accept, maxUnexpected } = options;
-    this.#posts = new RedisPosts(
+    this.#posts = new PutBatch(
       (merchant, tokens) =>
         this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
       // Who waits here looks at once, behind the post on the same connection, and not when Redis has told of it. But what may
@@ -102,15 +102,15 @@ export class RedisStore implements SharedStore {
     await this.#posts.put(merchant, undefined);
   }
 
-  async read(lead: Lead): Promise<ReadAnswer> {
-    return readAnswerOf(await this.#run('caratRead', lead.merchant, topicOf(lead), lead.kind ?? ''), lead.merchant);
+  async read(query: TokenQuery): Promise<ReadAnswer> {
+    return readAnswerOf(await this.#run('caratRead', query.merchant, topicOf(query), query.kind ?? ''), query.merchant);
   }
 
-  async claim({ merchant, claimId, leaseMs, lead, refuseConflict }: ClaimRequest): Promise<ClaimAnswer> {
-    const what = lead === undefined ? 'held' : lead.by === 'pool' ? 'pool' : 'topic';
-    const topic = lead === undefined ? '' : topicOf(lead);
+  async claim({ merchant, claimId, leaseMs, query, refuseConflict }: ClaimRequest): Promise<ClaimAnswer> {
+    const what = query === undefined ? 'held' : query.by === 'pool' ? 'pool' : 'topic';
+    const topic = query === undefined ? '' : topicOf(query);
     const refuse = refuseConflict ? '1' : '';
-    const reply = this.#send('caratClaim', merchant, claimId, leaseMs, what, topic, lead?.kind ?? '', refuse);
+    const reply = this.#send('caratClaim', merchant, claimId, leaseMs, what, topic, query?.kind ?? '', refuse);
     try {
       return claimAnswerOf(await within(this.#deadlineMs, reply), merchant);
     } catch (error) {
@@ -215,7 +215,7 @@ export class RedisStore implements SharedStore {
     if (this.#told || this.#events === undefined) return;
     this.#told = true;
     const { shown } = this.#options.address;
-    void tellOfServers(this.#writer, shown, (trouble) => this.#events?.onTrouble(trouble));
+    void tellOfServers(this.#writer, shown, (trouble) => this.#events?.onNotice(trouble));
   }
 
   #onError(error: Error): void {
@@ -227,7 +227,7 @@ export class RedisStore implements SharedStore {
   }
 
   #tell(level: 'info' | 'error', code: string, message: string): void {
-    this.#events?.onTrouble({ level, code, message, facts: { redis: this.#options.address.shown } });
+    this.#events?.onNotice({ level, code, message, facts: { redis: this.#options.address.shown } });
   }
 
   /** Tells of what is over. It also is the traffic that shows a dead connection. */

@@ -1,6 +1,6 @@
 /** What an operator should know of the Redis server that a service just connected to: one warning each. */
 import type { Redis } from 'ioredis';
-import type { Trouble } from '../notice.ts';
+import type { Notice } from '../notice.ts';
 import type { RedisClient } from './client.ts';
 import { connected } from './topology.ts';
 
@@ -11,20 +11,20 @@ const MOST_SKEW_MS = 1000;
 export async function tellOfServers(
   client: RedisClient,
   shown: string,
-  onTrouble: (trouble: Trouble) => void,
+  onNotice: (trouble: Notice) => void,
 ): Promise<void> {
   await connected(client);
   const servers = 'nodes' in client ? client.nodes('master') : [client as Redis];
   for (const server of servers) {
-    tellOfServer(server, shown, onTrouble).catch(() => {
+    tellOfServer(server, shown, onNotice).catch(() => {
       // It went away meanwhile, or does not let us ask. It will be asked after the next start.
     });
   }
 }
 
-async function tellOfServer(server: Redis, shown: string, onTrouble: (trouble: Trouble) => void): Promise<void> {
+async function tellOfServer(server: Redis, shown: string, onNotice: (trouble: Notice) => void): Promise<void> {
   const warn = (code: string, message: string): void =>
-    onTrouble({ level: 'warn', code, message, facts: { redis: shown } });
+    onNotice({ level: 'warn', code, message, facts: { redis: shown } });
   const before = Date.now();
   const [seconds = 0, micros = 0] = (await server.time()).map(Number);
   const mine = (before + Date.now()) / 2;

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { Sources } from '../../../src/intake/sender.ts';
+import { SenderPolicy } from '../../../src/intake/sender.ts';
 import type { TokenStore } from '../../../src/store/contract.ts';
 import { makeCertificate } from '../../support/certificate.ts';
 import { latch } from '../../support/latch.ts';
@@ -66,7 +66,7 @@ describe('a store that fails', () => {
 
 describe('an intake that fails', () => {
   test('by an error that it does not expect, is no reason for another answer', async () => {
-    const sources = new Sources([], []);
+    const sources = new SenderPolicy([], []);
     sources.senderOf = () => {
       throw new Error('a bug');
     };
@@ -79,7 +79,7 @@ describe('an intake that fails', () => {
 });
 
 describe('senders', () => {
-  const sources = new Sources(
+  const sources = new SenderPolicy(
     [{ address: '10.0.0.0', prefix: 8, family: 'ipv4' }],
     [{ address: '127.0.0.1', prefix: 32, family: 'ipv4' }],
   );

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { it } from 'vitest';
 import type { ClaimAnswer, Expiry, Hint, ReadAnswer, StoreEvents, TokenStore } from '../../../src/store/contract.ts';
 import type { Correlator, Correlators, Kind } from '../../../src/token.ts';
-import { type Lead, type NewToken, tokenId } from '../../../src/token.ts';
+import { type NewToken, type TokenQuery, tokenId } from '../../../src/token.ts';
 
 export interface BedOptions {
   ttlMs: number;
@@ -107,26 +107,26 @@ export class Bench {
     }
   }
 
-  by(by: Correlator, is: string, kind?: Kind): Lead {
+  by(by: Correlator, is: string, kind?: Kind): TokenQuery {
     return { merchant: this.merchant, by, is, ...(kind === undefined ? {} : { kind }) };
   }
 
-  pool(kind: Kind = 'token'): Lead {
+  pool(kind: Kind = 'token'): TokenQuery {
     return { merchant: this.merchant, by: 'pool', kind };
   }
 
   claim(
     store: TokenStore,
     claimId: string,
-    lead: Lead | undefined = this.pool(),
+    query: TokenQuery | undefined = this.pool(),
     { leaseMs = LONG_MS, refuseConflict = false, merchant = this.merchant }: ClaimOptions = {},
   ): Promise<ClaimAnswer> {
-    return store.claim({ merchant, claimId, leaseMs, lead, refuseConflict });
+    return store.claim({ merchant, claimId, leaseMs, query, refuseConflict });
   }
 
   /** Claims, and fails unless a token is held afterwards. */
-  async hold(store: TokenStore, claimId: string, lead?: Lead, options?: ClaimOptions): Promise<Held> {
-    const answer = await this.claim(store, claimId, lead, options);
+  async hold(store: TokenStore, claimId: string, query?: TokenQuery, options?: ClaimOptions): Promise<Held> {
+    const answer = await this.claim(store, claimId, query, options);
     if (answer.state !== 'held') throw new Error(`expected ${claimId} to hold a token, got ${answer.state}`);
     return answer;
   }
@@ -149,7 +149,7 @@ export class Bench {
         onHint: (hint) => hints.push(hint),
         onGap: () => {},
         onExpiry: (expiry) => this.#told.push(expiry),
-        onTrouble: () => {},
+        onNotice: () => {},
       });
       if (store === undefined) throw new Error('the case has no bed');
       this.stores.push(store);

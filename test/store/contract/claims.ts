@@ -26,8 +26,8 @@ export function describeClaims(test: Case): void {
   test('a claim with a selector takes the newest under it', async (bench) => {
     const [older, newer] = [bench.token({ merchant_data: 'x' }), bench.token({ merchant_data: 'x' })];
     await bench.put(older, newer);
-    const lead = bench.by('merchant_data', 'x');
-    expect(await bench.claim(bench.b, 'c1', lead)).toMatchObject({ state: 'held', token: newer, distinct: 2 });
+    const query = bench.by('merchant_data', 'x');
+    expect(await bench.claim(bench.b, 'c1', query)).toMatchObject({ state: 'held', token: newer, distinct: 2 });
   });
 
   test('a claim with a kind takes that kind only', async (bench) => {
@@ -73,7 +73,7 @@ export function describeClaims(test: Case): void {
     expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ claim: null });
   });
 
-  test('without a lead a claim only renews what it holds', async (bench) => {
+  test('without a query a claim only renews what it holds', async (bench) => {
     const renewal = { merchant: bench.merchant, leaseMs: LONG_MS, refuseConflict: false };
     const token = bench.token();
     await bench.put(token);

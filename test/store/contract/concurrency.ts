@@ -93,18 +93,18 @@ async function act(bench: Bench, oracle: Oracle, tokens: NewToken[], at: number,
     const store = random.pick(bench.stores);
     // Now and then two actors use one claim id.
     const claimId = `c${random.below(10) === 0 ? random.below(ACTORS) : at}`;
-    const lead = random.pick(['pool', 'pool', 'x', 'y']);
+    const query = random.pick(['pool', 'pool', 'x', 'y']);
     const what = random.below(100);
     if (what < 15) {
-      const token = bench.token(lead === 'pool' ? {} : { sid: lead });
+      const token = bench.token(query === 'pool' ? {} : { sid: query });
       tokens.push(token);
       await store.put(token);
     } else if (what < 20 && tokens.length > 0) {
       await store.put(random.pick(tokens));
     } else if (what < 60) {
       const leaseMs = random.pick([3, 10, 30, 60_000]);
-      const given = lead === 'pool' ? bench.pool() : bench.by('sid', lead);
-      const answer = await oracle.claim(claimId, leaseMs, lead, () => bench.claim(store, claimId, given, { leaseMs }));
+      const given = query === 'pool' ? bench.pool() : bench.by('sid', query);
+      const answer = await oracle.claim(claimId, leaseMs, query, () => bench.claim(store, claimId, given, { leaseMs }));
       if (answer.state === 'held' && random.below(5) === 0) {
         await oracle.settle(claimId, 'undo', async () => {
           await random.pick(bench.stores).undo(merchant, answer.claim);

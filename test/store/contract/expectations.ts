@@ -1,7 +1,7 @@
 /** Expectations: what workers announced, what that lets in, and what became of it. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
-import type { Kind, Lead } from '../../../src/token.ts';
+import type { Kind, TokenQuery } from '../../../src/token.ts';
 import { topicOf } from '../../../src/token.ts';
 import { until } from '../../support/until.ts';
 import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
@@ -9,9 +9,9 @@ import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
 const EXPECTED = { accept: 'expected' } as const;
 
 /** Opens an expectation, and answers its id. */
-async function open(bench: Bench, lead: Lead, kind: Kind, ttlMs = LONG_MS): Promise<string> {
+async function open(bench: Bench, query: TokenQuery, kind: Kind, ttlMs = LONG_MS): Promise<string> {
   const id = randomUUID();
-  await bench.a.expect({ id, merchant: bench.merchant, kind, topic: topicOf(lead), ttlMs });
+  await bench.a.expect({ id, merchant: bench.merchant, kind, topic: topicOf(query), ttlMs });
   return id;
 }
 
@@ -74,7 +74,7 @@ function describeAdmission(test: Case): void {
   test(
     'an unexpected token is told to nobody: a flood of them wakes no worker',
     async (bench) => {
-      const sid = (name: string): Lead => bench.by('sid', name);
+      const sid = (name: string): TokenQuery => bench.by('sid', name);
       await open(bench, sid('expected'), 'seid');
       const put = (name: string) => bench.a.put(bench.token({ kind: 'seid', sid: name }));
       expect(await Promise.all([put('refused'), put('refused')])).toEqual(['unexpected', 'unexpected']);
@@ -181,9 +181,9 @@ function describeCancelling(test: Case): void {
     expect(await bench.b.read(bench.by('sid', 'x'))).toEqual({ state: 'none' });
     expect(await bench.b.cancel(bench.merchant, id)).toBe('done');
     expect(await bench.b.cancel(bench.merchant, id)).toBe('done');
-    for (const lead of [bench.by('sid', 'x'), bench.by('sid', 'x', 'seid')]) {
-      expect(await bench.a.read(lead)).toEqual({ state: 'cancelled' });
-      expect(await bench.claim(bench.b, 'c1', lead)).toEqual({ state: 'cancelled' });
+    for (const query of [bench.by('sid', 'x'), bench.by('sid', 'x', 'seid')]) {
+      expect(await bench.a.read(query)).toEqual({ state: 'cancelled' });
+      expect(await bench.claim(bench.b, 'c1', query)).toEqual({ state: 'cancelled' });
     }
     expect(await bench.a.read(bench.by('sid', 'x', 'nit'))).toEqual({ state: 'none' });
     expect(await bench.a.read(bench.by('sid', 'y'))).toEqual({ state: 'none' });
@@ -213,20 +213,20 @@ function describeCancelling(test: Case): void {
   });
 
   test('the newest expectation decides', async (bench) => {
-    const lead = bench.by('sid', 'x');
-    const first = await open(bench, lead, 'seid');
+    const query = bench.by('sid', 'x');
+    const first = await open(bench, query, 'seid');
     await bench.a.cancel(bench.merchant, first);
-    const second = await open(bench, lead, 'seid');
-    expect(await bench.b.read(lead)).toEqual({ state: 'none' });
-    const third = await open(bench, lead, 'seid');
+    const second = await open(bench, query, 'seid');
+    expect(await bench.b.read(query)).toEqual({ state: 'none' });
+    const third = await open(bench, query, 'seid');
     await bench.a.cancel(bench.merchant, second);
-    expect(await bench.b.read(lead)).toEqual({ state: 'none' });
+    expect(await bench.b.read(query)).toEqual({ state: 'none' });
     await bench.a.cancel(bench.merchant, third);
-    expect(await bench.b.read(lead)).toEqual({ state: 'cancelled' });
+    expect(await bench.b.read(query)).toEqual({ state: 'cancelled' });
     await bench.reopen();
-    await open(bench, lead, 'nit');
+    await open(bench, query, 'nit');
     // Whoever asks for any kind is answered by the newest of all kinds.
-    expect(await bench.b.read(lead)).toEqual({ state: 'none' });
+    expect(await bench.b.read(query)).toEqual({ state: 'none' });
     expect(await bench.b.read(bench.by('sid', 'x', 'nit'))).toEqual({ state: 'none' });
     expect(await bench.b.read(bench.by('sid', 'x', 'seid'))).toEqual({ state: 'cancelled' });
   });

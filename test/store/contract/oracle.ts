@@ -37,7 +37,7 @@ export class Oracle {
   readonly #unheard = new Set<string>();
   #step = 0;
 
-  async claim(claimId: string, leaseMs: number, lead: string, run: () => Promise<ClaimAnswer>): Promise<ClaimAnswer> {
+  async claim(claimId: string, leaseMs: number, query: string, run: () => Promise<ClaimAnswer>): Promise<ClaimAnswer> {
     const begun = this.#begin();
     count(this.#begunOf, claimId, 1);
     count(this.#underWayOf, claimId, 1);
@@ -49,8 +49,8 @@ export class Oracle {
     const { token, claim } = answer;
     this.#notAfterUse(token.id, begun, `claimed by ${claimId}`);
     if (claim.id !== claimId) this.violations.push(`${claimId} was answered the claim of ${claim.id}`);
-    if (claim.renewals === 0 && lead !== (token.pooled ? 'pool' : token.sid)) {
-      this.violations.push(`${claimId} asked for ${lead} and got a token of ${token.pooled ? 'the pool' : token.sid}`);
+    if (claim.renewals === 0 && query !== (token.pooled ? 'pool' : token.sid)) {
+      this.violations.push(`${claimId} asked for ${query} and got a token of ${token.pooled ? 'the pool' : token.sid}`);
     }
     const { deliveries, renewals, leaseExpiresAt } = claim;
     const takenAt = leaseExpiresAt - leaseMs;

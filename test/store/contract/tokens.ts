@@ -88,9 +88,9 @@ export function describeTokens(test: Case): void {
     const token = bench.token({ merchant_data: '1', sid: '2', merchant_usn: '3', order_id: '4' });
     await bench.put(token);
     const leads = CORRELATORS.map((by, at) => bench.by(by, String(at + 1)));
-    for (const lead of leads) expect(valueIn(await bench.b.read(lead))).toBe(token.value);
+    for (const query of leads) expect(valueIn(await bench.b.read(query))).toBe(token.value);
     expect(await bench.a.use(bench.merchant, token.id)).toBe('done');
-    for (const lead of leads) expect(await bench.b.read(lead)).toEqual({ state: 'used' });
+    for (const query of leads) expect(await bench.b.read(query)).toEqual({ state: 'used' });
   });
 
   test('correlators of odd characters never meet', async (bench) => {

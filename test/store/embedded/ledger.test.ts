@@ -25,8 +25,8 @@ async function left(things: readonly WeakRef<object>[]): Promise<number> {
 
 describe('the ledger lets go of', () => {
   const claiming = (ledger: Ledger, claimId: string, leaseMs: number, now: number): void => {
-    const lead = { merchant: M, by: 'pool', kind: 'token' } as const;
-    expect(ledger.claim({ merchant: M, claimId, leaseMs, lead, refuseConflict: false }, now).state).toBe('held');
+    const query = { merchant: M, by: 'pool', kind: 'token' } as const;
+    expect(ledger.claim({ merchant: M, claimId, leaseMs, query, refuseConflict: false }, now).state).toBe('held');
   };
   const entries = (ledger: Ledger): WeakRef<object>[] => [...ledger.tokens()].map((entry) => new WeakRef(entry));
   const make = (accept: 'any' | 'expected' = 'any', maxUnexpected = 10): Ledger =>

@@ -80,14 +80,14 @@ describe('its copy of a token that came to another instance', () => {
       const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
       const store = new FallbackStore({ shared: slow, local, merchants: options.merchants });
       try {
-        await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onTrouble: () => {} });
+        await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
         await claimsAreShared(store, 'm');
         const id = tokenId('m', 'token', 'value');
         const token: NewToken = { id, merchant: 'm', kind: 'token', value: 'value', pooled: true };
         await shared.put(token);
         const again = store.put(token);
-        const lead = { merchant: 'm', by: 'pool', kind: 'token' } as const;
-        await store.claim({ merchant: 'm', claimId: 'c', leaseMs: LONG_MS, lead, refuseConflict: false });
+        const query = { merchant: 'm', by: 'pool', kind: 'token' } as const;
+        await store.claim({ merchant: 'm', claimId: 'c', leaseMs: LONG_MS, query, refuseConflict: false });
         if (how === 'used') expect(await store.settle('m', 'c', 'use')).toBe('done');
         answered.open();
         expect(await again).toBe('known');

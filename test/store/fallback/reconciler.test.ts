@@ -20,7 +20,7 @@ beforeEach(async () => {
   await redis.command('FLUSHALL');
   const options = { merchants: ['m'], ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10, deadlineMs: 5000 } as const;
   store = new RedisStore({ address: parseStoreUrl(redis.url), ...options });
-  await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onTrouble: () => {} });
+  await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
 });
 afterEach(() => store.close());
 
@@ -45,7 +45,7 @@ function given(value: string, claimId: string): TokenEntry {
 }
 
 function claim(claimId: string, leaseMs = LONG_MS): Promise<string> {
-  const request = { merchant: 'm', claimId, leaseMs, lead: LEAD, refuseConflict: false };
+  const request = { merchant: 'm', claimId, leaseMs, query: LEAD, refuseConflict: false };
   return store.claim(request).then((answer) => (answer.state === 'held' ? answer.token.value : answer.state));
 }
 
