@@ -12,6 +12,17 @@ import { DirectoryInUse } from './store/embedded/level.ts';
 /** The stop takes less; this is for one that hangs. */
 const STOP_AT_LATEST_MS = 9500;
 
+const SOCKET_ERRORS: ReadonlySet<string> = new Set([
+  'ECONNABORTED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETUNREACH',
+  'ENOTCONN',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+
 function refuse(exitCode: number, lines: string[]): never {
   process.stderr.write(`${lines.map((line) => `carat-authenticity: ${line}`).join('\n')}\n`);
   process.exit(exitCode);
@@ -58,6 +69,7 @@ const service = new Service(config, log, undefined, tracing);
 let starting: Promise<void> | undefined;
 let stopping = false;
 process.on('uncaughtException', (error) => {
+  if (isSocketError(error)) return service.bug(error, 'error');
   service.bug(error);
   void stop('unexpected error', 1);
 });
@@ -99,6 +111,11 @@ log.info(
   },
   'listening',
 );
+
+/** True for the failure of one connection. It leaves the rest of the process intact. */
+function isSocketError({ code = '', syscall = '' }: NodeJS.ErrnoException): boolean {
+  return SOCKET_ERRORS.has(code) && ['read', 'write', 'writev', 'shutdown'].includes(syscall);
+}
 
 function reachable(url: string): string {
   return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');

@@ -125,8 +125,8 @@ export class Service {
   }
 
   /** For what nobody caught: told without what a library hung on the error. */
-  bug(error: unknown): void {
-    this.#recorder.bug(error, 'process', 'fatal');
+  bug(error: unknown, level: 'error' | 'fatal' = 'fatal'): void {
+    this.#recorder.bug(error, 'process', level);
   }
 
   /** @throws DirectoryInUse, or the error of a listener that cannot listen; then nothing is left open. */

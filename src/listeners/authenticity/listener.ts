@@ -55,6 +55,12 @@ const LIVEZ = /^\/livez(\?|$)/;
 const ALIVE = '{"status":"alive"}';
 const NOT_FOUND = 'Not Found';
 
+/**
+ * Listens to the errors of each socket. Node removes its own listener on CONNECT and on an upgrade, and an error that
+ * nobody listens to ends the process. The socket's `close` follows, and releases what belongs to the connection.
+ */
+const ignore = (): void => {};
+
 const REFUSED = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 
 export interface AuthenticityListenerOptions {
@@ -168,8 +174,14 @@ export class AuthenticityListener {
     server.on('checkExpectation', (request, response) => this.#onRequest(request, response));
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
     server.on('clientError', (error, socket) => this.#onBroken(error, socket as Socket));
-    server.on('connection', (socket: Socket) => this.#connections.add(socket, this.#tls));
-    server.on('secureConnection', (socket: Socket) => this.#connections.addSecure(socket));
+    server.on('connection', (socket: Socket) => {
+      socket.on('error', ignore);
+      this.#connections.add(socket, this.#tls);
+    });
+    server.on('secureConnection', (socket: Socket) => {
+      socket.on('error', ignore);
+      this.#connections.addSecure(socket);
+    });
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
