@@ -29,7 +29,8 @@ const LATER_MS = 100;
 export class Disk {
   readonly #directory: string;
   readonly #ledger: Ledger;
-  #onNotice: (trouble: Notice) => void = () => {};
+  #onNotice: (notice: Notice) => void = () => {};
+  #onRestored: (records: readonly Change[]) => void = () => {};
   #level: ClassicLevel | undefined;
   /** What is going to disk now, and what will go after it. */
   #writing: Promise<void> = Promise.resolve();
@@ -51,8 +52,16 @@ export class Disk {
     return this.#failure;
   }
 
-  /** @throws DirectoryInUse */
-  async open(onNotice: (trouble: Notice) => void): Promise<void> {
+  /**
+   * Loads the directory. If it cannot be read now, it is loaded as soon as it can be.
+   *
+   * @param onRestored called with the records of a directory that was loaded after the start
+   * @throws DirectoryInUse
+   */
+  async open(
+    onNotice: (notice: Notice) => void,
+    onRestored: (records: readonly Change[]) => void = () => {},
+  ): Promise<void> {
     this.#onNotice = onNotice;
     try {
       this.#level = await this.#load();
@@ -60,6 +69,7 @@ export class Disk {
       if (error instanceof DirectoryInUse) throw error;
       this.#fail(error);
     }
+    this.#onRestored = onRestored;
     this.#checker = setInterval(() => void this.#check(), RETRY_EVERY_MS);
   }
 
@@ -118,7 +128,7 @@ export class Disk {
    * set aside and a new one begun.
    */
   async #load(): Promise<ClassicLevel> {
-    const isBehind = this.#ledger.count > 0;
+    const isBehind = !this.#ledger.isEmpty;
     let level: ClassicLevel | undefined;
     try {
       level = await openLevel(this.#directory);
@@ -142,6 +152,7 @@ export class Disk {
       if (isBehind) await rewrite(level, this.#ledger);
       else await level.put(FORMAT_KEY, FORMAT);
       this.#loaded = true;
+      this.#onRestored(restored);
       return level;
     } catch (error) {
       await level?.close();

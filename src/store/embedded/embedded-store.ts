@@ -18,6 +18,7 @@ import type {
 import { Decoy } from './decoy.ts';
 import { Disk } from './disk.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
+import type { Change } from './records.ts';
 
 export interface EmbeddedOptions extends LedgerOptions {
   /** The directory that this process, and no other, keeps its tokens in. */
@@ -46,7 +47,10 @@ export class EmbeddedStore implements TokenStore {
   /** @throws DirectoryInUse when another process has the directory. */
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
-    await this.disk.open((trouble) => events.onNotice(trouble));
+    await this.disk.open(
+      (notice) => events.onNotice(notice),
+      (records) => this.restored(records),
+    );
     this.sweep();
     this.#sweeper = setInterval(() => this.sweep(), SWEEP_EVERY_MS);
   }
@@ -129,6 +133,11 @@ export class EmbeddedStore implements TokenStore {
 
   protected announce(merchant: string, topics: string[]): void {
     this.#events?.onHint(this.ledger.announce(merchant, topics));
+  }
+
+  /** The directory could not be read at the start, and was loaded now. */
+  protected restored(_records: readonly Change[]): void {
+    this.#events?.onGap();
   }
 
   /** Forgets what is over, and tells of it. */

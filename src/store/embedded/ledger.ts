@@ -56,12 +56,21 @@ export class Ledger {
       if (of === 'token') {
         const since = this.get(entry.token.merchant, entry.token.id);
         if (since === undefined) this.add(entry);
-        else if (entry.state === 'used') this.claims.markUsed(since);
+        else this.#combine(since, entry);
       } else if (of === 'claim') {
         const book = this.#book(entry.merchant);
         if (!book.claims.has(entry.id)) book.addClaim(entry);
       } else this.expectations.add(entry);
     }
+  }
+
+  /** Of what came since and what was on disk, the further one wins. If only one of them knew of a shared store, it must decide. */
+  #combine(since: TokenEntry, before: TokenEntry): void {
+    if (before.deliveries > since.deliveries && before.claim !== undefined) {
+      this.update(since, { claim: before.claim, deliveries: before.deliveries });
+    }
+    if (before.standing !== since.standing) this.update(since, { standing: 'unsure' });
+    if (before.state === 'used') this.claims.markUsed(since);
   }
 
   /** @param standing `unsure` puts the verdict off when one is demanded */
@@ -153,6 +162,10 @@ export class Ledger {
     const orphans = this.#untold;
     this.#untold = [];
     return [...orphans, ...this.expectations.sweep(now)];
+  }
+
+  get isEmpty(): boolean {
+    return this.everything()[Symbol.iterator]().next().done === true;
   }
 
   /** How many tokens are remembered. */

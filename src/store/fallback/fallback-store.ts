@@ -55,14 +55,13 @@ export class FallbackStore implements TokenStore {
 
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
-    await this.#local.open({
-      ...events,
-      // The local counter says nothing of the shared one.
-      onHint: ({ merchant, topics }) => events.onHint({ merchant, topics }),
-    });
-    this.#shared.onReconnect(() => {
+    const restore = (): void => {
       for (const domain of this.#domains.values()) domain.restore();
-    });
+    };
+    // The local counter says nothing of the shared one.
+    const onHint: StoreEvents['onHint'] = ({ merchant, topics }) => events.onHint({ merchant, topics });
+    await this.#local.open({ ...events, onHint }, restore);
+    this.#shared.onReconnect(restore);
     await this.#shared.open(events);
   }
 

@@ -5,7 +5,7 @@
 import { type Claim, type NewToken, type TokenRecord, topicsOf } from '../../token.ts';
 import type { Expectation, PutAnswer, StoreEvents } from '../contract.ts';
 import { type EmbeddedOptions, EmbeddedStore } from '../embedded/embedded-store.ts';
-import type { ExpectationEntry, TokenEntry } from '../embedded/records.ts';
+import type { Change, ExpectationEntry, TokenEntry } from '../embedded/records.ts';
 import { Pending } from './pending.ts';
 import type { MergedState, MergedToken } from './shared-store.ts';
 
@@ -16,25 +16,43 @@ export interface Fenced {
 
 export class LocalStore extends EmbeddedStore {
   /** What the shared store is yet to be told. */
-  readonly #pending = new Pending();
+  #pending = new Pending();
   readonly #pendingExpectations = new Set<ExpectationEntry>();
   /** Claims for which the shared store may have taken a token that nobody got. */
   readonly #doubtful = new Set<string>();
   /** For how long an expectation that is over may still decide on a token that waits for its verdict. */
   readonly #retentionMs: number;
+  #onRestored: () => void = () => {};
 
   constructor(options: EmbeddedOptions) {
     super(options);
     this.#retentionMs = options.ttlMs;
   }
 
-  override async open(events: StoreEvents): Promise<void> {
+  /** @param onRestored called when a disk that was away at the start is there, and more is pending than before */
+  override async open(events: StoreEvents, onRestored: () => void = () => {}): Promise<void> {
     await super.open(events);
-    const tokens = [...this.ledger.tokens()].filter((entry) => entry.standing !== 'there');
-    for (const entry of tokens.sort((a, b) => a.order - b.order)) this.#pending.add(entry);
-    for (const entry of this.ledger.expectations.entries()) {
-      if (entry.standing !== 'there') this.#pendingExpectations.add(entry);
+    this.#addPending([...this.ledger.everything()]);
+    this.#onRestored = onRestored;
+  }
+
+  protected override restored(records: readonly Change[]): void {
+    this.#addPending(records);
+    super.restored(records);
+    this.#onRestored();
+  }
+
+  /** Oldest first, beside what is pending already. */
+  #addPending(records: readonly Change[]): void {
+    const entries = new Set(this.#pending.all());
+    for (const { of, merchant, id } of records) {
+      const token = of === 'token' ? this.ledger.get(merchant, id) : undefined;
+      if (token !== undefined && token.standing !== 'there') entries.add(token);
+      const expectation = of === 'expectation' ? this.ledger.expectations.get(merchant, id) : undefined;
+      if (expectation !== undefined && expectation.standing !== 'there') this.#pendingExpectations.add(expectation);
     }
+    this.#pending = new Pending();
+    for (const entry of [...entries].sort((a, b) => a.order - b.order)) this.#pending.add(entry);
   }
 
   /** Keeps a token that the shared store is not even asked to take. */
@@ -105,7 +123,7 @@ export class LocalStore extends EmbeddedStore {
     const entry = this.ledger.get(token.merchant, token.id);
     if (entry !== undefined && answer === 'kept')
       this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : 'live' });
-    else if (entry?.standing === 'unsure' && before !== 'known') this.ledger.forget(entry);
+    else if (entry?.standing === 'unsure' && before !== 'known' && !this.#pending.has(entry)) this.ledger.forget(entry);
     if (answer !== 'kept') this.decoy.keep(this.clock());
     await this.disk.commit();
   }

@@ -28,6 +28,10 @@ export class Pending {
     return this.#entries.get(merchant) ?? [];
   }
 
+  *all(): Iterable<TokenEntry> {
+    for (const entries of this.#entries.values()) yield* entries;
+  }
+
   get count(): number {
     let count = 0;
     for (const entries of this.#entries.values()) count += entries.size;
