@@ -1,17 +1,50 @@
 import { readFileSync, statfsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { measureTimeScale } from './test/support/time-scale.ts';
+
+/**
+ * Tests that need a tool, many processes, several Redis servers or minutes. Each group is a project of its own; the groups
+ * run one after the other, behind the project `service`, which has all the other tests. CONTRIBUTING.md describes them.
+ */
+const BEYOND_SERVICE: Record<string, string[]> = {
+  processes: [
+    'test/process/{crash,disk,stop}.test.ts',
+    'test/cli/processes.test.ts',
+    'test/carat/recharge-killed.test.ts',
+  ],
+  topologies: [
+    'test/store/redis/redis-topologies.test.ts',
+    'test/faults/failover.test.ts',
+    'test/support/redis-{cluster,sentinel}.test.ts',
+  ],
+  exhaustion: ['test/exhaustion/**/*.test.ts'],
+  chaos: ['test/{chaos,fuzz,bench}/**/*.test.ts', 'test/security/oracle.test.ts'],
+  deployment: ['test/{package,examples,snippets}/**/*.test.ts', 'test/deploy/{tools,rolling-update,redirect}.test.ts'],
+  browser: ['test/operator/page.test.ts'],
+};
+
+// Vitest loads this file once for each project; the first one measures.
+process.env['TEST_TIME_SCALE'] ??= String(measureTimeScale());
+const timeScale = Number(process.env['TEST_TIME_SCALE']);
+
+const project = (name: string, files: { include: string[]; exclude?: string[] }, groupOrder: number) => ({
+  extends: true as const,
+  test: { ...files, name, globalSetup: ['test/support/global-setup.ts'], sequence: { groupOrder } },
+});
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/global-setup.ts'],
     setupFiles: ['test/support/each-test.ts'],
     env: { TMPDIR: scratch() },
-    testTimeout: 30_000,
-    hookTimeout: 120_000,
-    // They wait more than they reckon; more at once would make them wait for each other.
-    maxWorkers: 3,
+    testTimeout: 120_000 * timeScale,
+    hookTimeout: 120_000 * timeScale,
+    // Tests wait more than they compute. More at once than this would make them wait for each other.
+    maxWorkers: Math.max(3, availableParallelism()),
+    projects: [
+      project('service', { include: ['test/**/*.test.ts'], exclude: Object.values(BEYOND_SERVICE).flat() }, 0),
+      ...Object.entries(BEYOND_SERVICE).map(([name, include], at) => project(name, { include }, at + 1)),
+    ],
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary', 'html'] },
   },
 });

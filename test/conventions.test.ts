@@ -169,8 +169,10 @@ describe('commands', () => {
     expect(scripts['start']).toMatch(/^exec node /);
   });
 
-  test('CI runs the tests as the README does', () => {
-    expect(read('.ci/run')).toMatch(/^step npm ci\nstep tests \w+ npm test --$/m);
+  test('CI installs as the README does, runs every test, and those of npm test on Node 24', () => {
+    expect(read('.ci/run')).toMatch(/^step npm ci\nstep tests \w+ npm run test:all --$/m);
+    expect(scripts['test']).toBe('vitest run --project service');
+    expect(read('.ci/run')).toMatch(/^step tests .*node@24 .*vitest\.mjs run --project service$/m);
     const named = [...read('.ci/run').matchAll(/\bnpm run ([a-z:-]+)/g)].map(([, name = '']) => name);
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });

@@ -9,7 +9,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, it } from 'vitest';
 import { makeCertificate } from '../support/certificate.ts';
-import { startNginx } from '../support/nginx.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 import { runCli } from '../support/run.ts';
 
@@ -90,22 +89,6 @@ it.each([
   expect(code).toBe(1);
   expect(findings.get('schedule edit')).toMatchObject({ state: 'fail', mend: expect.stringContaining(mend) });
   expect(findings.get('empty body')).toMatchObject({ state: 'fail', seen: expect.stringContaining(String(status)) });
-});
-
-it('tells of an nginx that sends elsewhere', async () => {
-  const nginx = await startNginx('location /a { return 301 https://shop.example.com$request_uri; }');
-  open.push(() => nginx.stop());
-  const { code, findings } = await diagnose(`${nginx.url}/a`);
-  expect(code).toBe(1);
-  const shapes = ['schedule edit', 'recharge', 'cancellation', 'generic operation', 'merchant registration'];
-  for (const check of [...shapes, 'empty body']) {
-    expect(findings.get(check)).toEqual({
-      check,
-      state: 'fail',
-      seen: 'answered 301, to https://shop.example.com/a',
-      mend: 'register the address it redirects to, or answer here: Carat does not follow',
-    });
-  }
 });
 
 it('tells of a server that refuses only what Carat may vary', async () => {

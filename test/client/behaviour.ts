@@ -147,19 +147,5 @@ export function describeClient(store: string, env: () => Record<string, string>)
         await expect(waiting).rejects.toMatchObject({ code: 'cancelled', status: 410 });
       });
     });
-
-    it('has a thousand waits in one process, nothing special', async () => {
-      const names = Array.from({ length: 1000 }, (_, at) => `many-${at}`);
-      const waits = Promise.all(
-        names.map((merchantData) => client.waitForToken({ merchantData }, { timeout: 110_000 })),
-      );
-      await parked(1000);
-      for (let at = 0; at < 1000; at += 50) {
-        await Promise.all(
-          names.slice(at, at + 50).map((name) => service.post({ seid: `value-of-${name}`, merchant_data: name })),
-        );
-      }
-      expect((await waits).map((token) => token?.value)).toEqual(names.map((name) => `value-of-${name}`));
-    }, 120_000);
   });
 }

@@ -9,10 +9,12 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Builds `dist/` unless it is newer than `src/`: a process started from an old build would prove nothing. */
 export async function buildIfStale(): Promise<void> {
-  const entries = await readdir(join(ROOT, 'src'), { recursive: true, withFileTypes: true });
-  const sources = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  const [built, ...changed] = await Promise.all([join(ROOT, 'dist', 'main.js'), ...sources].map(changedAt));
+  // A folder changes when a file in it is removed.
+  const sources = await readdir(join(ROOT, 'src'), { recursive: true });
+  const inputs = ['src', ...sources.map((path) => join('src', path)), 'bundle.mjs', 'tsconfig.build.json'];
+  const [built, ...changed] = await Promise.all(['dist/main.js', ...inputs].map((path) => changedAt(join(ROOT, path))));
   if (built !== undefined && built >= Math.max(...changed.map((at) => at ?? 0))) return;
+  process.stderr.write('building dist/, which is older than src/\n');
   await promisify(execFile)('npm', ['run', 'build'], { cwd: ROOT });
 }
 

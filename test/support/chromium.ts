@@ -26,7 +26,7 @@ export async function launchChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: path, args: ARGUMENTS, env: { ...process.env, ...env } });
 }
 
-async function findChromium(): Promise<{ path: string; env: Record<string, string> }> {
+export async function findChromium(): Promise<{ path: string; env: Record<string, string> }> {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
     for (const name of NAMES) if (await isExecutable(join(folder, name))) return { path: join(folder, name), env: {} };
   }

@@ -45,13 +45,13 @@ export function opened(): Opened {
 }
 
 /** @throws Error that names what was opened since, if it is not closed within some time */
-export async function expectClosedSince(before: Opened): Promise<void> {
+export async function expectClosedSince(before: Opened, withinMs = SETTLE_MS): Promise<void> {
   let left: string[] = [];
   const isClosed = (): boolean => {
     left = leftOpen(before, opened());
     return left.length === 0;
   };
-  await until('all that the test opened is closed', isClosed, SETTLE_MS).catch(() => {
+  await until('all that the test opened is closed', isClosed, withinMs).catch(() => {
     throw new Error(`expected the test to close all that it opened, but it left ${left.join(', ')}`);
   });
 }

@@ -8,7 +8,6 @@ import { afterEach, expect, test } from 'vitest';
 import { makeCertificate } from './certificate.ts';
 import { LOOPBACK } from './ports.ts';
 import { type RedisOptions, type RedisServer, startRedis } from './redis.ts';
-import { findServer } from './redis-binary.ts';
 import { until } from './until.ts';
 
 const started: RedisServer[] = [];
@@ -147,10 +146,4 @@ test('a server does not outlive the process that started it, however that ends',
   owner.kill('SIGKILL');
   await until('the server is gone', () => isRefused(port));
   await until('its folder is gone', async () => !(await exists(folder)));
-});
-
-test('Valkey, where it can be had, is a server like any other', async () => {
-  if ((await findServer('valkey')) === undefined) return;
-  const server = await start({ server: 'valkey' });
-  expect((await server.info('server')).get('server_name')).toBe('valkey');
 });

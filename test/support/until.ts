@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { scaled } from './time-scale.ts';
 
 const POLL_INTERVAL_MS = 20;
-const DEFAULT_DEADLINE_MS = 10_000;
+/** No promise of speed: a test that is right never waits so long. Shorter than the limit of a test, which says less. */
+const DEFAULT_DEADLINE_MS = scaled(40_000);
 
 /**
  * Asks again and again until the answer is something other than `undefined` or `false`, and gives that answer.

@@ -119,21 +119,6 @@ describe('workers who wait', () => {
     await stopped;
     await folder.remove();
   });
-
-  it('are all served, 2,000 of them, and leave nothing behind', async () => {
-    await start();
-    const names = Array.from({ length: 2000 }, (_, at) => `w${at}`);
-    const waiting = names.map((name) => read(name));
-    await parked(2000);
-    for (let at = 0; at < names.length; at += 100) {
-      const posts = names.slice(at, at + 100).map((name) => running.post({ seid: `value-${name}`, sid: name }));
-      for (const answer of await Promise.all(posts)) expect(answer.status).toBe(200);
-    }
-    const answers = await Promise.all(waiting);
-    expect(answers.map(({ json }) => json?.value)).toEqual(names.map((name) => `value-${name}`));
-    await parked(0);
-    expect(running.service.wakeups.missed).toBe(0);
-  });
 });
 
 /** Whether nobody listens at an address any more. */

@@ -1,40 +1,27 @@
-/** The Redis store keeps the contract on real servers: stand-alone, Cluster and Sentinel. */
-import { afterAll, beforeAll, describe } from 'vitest';
+/** The Redis store keeps the contract on a real server. */
+import { afterAll, beforeAll } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
 import { RedisStore } from '../../../src/store/redis/redis-store.ts';
 import { type RedisServer, startRedis } from '../../support/redis.ts';
-import { startCluster } from '../../support/redis-cluster.ts';
-import { startSentinel } from '../../support/redis-sentinel.ts';
 import { describeStoreContract } from '../contract.ts';
 
-const TOPOLOGIES = [
-  { name: 'Redis', start: () => startRedis() },
-  {
-    name: 'Redis Cluster', // Nothing fails over here: a hint is lost when the nodes of a busy machine take each other for dead.
-    start: () => startCluster({ config: { 'cluster-node-timeout': '15000' } }),
+let redis: RedisServer;
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterAll(() => redis?.stop());
+
+describeStoreContract('the store on Redis', {
+  instances: 3,
+  async setup(options) {
+    return {
+      async open(events) {
+        const store = new RedisStore({ address: parseStoreUrl(redis.url), deadlineMs: 5000, ...options });
+        await store.open(events);
+        return store;
+      },
+      // Every case has merchants of its own, whose keys end by themselves.
+      remove: async () => {},
+    };
   },
-  { name: 'Redis behind Sentinel', start: () => startSentinel() },
-];
-
-describe.each(TOPOLOGIES)('on $name', ({ name, start }) => {
-  let servers: Pick<RedisServer, 'url' | 'stop'>;
-  beforeAll(async () => {
-    servers = await start();
-  });
-  afterAll(() => servers.stop());
-
-  describeStoreContract(`the store on ${name}`, {
-    instances: 3,
-    async setup(options) {
-      return {
-        async open(events) {
-          const store = new RedisStore({ address: parseStoreUrl(servers.url), deadlineMs: 5000, ...options });
-          await store.open(events);
-          return store;
-        },
-        // Every case has merchants of its own, whose keys end by themselves.
-        remove: async () => {},
-      };
-    },
-  });
 });
