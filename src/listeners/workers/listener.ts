@@ -17,10 +17,12 @@ import { expectationRoutes } from './expectation-routes.ts';
 import { describeApi } from './openapi.ts';
 import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
 import { workerRoutes } from './routes.ts';
-import { AliveAnswer, HealthAnswer } from './schemas.ts';
+import { AliveAnswer, HealthAnswer, NoBody } from './schemas.ts';
 
 /** No request of a worker comes near it. */
 const MAX_BODY_BYTES = 16 * 1024;
+/** A valid body is one flat object. */
+const MAX_BODY_LEVELS = 4;
 const NO_KEY_NEEDED: ReadonlySet<string> = new Set(['/livez', '/readyz']);
 
 export interface WorkerListenerOptions {
@@ -59,13 +61,17 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     },
   });
   app.removeContentTypeParser('text/plain');
-  // Clients that always send a content type send it with empty bodies, too.
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    // Clients that always send a content type send it with empty bodies, too.
     if (body === '') return done(null, undefined);
     parseJson(request, body as string, (error, parsed) => {
-      done(error && wrongParameter('body', 'JSON without __proto__', body), parsed);
+      if (error !== null) {
+        done(wrongParameter('body', takesNoBody(request) ? 'no body' : 'JSON without __proto__', body));
+      } else if (isDeeperThan(MAX_BODY_LEVELS, parsed)) {
+        done(wrongParameter('body', `JSON of at most ${MAX_BODY_LEVELS} levels`, body));
+      } else done(null, parsed);
     });
   });
 
@@ -73,13 +79,25 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   app.addHook('onRequest', (request, reply, done) => {
     // Tokens must not stay in any cache, nor must the news that there is none.
     reply.header('cache-control', 'no-store');
-    if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) {
-      if (config.workerKeys.length === 0) checkLoopbackHost(request);
-      checkSite(request);
-      keys.admit(request);
-    }
+    if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) admit(request);
+    ignoreContentType(request);
     done();
   });
+  /** @throws ProblemError for a request that may not use the API */
+  function admit(request: FastifyRequest): void {
+    if (config.workerKeys.length === 0) checkLoopbackHost(request);
+    checkSite(request);
+    keys.admit(request);
+  }
+  /** Whether a request may see what concerns all merchants. */
+  function seesEverything(request: FastifyRequest): boolean {
+    try {
+      admit(request);
+      return request.onlyMerchant === undefined;
+    } catch {
+      return false;
+    }
+  }
   app.addHook('onSend', (_request, reply, _payload, done) => {
     // An answer that comes after the idle connections were closed would leave one open, and the stop waiting for it.
     if (waiters.draining) reply.header('connection', 'close');
@@ -103,6 +121,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   app.get(
     '/livez',
     {
+      exposeHeadRoute: true,
       schema: {
         operationId: 'alive',
         summary: 'Whether the process runs. Needs no key.',
@@ -115,18 +134,20 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   app.get(
     '/readyz',
     {
+      exposeHeadRoute: true,
       schema: {
         operationId: 'ready',
-        summary: 'Whether it can keep a post, and the state of each part. Needs no key.',
+        summary: 'Whether it can keep a post, and the state of each part. Needs no key; the detail of the store does.',
         security: [],
         response: { 200: HealthAnswer, 503: HealthAnswer },
       },
     },
-    async (_request, reply) => {
-      const { fallback, ...health } = store.health();
+    async (request, reply) => {
+      const { fallback, detail, ...health } = store.health();
       return reply.code(waiters.draining ? 503 : 200).send({
         status: waiters.draining ? 'stopping' : 'ready',
-        store: health,
+        // The detail of an error names DATA_DIR or the address of Redis.
+        store: detail !== undefined && seesEverything(request) ? { ...health, detail } : health,
         fallback: fallback ?? null,
         waiters: { parked: waiters.count, max: config.maxWaiters },
       });
@@ -153,4 +174,27 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   await app.register(watchRoutes, { recorder, keys });
   await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
   return app;
+}
+
+function takesNoBody({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.schema?.body === NoBody;
+}
+
+/**
+ * Reads a body by its route where that takes none: PHP, wget and Java send the content type of a form with an empty body.
+ * Without a route there is nothing to read.
+ */
+function ignoreContentType(request: FastifyRequest): void {
+  if (request.is404) delete request.headers['content-type'];
+  else if (takesNoBody(request)) request.headers['content-type'] = 'application/json';
+}
+
+/** Goes level by level: a recursive walk could exhaust the stack. */
+function isDeeperThan(most: number, value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; depth <= most; depth += 1) {
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
+    if (level.length === 0) return false;
+  }
+  return true;
 }

@@ -20,7 +20,7 @@ const TAGS = {
 /** Called before the routes that it describes. */
 export function describeApi(app: FastifyInstance): void {
   const routes: RouteOptions[] = [];
-  app.addHook('onRoute', (route) => void routes.push(route));
+  app.addHook('onRoute', (route) => void (route.method === 'HEAD' || routes.push(route)));
   let document: Promise<Document> | undefined;
   const described = (): Promise<Document> => {
     document ??= documentOf(routes).catch((error: unknown) => {

@@ -1,5 +1,6 @@
 /** Who may use the worker API: keys in both forms, keys for one merchant, and what needs none. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EmbeddedBench } from '../../support/embedded.ts';
 import { type Answer, RunningService } from '../../support/service.ts';
 import { expectProblem } from './problem.ts';
 
@@ -71,6 +72,15 @@ describe('worker keys', () => {
     expect((await running.worker('GET', '/readyz')).json).toMatchObject({ status: 'ready', waiters: { parked: 0 } });
   });
 
+  it('are not needed for HEAD on the health paths either', async () => {
+    for (const path of ['/livez', '/readyz']) {
+      const [head, get] = [await running.worker('HEAD', path), await running.worker('GET', path)];
+      expect([head.status, head.text], path).toEqual([200, '']);
+      expect(head.headers['content-length']).toBe(get.headers['content-length']);
+      expect(head.headers['content-type']).toBe(get.headers['content-type']);
+    }
+  });
+
   it('are looked at before what is asked', async () => {
     expectProblem(await running.worker('PUT', '/v1/claims/a.b', { body: { wrong: 1 } }), 401, 'unauthorized');
   });
@@ -114,5 +124,40 @@ describe('without keys', () => {
     expect((await running.worker('GET', '/v1/tokens?sid=x', { key: 'any' })).status).toBe(204);
     expect((await running.worker('GET', '/metrics')).status).toBe(200);
     await running.stop();
+  });
+});
+
+/** Where DATA_DIR is, or what Redis' address is, stands in the text of an error. */
+const SECRET_PLACE = '/srv/secret-place/tokens';
+
+describe('what readyz says of a store that is away', () => {
+  const start = async (env: Record<string, string>): Promise<[RunningService, EmbeddedBench]> => {
+    const bench = await EmbeddedBench.make();
+    bench.store.health = () => ({ kind: 'embedded', state: 'degraded', detail: `ENOSPC: open '${SECRET_PLACE}'` });
+    return [await RunningService.start({ store: bench.store, env }), bench];
+  };
+
+  it('names the place only to a key for all merchants', async () => {
+    const env = { AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/two', WORKER_API_KEYS: `${ALL},loja2:${TWO}` };
+    const [running, bench] = await start(env);
+    for (const key of [undefined, 'wrong', TWO]) {
+      const answer = await running.worker('GET', '/readyz', key === undefined ? {} : { key });
+      expect(answer.json).toMatchObject({ status: 'ready', store: { kind: 'embedded', state: 'degraded' } });
+      expect(answer.text, String(key)).not.toContain(SECRET_PLACE);
+    }
+    expect((await running.worker('GET', '/readyz', { key: ALL })).json.store.detail).toContain(SECRET_PLACE);
+    await running.stop();
+    await bench.remove();
+  });
+
+  it('names the place without keys to this machine, and not to a page of another site', async () => {
+    const [running, bench] = await start({});
+    expect((await running.worker('GET', '/readyz')).json.store.detail).toContain(SECRET_PLACE);
+    for (const headers of [{ host: 'evil.test' }, { origin: 'http://evil.test' }]) {
+      const answer = await running.worker('GET', '/readyz', { headers });
+      expect([answer.status, answer.json.store.detail]).toEqual([200, undefined]);
+    }
+    await running.stop();
+    await bench.remove();
   });
 });

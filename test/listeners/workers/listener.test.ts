@@ -185,6 +185,43 @@ describe('the worker API', () => {
     expect((await read(`merchant_data=${name}`)).json.claim).toBeNull();
   });
 
+  // PHP's CURLOPT_POST, wget and Java send the form's type with an empty body; chunked is how some send it.
+  describe.each([
+    ['a form', { 'content-type': 'application/x-www-form-urlencoded', 'content-length': '0' }],
+    ['a form in chunks', { 'content-type': 'application/x-www-form-urlencoded', 'transfer-encoding': 'chunked' }],
+    ['text', { 'content-type': 'text/plain; charset=utf-8', 'content-length': '0' }],
+    ['a malformed type', { 'content-type': 'nonsense', 'content-length': '0' }],
+    ['JSON', { 'content-type': 'application/json', 'content-length': '0' }],
+    ['no type, in chunks', { 'transfer-encoding': 'chunked' }],
+  ])('given an empty body as %s', (_name, headers) => {
+    const settle = (method: string, path: string): Promise<Answer> => running.worker(method, path, { headers });
+
+    it('releases and settles a claim, uses a token and cancels an expectation', async () => {
+      const [name] = await posted();
+      const { json } = await claim(`e-${name}`, { merchant_data: name });
+      expect((await settle('POST', `/v1/claims/e-${name}/release`)).status).toBe(204);
+      expect((await claim(`f-${name}`, { merchant_data: name })).status).toBe(200);
+      expect((await settle('DELETE', `/v1/claims/f-${name}`)).status).toBe(204);
+      expect((await settle('DELETE', `/v1/tokens/${json.id}`)).status).toBe(204);
+      const expectation = await running.worker('POST', '/v1/expectations', { body: { kind: 'seid' } });
+      expect((await settle('DELETE', `/v1/expectations/${expectation.json.id}`)).status).toBe(204);
+    });
+
+    it('answers 404 for an address that does not exist', async () => {
+      expectProblem(await settle('POST', '/v1/nothing'), 404, 'not_found');
+    });
+  });
+
+  it('refuses a body where none is taken, and does nothing', async () => {
+    const [name] = await posted();
+    await claim(`g-${name}`, { merchant_data: name });
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const refused = await running.worker('POST', `/v1/claims/g-${name}/release`, { body: 'merchant=default', headers });
+    expectProblem(refused, 400, 'invalid_request');
+    expect(refused.json.errors).toEqual([{ parameter: 'body', expected: 'no body', received: '"merchant=default"' }]);
+    expect((await claim(`h-${name}`, { merchant_data: name })).json.code).toBe('claimed');
+  });
+
   it('knows no claim, token or expectation that never was', async () => {
     expectProblem(await use('never'), 404, 'unknown_claim');
     expectProblem(await release('never'), 404, 'unknown_claim');

@@ -166,6 +166,24 @@ describe('a wrong parameter', () => {
     expect([answer.status, answer.json.code]).toEqual([413, 'payload_too_large']);
   });
 
+  it.each([
+    ['arrays', `${'['.repeat(8000)}${']'.repeat(8000)}`],
+    ['objects', `${'{"a":'.repeat(2500)}1${'}'.repeat(2500)}`],
+    ['arrays in a parameter', `{"kind":"token","wait":${'['.repeat(8000)}${']'.repeat(8000)}}`],
+    ['objects in an unknown parameter', `{"kind":"token","x":${'{"a":'.repeat(2000)}1${'}'.repeat(2000)}}`],
+  ])('is a body of deeply nested %s, and no bug of ours', async (_name, text) => {
+    for (const [method, path] of [
+      ['PUT', '/v1/claims/c1'],
+      ['POST', '/v1/expectations'],
+      ['DELETE', '/v1/claims/c1'],
+    ] as const) {
+      const answer = await running.worker(method, path, { body: text, headers: JSON_TYPE });
+      expectNamed(answer, 'body', text.slice(0, 20));
+      expect(answer.text.length).toBeLessThan(1000);
+    }
+    expect(running.log.join('')).not.toContain('"event":"bug"');
+  });
+
   it('is an address with broken escapes', async () => {
     expectNamed(await running.worker('DELETE', '/v1/claims/%zz'), 'url', '%zz');
     expectNamed(await running.worker('DELETE', '/v1/tokens/%E0%A4%A'), 'url', '%E0');
