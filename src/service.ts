@@ -75,7 +75,7 @@ export class Service {
   constructor(config: Config, log: Logger, store: TokenStore = createStore(config), tracing?: Tracing) {
     this.#config = config;
     this.#tracing = tracing;
-    this.waiters = new Waiters({ max: config.maxWaiters });
+    this.waiters = new Waiters({ max: config.maxWaiters, merchants: config.merchants });
     this.wakeups = new Wakeups(this.waiters);
     const metrics = new Metrics();
     this.#metrics = metrics;

@@ -5,6 +5,7 @@
  * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
  */
 import { Chain, type Link } from '../chain.ts';
+import { Shares } from './shares.ts';
 
 /** Why a sleep ended. `look`: something may have changed, read again. */
 export type WakeReason = 'notified' | 'timeout' | 'disconnected' | 'draining';
@@ -19,21 +20,22 @@ export interface GoneSignal {
 export interface WaitersOptions {
   /** How many may be parked at once. */
   max: number;
+  /** Each of them always finds its share of the places. */
+  merchants?: readonly string[];
 }
 
 export class Waiters {
-  readonly #max: number;
+  readonly #shares: Shares;
   /** By merchant, then by topic; in the order in which they came. */
   readonly #parked = new Map<string, Map<string, Chain<Waiter>>>();
-  #count = 0;
   #draining = false;
 
-  constructor({ max }: WaitersOptions) {
-    this.#max = max;
+  constructor({ max, merchants = [] }: WaitersOptions) {
+    this.#shares = new Shares(max, merchants);
   }
 
   get count(): number {
-    return this.#count;
+    return this.#shares.count;
   }
 
   get draining(): boolean {
@@ -61,19 +63,18 @@ export class Waiters {
   }
 
   /**
-   * Takes a place under a topic until `leave`. Answers `full` when `max` are parked, and nobody is parked then.
+   * Takes a place under a topic until `leave`. Answers `full` when the places left, if any, are kept for other merchants.
    *
    * @param endsAt when the wait is over, in milliseconds of `performance.now()`
    * @param signal aborted when the client goes away
    */
   park(merchant: string, topic: string, endsAt: number, signal: GoneSignal): Waiter | 'full' {
-    if (this.#count >= this.#max) return 'full';
+    if (!this.#shares.take(merchant)) return 'full';
     const topics = this.#parked.get(merchant) ?? new Map<string, Chain<Waiter>>();
     const waiters = topics.get(topic) ?? new Chain<Waiter>();
     this.#parked.set(merchant, topics.set(topic, waiters));
     const waiter = new Waiter(merchant, topic, endsAt, signal, this.#leave);
     waiter.place = waiters.add(waiter);
-    this.#count += 1;
     if (this.#draining) waiter.wake('draining');
     return waiter;
   }
@@ -102,7 +103,7 @@ export class Waiters {
     const topics = this.#parked.get(merchant);
     const waiters = topics?.get(topic);
     if (topics === undefined || place === undefined || !waiters?.remove(place)) return;
-    this.#count -= 1;
+    this.#shares.leave(merchant);
     if (waiters.size === 0) topics.delete(topic);
     if (topics.size === 0) this.#parked.delete(merchant);
   };

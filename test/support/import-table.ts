@@ -16,7 +16,8 @@ export const IMPORTS: Record<string, readonly string[]> = {
   'intake/parse-post': ['token'],
   // The one read path. It knows what a store promises, not which one it is.
   handoff: ['chain', 'store/contract', 'token'],
-  'handoff/waiters': ['chain'],
+  'handoff/shares': [],
+  'handoff/waiters': ['chain', 'handoff/shares'],
   // Stores know the domain, and each other only where one stands in front of another.
   'store/contract': ['store/notice', 'token'],
   'store/notice': [],

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
+import { Shares } from '../../handoff/shares.ts';
 import type { RecentPost } from '../../observability/recent-posts.ts';
 import type { Recorder } from '../../observability/recorder.ts';
 import { CHANGES_PATH } from '../../operator/script.ts';
@@ -12,15 +13,22 @@ import { answers, ProblemError } from './problems.ts';
 import { EventsQuery, PostsAnswer, PostsQuery } from './schemas.ts';
 
 const MAX_READERS = 100;
+/** The party of readers with a key for all merchants. No merchant has an empty name. */
+const OPERATORS = '';
 
 export interface WatchRoutesOptions {
+  merchants: readonly string[];
   recorder: Recorder;
   keys: ApiKeys;
 }
 
-export async function watchRoutes(fastify: FastifyInstance, { recorder, keys }: WatchRoutesOptions): Promise<void> {
+export async function watchRoutes(
+  fastify: FastifyInstance,
+  { merchants, recorder, keys }: WatchRoutesOptions,
+): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const readers = new Set<EventReader>();
+  const places = new Shares(MAX_READERS, [...merchants, OPERATORS]);
   // Streams do not end by themselves, and a server that closes waits for them.
   app.addHook('preClose', async () => {
     for (const reader of readers) reader.end('stopping');
@@ -55,7 +63,10 @@ export async function watchRoutes(fastify: FastifyInstance, { recorder, keys }: 
   });
 
   function follow(request: FastifyRequest, reply: FastifyReply, merchant: string | undefined, isBrief = false): void {
-    if (readers.size >= MAX_READERS) throw new ProblemError('too_many_readers');
+    // A key that is limited to a merchant takes that merchant's places, and never those of the others.
+    const { onlyMerchant: party = OPERATORS } = request;
+    const hasPlace = party === OPERATORS ? places.takeAny(party) : places.take(party);
+    if (!hasPlace) throw new ProblemError('too_many_readers');
     reply.hijack();
     reply.raw.writeHead(200, {
       'content-type': 'text/event-stream',
@@ -69,6 +80,7 @@ export async function watchRoutes(fastify: FastifyInstance, { recorder, keys }: 
     whenOver(reply.raw, request.raw.socket, () => {
       reader.leave();
       readers.delete(reader);
+      places.leave(party);
     });
     const lastId = request.headers['last-event-id'];
     reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);

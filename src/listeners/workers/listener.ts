@@ -171,7 +171,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   const routes = { store, handoff, recorder, keys };
   await app.register(workerRoutes, routes);
   await app.register(expectationRoutes, routes);
-  await app.register(watchRoutes, { recorder, keys });
+  await app.register(watchRoutes, { merchants: config.merchants, recorder, keys });
   await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
   return app;
 }

@@ -9,6 +9,7 @@ import { until } from '../../support/until.ts';
 import { expectProblem } from './problem.ts';
 
 const ALL = 'key-of-all';
+const ONE = 'key-of-default';
 const TWO = 'key-of-loja2';
 const SEID = 's'.repeat(64);
 /** How many are kept for those who come back. */
@@ -25,7 +26,10 @@ beforeEach(async () => {
   streams = [];
   running = await RunningService.start({
     store: spoilt.store,
-    env: { AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/two', WORKER_API_KEYS: `${ALL},loja2:${TWO}` },
+    env: {
+      AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/two',
+      WORKER_API_KEYS: `${ALL},default:${ONE},loja2:${TWO}`,
+    },
   });
 });
 afterEach(async () => {
@@ -141,6 +145,18 @@ describe('/v1/events', () => {
     expect(refused.headers['retry-after']).toBe('1');
     streams[7]?.close();
     await until('there is room again', async () => (await follow()).status === 200);
+  });
+
+  it('keeps places for other merchants and for operators when the key of one merchant takes all it can get', async () => {
+    const two = (): Promise<EventStream> => follow({ key: TWO });
+    // Half of the places is divided among two merchants and the operators: 17 each.
+    await Promise.all(Array.from({ length: 66 }, two));
+    for (const path of ['/v1/events', '/operator/changes']) {
+      expectProblem(await running.worker('GET', path, { key: TWO }), 503, 'too_many_readers');
+    }
+    for (const key of [ONE, ALL]) expect((await follow({ key })).status).toBe(200);
+    streams[0]?.close();
+    await until('it has room again', async () => (await two()).status === 200);
   });
 
   it('gives room also when those go that stand behind another request on their connection', async () => {

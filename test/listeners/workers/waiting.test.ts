@@ -75,6 +75,21 @@ describe('workers who wait', () => {
     await parked(0);
   });
 
+  it('always find places for their merchant, whatever the workers of another one take', async () => {
+    await start({ env: { MAX_WAITERS: '4', AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/two' } });
+    const client = new AbortController();
+    const waiting = ['a', 'b', 'c'].map((name) => read(name, client.signal));
+    await parked(3);
+    for (const answer of [await read('d'), await claim('c1')]) {
+      expect([answer.status, answer.json.code]).toEqual([503, 'too_many_waiters']);
+    }
+    const two = running.worker('GET', '/v1/tokens?sid=e&wait=60&merchant=loja2', { signal: client.signal });
+    await parked(4);
+    client.abort();
+    await Promise.allSettled([...waiting, two]);
+    await parked(0);
+  });
+
   it('are sent away at once when the service stops, and readyz says that it does', async () => {
     await start();
     const waiting = [read('a'), read('b'), claim('c1')];
