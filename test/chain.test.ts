@@ -9,7 +9,7 @@ const gc = runInNewContext('gc') as (how: { type: 'minor' | 'major' }) => void;
 
 test('is a set in the order of arrival', () => {
   const steps = fc.array(fc.oneof(fc.constant('add' as const), fc.nat({ max: 20 })), { maxLength: 60 });
-  fc.assert(
+  void fc.assert(
     fc.property(steps, (taken) => {
       const chain = new Chain<{ name: number }>();
       const places: Link<{ name: number }>[] = [];
@@ -35,7 +35,7 @@ test('is gone through like a set, whatever is put in and taken out meanwhile', (
   const steps = fc.array(fc.array(fc.oneof(fc.constant('add' as const), fc.nat({ max: 12 })), { maxLength: 5 }), {
     maxLength: 12,
   });
-  fc.assert(
+  void fc.assert(
     fc.property(fc.nat({ max: 8 }), steps, (begun, meanwhile) => {
       const chain = new Chain<{ name: number }>();
       const places: Link<{ name: number }>[] = [];

@@ -157,6 +157,6 @@ function isDate(value: string): boolean {
 }
 
 /** Leaves out what was not given, so that an optional argument may be `undefined`. */
-export function given<T extends object>(value: T): { [name in keyof T]: Exclude<T[name], undefined> } {
+function given<T extends object>(value: T): { [name in keyof T]: Exclude<T[name], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, part]) => part !== undefined)) as never;
 }

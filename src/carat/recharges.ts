@@ -11,10 +11,10 @@ const beginArguments = z.strictObject({
   recharge_type: rechargeType.optional(),
 });
 const dealersArguments = z.strictObject({ nit: fields.nit, general_hash: fields.general_hash.optional() });
-export const phone = z.strictObject({ ddd: fields.ddd, number: fields.phone_number });
+const phone = z.strictObject({ ddd: fields.ddd, number: fields.phone_number });
 const branchesArguments = dealersArguments.extend({ ddd: fields.ddd, dealer_code: fields.list_code });
 const otherBranchesArguments = z.strictObject({ nit: fields.nit, body: z.looseObject({}) });
-export const rechargePayment = z.strictObject({
+const rechargePayment = z.strictObject({
   amount: fields.amount,
   authorizer_id: fields.authorizer_id,
   installments: fields.small_count.optional(),

@@ -43,7 +43,7 @@ export interface Command {
 /** The command line was wrong: one clear line, exit 2. */
 export class UsageError extends Error {}
 
-export const COMMON: Readonly<Record<string, Option>> = {
+const COMMON: Readonly<Record<string, Option>> = {
   json: { type: 'boolean', help: 'One JSON object per line, for programs.' },
   help: { type: 'boolean', short: 'h', help: 'This help.' },
 };

@@ -6,7 +6,7 @@ import { type Command, EXIT, httpAddress, seconds, text, UsageError } from './co
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
 
 /** The documented shapes of the post, by service. */
-export const SHAPES: Readonly<Record<string, (value: string, correlator: string) => Record<string, string>>> = {
+const SHAPES: Readonly<Record<string, (value: string, correlator: string) => Record<string, string>>> = {
   'schedule-edit': (seid, merchant_data) => ({ seid, merchant_data, sid: randomBytes(32).toString('hex') }),
   recharge: (nit, merchantUSN) => ({ nit, merchantUSN }),
   'generic-operation': (token) => ({ token }),

@@ -55,7 +55,7 @@ export async function withToken<T>(
   }
 }
 
-export async function hold<T>(
+async function hold<T>(
   client: WorkerClient,
   lease: Lease,
   work: Work<T>,

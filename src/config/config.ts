@@ -183,7 +183,7 @@ export interface Cidr {
 }
 
 /** A variable read by `read`, which throws an Error that says what was expected; a secret one is not repeated. */
-export function variable<T>(fallback: string, read: (text: string) => T, { secret = false } = {}) {
+function variable<T>(fallback: string, read: (text: string) => T, { secret = false } = {}) {
   return z
     .string()
     .default(fallback)
@@ -207,7 +207,7 @@ const list = (value: string): string[] =>
     .map((item) => item.trim())
     .filter((item) => item !== '');
 
-export function wholeNumber(fallback: number, least: number, most: number) {
+function wholeNumber(fallback: number, least: number, most: number) {
   return variable(String(fallback), (value) => {
     const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
     if (!(number >= least && number <= most)) throw new Error(`expected a whole number from ${least} to ${most}`);
@@ -215,7 +215,7 @@ export function wholeNumber(fallback: number, least: number, most: number) {
   });
 }
 
-export function choice<const T extends string>(options: readonly T[], fallback: T) {
+function choice<const T extends string>(options: readonly T[], fallback: T) {
   return variable(fallback, (value): T => {
     const found = options.find((option) => option === value);
     if (found === undefined) throw new Error(`expected one of ${options.join(', ')}`);
@@ -224,10 +224,10 @@ export function choice<const T extends string>(options: readonly T[], fallback: 
 }
 
 /** 1 to 64 letters, digits, dots, underscores and hyphens: safe in a Redis key and as a metric's label. */
-export const MERCHANT = /^[A-Za-z0-9._-]{1,64}$/;
+const MERCHANT = /^[A-Za-z0-9._-]{1,64}$/;
 const PATH = /^(\/[A-Za-z0-9._~!$&'()*+;@-]+)+$/;
 
-export function readPaths(value: string): ReadonlyMap<string, string> {
+function readPaths(value: string): ReadonlyMap<string, string> {
   const paths = new Map<string, string>();
   for (const [at, item] of list(value).entries()) {
     const [merchant = '', path = ''] = item.split(/=(.*)/s);
@@ -245,7 +245,7 @@ export function readPaths(value: string): ReadonlyMap<string, string> {
   return paths;
 }
 
-export function readCidrs(value: string): Cidr[] {
+function readCidrs(value: string): Cidr[] {
   return list(value).map((item) => {
     const [address = '', prefix] = item.split(/\/(.*)/s);
     const version = isIP(address);
@@ -258,7 +258,7 @@ export function readCidrs(value: string): Cidr[] {
   });
 }
 
-export function readWorkerKeys(value: string): WorkerKey[] {
+function readWorkerKeys(value: string): WorkerKey[] {
   return list(value).map((item, at) => {
     const [first = '', second] = item.split(/:(.*)/s);
     const key = second ?? first;
@@ -271,7 +271,7 @@ export function readWorkerKeys(value: string): WorkerKey[] {
   });
 }
 
-export function readEncryptionKeys(value: string): Buffer[] {
+function readEncryptionKeys(value: string): Buffer[] {
   return list(value).map((item, at) => {
     const key = Buffer.from(item, 'base64');
     if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(item) || key.length !== 32) {
@@ -284,7 +284,7 @@ export function readEncryptionKeys(value: string): Buffer[] {
 }
 
 /** The path of a file, which must be there to be read. */
-export function readableFile() {
+function readableFile() {
   return variable('', (path) => {
     if (path === '') return undefined;
     try {

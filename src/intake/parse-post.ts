@@ -8,7 +8,7 @@ export type PostReading = { usable: true; post: TokenPost } | { usable: false; r
 
 /** A body over this many bytes is never a token. */
 export const MAX_FORM_BYTES = 16 * 1024;
-export const MAX_VALUE_CHARS = 128;
+const MAX_VALUE_CHARS = 128;
 export const MAX_CORRELATOR_CHARS = 64;
 
 const DOCUMENTED_LENGTHS: ReadonlySet<number> = new Set([64, 66]);

@@ -16,7 +16,7 @@ interface WatchedSocket extends Socket {
 }
 
 /** Calls when a connection closes. Answers the place by which that is called off. */
-export function whenClosed(socket: WatchedSocket, tell: () => void): Link<() => void> {
+function whenClosed(socket: WatchedSocket, tell: () => void): Link<() => void> {
   if (socket[LISTENING] === undefined) {
     socket[LISTENING] = new Chain();
     socket.once('close', tellAll);
@@ -25,7 +25,7 @@ export function whenClosed(socket: WatchedSocket, tell: () => void): Link<() => 
 }
 
 /** False when it was called off before. */
-export function callOff(socket: WatchedSocket, place: Link<() => void>): boolean {
+function callOff(socket: WatchedSocket, place: Link<() => void>): boolean {
   return socket[LISTENING]?.remove(place) ?? false;
 }
 

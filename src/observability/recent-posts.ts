@@ -5,7 +5,7 @@
 import type { Correlators, Kind } from '../token.ts';
 import type { Event } from './events.ts';
 
-export const POSTS_KEPT = 500;
+const POSTS_KEPT = 500;
 
 /** Where a token is now: it waits for a worker, was given to one, put back, used, or expired before anybody asked. */
 export type TokenStatus = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';

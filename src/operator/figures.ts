@@ -1,7 +1,7 @@
 /** The last hours in figures, minute by minute, for one merchant. In memory, and of a fixed size. */
 import { HANDOVER_BOUNDS_MS, type Minute, type PostOutcome, SERIES, type Series } from './view.ts';
 
-export const MINUTES_KEPT = 180;
+const MINUTES_KEPT = 180;
 const MINUTE_MS = 60_000;
 
 interface Kept extends Minute {

@@ -7,9 +7,9 @@ export const BAD_AUTHORIZER = ['5', 'Invalid authorizer'] as const;
 export const AUTHENTICITY = ['115', 'Error sending the authenticity POST'] as const;
 export const BAD_FIELD = '900';
 export const UNKNOWN = ['901', 'Unknown transaction'] as const;
-export const WRONG_STATUS = '902';
+const WRONG_STATUS = '902';
 export const TERMINAL_BUSY = ['903', 'Terminal in use by another request'] as const;
-export const DENIED = '999';
+const DENIED = '999';
 
 /** Success, with `code` at the top. */
 export function success(body: Record<string, unknown> = {}, status = 200): Answer {

@@ -6,7 +6,8 @@ import { freePort, LOOPBACK } from '../support/ports.ts';
 import type { Random } from '../support/random.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { ServerProcess } from '../support/server-process.ts';
-import { type Mode, startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import type { Mode } from '../support/tcp-proxy-mode.ts';
 import { until } from '../support/until.ts';
 import { Api } from '../support/worker-api.ts';
 

@@ -59,7 +59,7 @@ const TYPES = [
 ];
 const METHODS = ['POST', 'POST', 'POST', 'POST', 'GET', 'PUT', 'HEAD', 'OPTIONS', 'DELETE', 'PROPFIND'];
 
-export function one<T>(random: Random, from: readonly T[]): T {
+function one<T>(random: Random, from: readonly T[]): T {
   return from[Math.floor(random() * from.length)] as T;
 }
 
@@ -73,7 +73,7 @@ function value(random: Random): string {
   return some(random, size + 1, () => Math.floor(random() * 36).toString(36));
 }
 
-export function body(random: Random): Buffer {
+function body(random: Random): Buffer {
   const kind = random();
   if (kind < 0.1)
     return Buffer.from(Array.from({ length: Math.floor(random() * 400) }, () => Math.floor(random() * 256)));

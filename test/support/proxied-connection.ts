@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Direction, Mode, ModeInForce } from './tcp-proxy.ts';
+import type { Direction, Mode, ModeInForce } from './tcp-proxy-mode.ts';
 import { reset } from './tcp-reset.ts';
 
 /** What one side sends the other: bytes, the end of the stream, or the connection's violent end. */

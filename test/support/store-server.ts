@@ -122,7 +122,7 @@ function memorySource(kept: Kept[], wake: Set<() => void>, store: () => StoreSer
   };
 }
 
-export async function listen(server: Server): Promise<string> {
+async function listen(server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/authenticity`;
 }

@@ -66,7 +66,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     // Clients that always send a content type send it with empty bodies, too.
     if (body === '') return done(null, undefined);
-    parseJson(request, body as string, (error, parsed) => {
+    void parseJson(request, body as string, (error, parsed) => {
       if (error !== null) {
         done(wrongParameter('body', takesNoBody(request) ? 'no body' : 'JSON without __proto__', body));
       } else if (isDeeperThan(MAX_BODY_LEVELS, parsed)) {

@@ -180,7 +180,7 @@ interface Examples {
   answers: Readonly<Record<string, unknown>>;
 }
 
-export const EXAMPLES: Examples = {
+const EXAMPLES: Examples = {
   parameters: { merchant_data: '14114532781', wait: 25, claim_id: 'job-17', merchant: 'default' },
   bodies: {
     claimToken: { kind: 'token', wait: 25, lease: 60 },

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { MAX_CORRELATOR_CHARS } from '../../intake/parse-post.ts';
 import { CORRELATORS, KINDS, UNUSABLE_REASONS } from '../../token.ts';
 
-export const LIMITS = {
+const LIMITS = {
   waitSeconds: 60,
   leaseSeconds: 600,
   defaultLeaseSeconds: 60,
@@ -130,7 +130,7 @@ export const ClaimParams = z.strictObject({
 export const IdParams = z.strictObject({ id: z.string() });
 
 const time = z.iso.datetime().describe('RFC 3339, UTC.');
-export const ClaimState = z.object({ id: z.string(), lease_expires_at: time, deliveries: z.int().min(1) });
+const ClaimState = z.object({ id: z.string(), lease_expires_at: time, deliveries: z.int().min(1) });
 export const TokenAnswer = z
   .object({
     id: z.string().describe('Stable for merchant, kind and value.'),

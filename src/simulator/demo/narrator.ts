@@ -41,7 +41,7 @@ function time(ms: number): string {
 
 /** 8 hex of an HMAC under a key of this process: enough to follow a token through the steps, and nothing more. */
 const KEY = randomBytes(32);
-export function fingerprint(value: string): string {
+function fingerprint(value: string): string {
   return createHmac('sha256', KEY).update(value).digest('hex').slice(0, 8);
 }
 

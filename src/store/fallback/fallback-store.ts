@@ -213,7 +213,7 @@ export class FallbackStore implements TokenStore {
 }
 
 /** Of what the shared store and the local one know of the same thing, the one that tells more. */
-export function mergeAnswers(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
+function mergeAnswers(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
   if (shared.state === 'live' && local.state === 'live') {
     if (shared.token.id === local.token.id) return shared;
     const newest = shared.token.receivedAt >= local.token.receivedAt ? shared : local;
