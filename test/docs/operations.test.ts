@@ -21,7 +21,7 @@ const SOURCE = files.filter((path) => !/^src\/(carat|simulator|demo|cli|client)\
 /** The codes with which troubles are told, as the sources write them. */
 const TROUBLES = new Set([
   ...SOURCE.flatMap((text) => [
-    ...text.matchAll(/(?:#tell|trouble|onNotice)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g),
+    ...text.matchAll(/(?:#tell|#notify|trouble|onNotice)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g),
     ...text.matchAll(/\bwarn\(\s*'(redis_[a-z_]+)'/g),
     ...text.matchAll(/what === 'merge' \? '(merging)'/g),
     ...text.matchAll(/what === 'merge' \? 'merging' : '(restoring)'/g),
@@ -62,7 +62,7 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
   it('names log lines and troubles that there are', () => {
     const cells = text.split('\n').filter((line) => line.startsWith('| log |'));
     const codes = cells.flatMap((line) => [...line.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code = '']) => code));
-    const facts = ['outcome', 'aside', 'late', 'failed', 'unexpected'];
+    const facts = ['outcome', 'aside', 'late', 'failed', 'unexpected', 'records', 'batches', 'skips'];
     expect(cells.length).toBeGreaterThan(10);
     expect(codes.filter((code) => ![...TROUBLES, ...EVENTS, ...facts].includes(code))).toEqual([]);
   });

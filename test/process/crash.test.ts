@@ -32,7 +32,9 @@ describe('kill -9', () => {
     const service = await data.start();
     const sids = await post(service, 200);
     expect(await service.kill()).toEqual({ code: null, signal: 'SIGKILL' });
-    await expectAll(await data.start(), sids);
+    const next = await data.start();
+    await expectAll(next, sids);
+    expect(next.troubles('records_broken')).toEqual([]);
   });
 
   test('what is used stays used, and what is claimed stays claimed', async () => {
@@ -99,7 +101,10 @@ describe('a last write that is torn', () => {
     const torn = Math.floor((size + (await stat(log)).size) / 2);
     expect(torn).toBeGreaterThan(size);
     await truncate(log, torn);
-    await expectAll(await data.start(), sids);
+    const next = await data.start();
+    await expectAll(next, sids);
+    // The cut batch was acknowledged.
+    expect(next.troubles('records_broken')).toMatchObject([{ batches: 1, records: 0 }]);
   });
 });
 

@@ -89,8 +89,8 @@ test('a full disk: 200 all the same, and what was on it before stays on it', asy
   const failed = (): boolean => service.troubles('disk_failed').length > 0;
   for (; !failed(); count += 1) await post(service, `full${count}`);
   expect(count).toBeGreaterThan(20);
-  await isIn(service, 'degraded');
   for (const until = count + 20; count < until; count += 1) await post(service, `full${count}`);
+  await isIn(service, 'degraded');
   await expectAll(service, ['full0', `full${count - 1}`]);
 
   // It tries to come back, each time with all that it keeps, which is too much for one file.

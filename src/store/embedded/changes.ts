@@ -1,5 +1,6 @@
 /** What changed in memory and is not on disk yet, and how records stand there. */
-import { KINDS } from '../../token.ts';
+import { crc32 } from 'node:zlib';
+import { KINDS, type TokenRecord, tokenId } from '../../token.ts';
 import type { Change, ClaimEntry, ExpectationEntry, Standing, TokenEntry } from './records.ts';
 
 export class ChangeSet {
@@ -35,6 +36,7 @@ export class ChangeSet {
 }
 
 const SEPARATOR = '\n';
+const CHECKSUM_DIGITS = 8;
 
 export type Operation = { type: 'put'; key: string; value: string } | { type: 'del'; key: string };
 
@@ -44,20 +46,32 @@ export function operationsOf(changes: Iterable<Change>): Operation[] {
   for (const { of, merchant, id, entry } of changes) byKey.set(of + SEPARATOR + merchant + SEPARATOR + id, entry);
   const operations: Operation[] = [];
   for (const [key, entry] of byKey) {
-    operations.push(entry === undefined ? { type: 'del', key } : { type: 'put', key, value: JSON.stringify(entry) });
+    if (entry === undefined) operations.push({ type: 'del', key });
+    else operations.push({ type: 'put', key, value: withChecksum(key, JSON.stringify(entry)) });
   }
   return operations;
 }
 
-/** The record under a key on disk, or undefined when it makes no sense. */
-export function readRecord(key: string, value: string): Change | undefined {
+/** The record under a key on disk, or undefined when it is broken. */
+export function readRecord(key: string, value: string, hasChecksum = true): Change | undefined {
   const [of, merchant, id] = key.split(SEPARATOR);
+  const json = hasChecksum ? value.slice(CHECKSUM_DIGITS) : value;
+  if (hasChecksum && value !== withChecksum(key, json)) return undefined;
   try {
-    const record = { of, merchant, id, entry: JSON.parse(value) } as Change;
+    const record = { of, merchant, id, entry: JSON.parse(json) } as Change;
     return isWhole(record) ? record : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Covers the key, too: a record must not turn up under another's key. */
+function withChecksum(key: string, json: string): string {
+  return (
+    crc32(key + SEPARATOR + json)
+      .toString(16)
+      .padStart(CHECKSUM_DIGITS, '0') + json
+  );
 }
 
 const STATES: readonly string[] = ['live', 'used', 'unexpected', 'deferred'] satisfies TokenEntry['state'][];
@@ -69,7 +83,7 @@ function isWhole({ of, merchant, id, entry }: Change): boolean {
   if (entry === undefined) return false;
   if (of === 'token') {
     const { token, state, standing, order, claim, deliveries } = entry;
-    const isNamed = token.id === id && token.merchant === merchant && KINDS.includes(token.kind);
+    const isNamed = token.merchant === merchant && KINDS.includes(token.kind) && token.id === id && hasItsId(token);
     const isHeld = claim === undefined || (typeof claim.id === 'string' && areNumbers(claim.leaseExpiresAt));
     const isTimed = areNumbers(token.receivedAt, token.expiresAt, order, deliveries);
     return isNamed && isTimed && isHeld && STATES.includes(state) && STANDINGS.includes(standing);
@@ -78,4 +92,9 @@ function isWhole({ of, merchant, id, entry }: Change): boolean {
   if (of === 'claim') return typeof entry.token === 'string';
   const isTimed = areNumbers(entry.openedAt, entry.expiresAt) && STANDINGS.includes(entry.standing);
   return of === 'expectation' && isTimed && typeof entry.topic === 'string' && KINDS.includes(entry.kind);
+}
+
+/** The id depends on the value. Only a sealed value has spaces, and it is authenticated when it is opened. */
+function hasItsId({ id, merchant, kind, value }: TokenRecord): boolean {
+  return value.includes(' ') || tokenId(merchant, kind, value) === id;
 }

@@ -1,37 +1,27 @@
 /**
- * The ledger's home on disk: a LevelDB in one directory, for one process. Loads what is there, writes what changed, in
- * synced batches, one at a time. What it cannot read it sets aside under another name; what it cannot write it keeps,
- * and tries again.
+ * The ledger's home on disk: a LevelDB in one directory, for one process. Loads what is there and writes what changed, in
+ * synced batches, one at a time. Reports damage, and renames a directory that cannot be read. Keeps in memory what cannot be
+ * written, and tries again.
  */
-import { access, rename } from 'node:fs/promises';
+import { access, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ClassicLevel } from 'classic-level';
 import type { Notice } from '../notice.ts';
-import { operationsOf, readRecord } from './changes.ts';
-import { NOBODY } from './decoy.ts';
+import { operationsOf } from './changes.ts';
 import type { Ledger } from './ledger.ts';
-import {
-  DirectoryInUse,
-  FORMAT,
-  FORMAT_KEY,
-  isUnreadable,
-  openLevel,
-  reasonOf,
-  rewrite,
-  Unreadable,
-  write,
-} from './level.ts';
+import { Database, DirectoryInUse, isSuspect, isUnreadable, reasonOf } from './level.ts';
 import type { Change } from './records.ts';
 
 const RETRY_EVERY_MS = 1000;
 const LATER_MS = 100;
+/** After so many failures in a row, a database that cannot be opened or read is set aside. */
+const MAX_FAILURES = 5;
 
 export class Disk {
   readonly #directory: string;
   readonly #ledger: Ledger;
   #onNotice: (notice: Notice) => void = () => {};
   #onRestored: (records: readonly Change[]) => void = () => {};
-  #level: ClassicLevel | undefined;
+  #database: Database | undefined;
   /** What is going to disk now, and what will go after it. */
   #writing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -39,6 +29,8 @@ export class Disk {
   #checker: NodeJS.Timeout | undefined;
   #later: NodeJS.Timeout | undefined;
   #retry = false;
+  /** How often the database could not be opened or read, in a row. */
+  #failures = 0;
   /** True once what was in the directory is in the ledger: until then, nothing there may be overwritten. */
   #loaded = false;
 
@@ -64,7 +56,7 @@ export class Disk {
   ): Promise<void> {
     this.#onNotice = onNotice;
     try {
-      this.#level = await this.#load();
+      this.#database = await this.#attach();
     } catch (error) {
       if (error instanceof DirectoryInUse) throw error;
       this.#fail(error);
@@ -100,7 +92,7 @@ export class Disk {
     clearInterval(this.#checker);
     clearTimeout(this.#later);
     await this.commit();
-    await this.#level?.close();
+    await this.#database?.close();
   }
 
   #catchUp(): void {
@@ -110,80 +102,88 @@ export class Disk {
 
   async #write(): Promise<void> {
     const changes = this.#ledger.changes.take();
-    if (this.#level === undefined) {
+    if (this.#database === undefined) {
       // Nothing is written piecemeal to a disk that has failed: when it is back, everything is written anew.
       if (this.#retry) await this.#comeBack();
       return;
     }
     if (changes.length === 0) return;
     try {
-      await write(this.#level, operationsOf(changes));
+      await this.#database.write(operationsOf(changes));
     } catch (error) {
       await this.#lose(error);
     }
   }
 
   /**
-   * Reads the directory into the ledger, beside what came while it could not be read; a directory that makes no sense is
-   * set aside and a new one begun.
+   * Opens the directory, and makes it hold what is in memory. What it held before is read first, once. A directory that
+   * cannot be read is set aside and a new one begun.
    */
-  async #load(): Promise<ClassicLevel> {
-    const isBehind = !this.#ledger.isEmpty;
-    let level: ClassicLevel | undefined;
+  async #attach(): Promise<Database> {
+    let database: Database | undefined;
     try {
-      level = await openLevel(this.#directory);
-      const format = await level.get(FORMAT_KEY);
-      const restored: Change[] = [];
-      let broken = 0;
-      let records = 0;
-      for await (const [key, value] of level.iterator()) {
-        if (key === FORMAT_KEY) continue;
-        records += 1;
-        if (format !== FORMAT) break;
-        const record = readRecord(key, value);
-        if (record === undefined) broken += 1;
-        else if (record.merchant === NOBODY) this.#ledger.changes.gone(record.of, NOBODY, record.id);
-        else restored.push(record);
-      }
-      if (format !== FORMAT && records > 0) throw new Unreadable(`its format is ${format ?? 'unknown'}, not ${FORMAT}`);
-      if (broken > 0)
-        this.#tell('error', 'records_broken', 'records in DATA_DIR could not be read', { records: broken });
-      this.#ledger.restore(restored);
-      if (isBehind) await rewrite(level, this.#ledger);
-      else await level.put(FORMAT_KEY, FORMAT);
-      this.#loaded = true;
-      this.#onRestored(restored);
-      return level;
+      database = await Database.open(this.#directory);
+      if (this.#loaded) await database.rewrite(this.#ledger);
+      else await this.#load(database);
     } catch (error) {
-      await level?.close();
-      level = await this.#beginAnew(error);
-      await rewrite(level, this.#ledger);
-      this.#loaded = true;
-      return level;
+      await database?.close();
+      await this.#setAside(error);
+      database = await Database.open(this.#directory);
+      await database.rewrite(this.#ledger);
     }
+    this.#loaded = true;
+    this.#failures = 0;
+    return database;
   }
 
-  /** Sets a directory aside that makes no sense, and begins a new one. @throws what was wrong with any other */
-  async #beginAnew(error: unknown): Promise<ClassicLevel> {
-    if (!isUnreadable(error)) throw error;
+  async #load(database: Database): Promise<void> {
+    const isBehind = !this.#ledger.isEmpty;
+    const { records, damage, isCurrent } = await database.read();
+    if (damage.records + damage.batches + damage.skips > 0) {
+      const message = 'DATA_DIR is damaged: tokens may be missing, and used ones may be live again';
+      this.#notify('error', 'records_broken', message, { ...damage });
+    }
+    this.#ledger.restore(records);
+    this.#loaded = true;
+    this.#onRestored(records);
+    if (isBehind || !isCurrent) await database.rewrite(this.#ledger);
+  }
+
+  /** Renames a directory that cannot be read. @throws the given error when the directory may recover */
+  async #setAside(error: unknown): Promise<void> {
+    if (error instanceof DirectoryInUse) throw error;
+    if (!isUnreadable(error)) {
+      if (isSuspect(error)) this.#failures += 1;
+      if (this.#failures < MAX_FAILURES) throw error;
+      await this.#checkDisk();
+    }
     const aside = `${this.#directory}.aside-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
     await rename(this.#directory, aside);
-    this.#tell('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
+    this.#notify('error', 'store_set_aside', `DATA_DIR could not be read and was set aside: ${reasonOf(error)}`, {
       aside,
     });
-    const level = await openLevel(this.#directory);
-    await level.put(FORMAT_KEY, FORMAT);
-    return level;
+  }
+
+  /** @throws Error when a new database cannot be made either: then the disk fails, and the directory may be whole */
+  async #checkDisk(): Promise<void> {
+    const directory = `${this.#directory}.check`;
+    const database = await Database.open(directory);
+    try {
+      await database.rewrite(this.#ledger);
+    } finally {
+      await database.close();
+      await rm(directory, { recursive: true });
+    }
   }
 
   /** Watches over the directory: notices that it is gone, and comes back when it is there again. */
   async #check(): Promise<void> {
     try {
-      if (this.#level !== undefined) await access(join(this.#directory, 'CURRENT'));
+      if (this.#database !== undefined) await access(join(this.#directory, 'CURRENT'));
     } catch (error) {
       await this.#lose(error);
     }
-    if (this.#level === undefined) {
+    if (this.#database === undefined) {
       this.#retry = true;
       await this.commit();
     }
@@ -192,37 +192,25 @@ export class Disk {
   async #comeBack(): Promise<void> {
     this.#retry = false;
     try {
-      this.#level = this.#loaded ? await this.#takeOver() : await this.#load();
+      this.#database = await this.#attach();
       this.#failure = undefined;
-      this.#tell('info', 'disk_back', 'DATA_DIR can be written again, and all that is kept has been', {});
+      this.#notify('info', 'disk_back', 'DATA_DIR can be written again, and all that is kept has been', {});
     } catch (error) {
       this.#failure = reasonOf(error);
     }
   }
 
-  /** A directory that is there again: what is in it is older than what is in memory. */
-  async #takeOver(): Promise<ClassicLevel> {
-    const level = await openLevel(this.#directory).catch((error) => this.#beginAnew(error));
-    try {
-      await rewrite(level, this.#ledger);
-      return level;
-    } catch (error) {
-      await level.close();
-      throw error;
-    }
-  }
-
   async #lose(error: unknown): Promise<void> {
-    const level = this.#level;
-    if (level === undefined) return;
-    this.#level = undefined;
+    const database = this.#database;
+    if (database === undefined) return;
+    this.#database = undefined;
     this.#fail(error);
-    await level?.close().catch(() => {});
+    await database.close().catch(() => {});
   }
 
   #fail(error: unknown): void {
     this.#failure = reasonOf(error);
-    this.#tell(
+    this.#notify(
       'error',
       'disk_failed',
       `DATA_DIR cannot be written, tokens are kept in memory only: ${this.#failure}`,
@@ -230,7 +218,7 @@ export class Disk {
     );
   }
 
-  #tell(level: Notice['level'], code: string, message: string, facts: Record<string, string | number>): void {
+  #notify(level: Notice['level'], code: string, message: string, facts: Record<string, string | number>): void {
     this.#onNotice({ level, code, message, facts: { directory: this.#directory, ...facts } });
   }
 }

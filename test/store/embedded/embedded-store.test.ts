@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { readRecord } from '../../../src/store/embedded/changes.ts';
 import { EmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
+import type { ExpectationEntry } from '../../../src/store/embedded/records.ts';
 import { type Batch, chainedBatches } from '../../support/chained-batches.ts';
 import { EmbeddedBench, M, names } from '../../support/embedded.ts';
 import { GuardedFolder } from '../../support/guarded-folder.ts';
@@ -42,7 +44,7 @@ describe('the embedded store by itself', () => {
     expect(new Set(await Promise.all(names(1000).map((name) => put(name))))).toEqual(new Set(['kept']));
     expect(write.mock.calls.length).toBeLessThanOrEqual(3);
     for (const [options] of write.mock.calls) expect(options).toMatchObject({ sync: true });
-    expect(puts).toHaveBeenCalledTimes(1000);
+    expect(puts.mock.calls.filter(([key]) => String(key).startsWith('token'))).toHaveLength(1000);
   });
 
   it('acknowledges nothing before it is on disk', async () => {
@@ -127,8 +129,11 @@ describe('the embedded store by itself', () => {
     await put('x');
     await bench.close();
     const level = new ClassicLevel<string, string>(bench.directory);
-    const filled = await Promise.all(['e3', 'e2', 'e1'].map((id) => level.get(`expectation\n${M}\n${id}`)));
+    const filled = ['e3', 'e2', 'e1'].map(async (id) => {
+      const key = `expectation\n${M}\n${id}`;
+      return (readRecord(key, (await level.get(key)) ?? '') as { entry: ExpectationEntry }).entry.token !== undefined;
+    });
+    expect(await Promise.all(filled)).toEqual([true, false, false]);
     await level.close();
-    expect(filled.map((record) => 'token' in JSON.parse(record as string))).toEqual([true, false, false]);
   });
 });
