@@ -62,6 +62,11 @@ export class RechargeNotes {
     await this.#level.put(keyOf(note.nit), note, { sync: true });
   }
 
+  /** The note about a recharge as it is written now; undefined when there is none. */
+  find(nit: string): Promise<RechargeNote | undefined> {
+    return this.#level.get(keyOf(nit));
+  }
+
   /** Removes a note; it is gone for good once this resolves. */
   async forget(nit: string): Promise<void> {
     await this.#level.del(keyOf(nit), { sync: true });

@@ -27,31 +27,43 @@ export async function recoverRecharges(
   const settlements = new Map<string, Settlement>();
   for (let round = 1; !options.signal?.aborted; round += 1) {
     let left = 0;
-    for (const found of await notes.all()) {
-      if (options.signal?.aborted || !notes.takeInHand(found.nit)) continue;
+    for (const { nit } of await notes.all()) {
+      if (options.signal?.aborted || !notes.takeInHand(nit)) continue;
       try {
-        const settlement = settlements.get(found.nit) ?? new Settlement(client, found);
-        settlements.set(found.nit, settlement);
-        const settled = await settlement.attempt();
-        if (settled !== undefined) {
-          await notes.forget(found.nit);
-          const { merchant_usn, decision, since } = found;
-          recovered.push({ ...settled, merchant_usn, decision, since });
-        } else {
-          left += 1;
-        }
-      } catch (error) {
+        // Since the notes were listed, a flow may have decided or finished this recharge.
+        const note = await notes.find(nit);
+        if (note === undefined) continue;
         left += 1;
-        const { merchant_usn, since } = found;
-        options.onTrouble?.({ merchant_usn, since, attempt: round, error });
-        // What is no failure of a call is a failure of the notes' folder, or of this program: repeating does not help.
-        if (!(error instanceof CaratError)) throw error;
+        const settlement = settlements.get(nit) ?? new Settlement(client, nit);
+        settlements.set(nit, settlement);
+        const settled = await attempted(settlement, note, round, options);
+        if (settled === undefined) continue;
+        await notes.forget(nit);
+        left -= 1;
+        const { merchant_usn, decision, since } = note;
+        recovered.push({ ...settled, merchant_usn, decision, since });
       } finally {
-        notes.letGo(found.nit);
+        notes.letGo(nit);
       }
     }
     if (left === 0) break;
     await pause(pauseBefore(round + 1, options), options.signal);
   }
   return recovered;
+}
+
+/** One attempt; nothing when it has to be tried again. What is no failure of a call is thrown: repeating does not help. */
+async function attempted(
+  settlement: Settlement,
+  { merchant_usn, decision, since }: RechargeNote,
+  attempt: number,
+  { onTrouble }: RecoveryOptions,
+): Promise<Settled | undefined> {
+  try {
+    return await settlement.attempt(decision);
+  } catch (error) {
+    onTrouble?.({ merchant_usn, since, attempt, error });
+    if (!(error instanceof CaratError)) throw error;
+    return undefined;
+  }
 }

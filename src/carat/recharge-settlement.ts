@@ -1,10 +1,13 @@
 /**
- * Confirms or undoes an effected recharge, as its note says, until Carat's answer was seen. This is the one place where
- * a call with effects is made again, and only after a query has told that it is still needed.
+ * Confirms or undoes an effected recharge until Carat's answer was seen. This is the one place where a call with effects
+ * is made again, and only after a query has shown that it is still needed. It sends the decision that it is given and
+ * never the other one: the caller reads the decision from where it is written, right before each attempt.
  */
 import type { CaratClient } from './client.ts';
 import { CaratError } from './errors.ts';
 import type { RechargeNote } from './recharge-notes.ts';
+
+export type Decision = RechargeNote['decision'];
 
 /**
  * How a recharge ended. `confirmed`: `CON`. `undone`: `PPN`, or reversed. `not_effected`: Carat had not carried it out in
@@ -26,33 +29,33 @@ export interface Pace {
 /** One recharge on its way to its end; it remembers what has been answered between attempts. */
 export class Settlement {
   readonly #client: CaratClient;
-  readonly #note: RechargeNote;
+  readonly #nit: string;
   /** The request to effect it was answered with a denial, so that none can still be on its way. */
   readonly #effectDenied: boolean;
   /** Carat has answered a confirmation or undoing, even if it refused it. */
   #answered = false;
 
-  constructor(client: CaratClient, note: RechargeNote, effectDenied = false) {
+  constructor(client: CaratClient, nit: string, effectDenied = false) {
     this.#client = client;
-    this.#note = note;
+    this.#nit = nit;
     this.#effectDenied = effectDenied;
   }
 
   /** Asks for the state and does what it calls for; the end, or nothing when it has to be tried again. Throws `CaratError`. */
-  async attempt(): Promise<Settled | undefined> {
-    const { status } = await this.#client.recharges.query({ nit: this.#note.nit });
+  async attempt(decision: Decision): Promise<Settled | undefined> {
+    const { status } = await this.#client.recharges.query({ nit: this.#nit });
     const end = status === 'NOV' && this.#effectDenied ? 'not_effected' : endOf(status);
     if (end === 'confirmed' || end === 'undone') return { end, status };
     if (end === 'not_effected' && this.#answered) return { end, status };
-    // Nothing is to be confirmed of what was not effected; the undoing is due whatever happened [doc].
-    return this.decide(end === 'not_effected' ? 'undo' : this.#note.decision);
+    // Due also after an effect that failed: Carat wants this step whatever happened [doc].
+    return this.send(decision);
   }
 
   /** Sends the confirmation or undoing without asking first: right once, just after the recharge was effected. */
-  async decide(decision: RechargeNote['decision'] = this.#note.decision): Promise<Settled | undefined> {
+  async send(decision: Decision): Promise<Settled | undefined> {
     try {
       const confirm = decision === 'confirm';
-      const { status } = await this.#client.recharges.confirm({ nit: this.#note.nit, confirm });
+      const { status } = await this.#client.recharges.confirm({ nit: this.#nit, confirm });
       this.#answered = true;
       if (STILL_OPEN.has(status)) return undefined;
       return { end: endOf(status) ?? (confirm ? 'confirmed' : 'undone'), status };
@@ -85,17 +88,18 @@ function endOf(status: string): Settled['end'] | undefined {
 
 /**
  * Settles a recharge that has just been effected: first without asking for its state, then again and again with it,
- * until `settleMs` are over.
+ * until `settleMs` are over. The caller has the note in hand, so that the decision stays as it is written.
  */
 export async function settle(
   settlement: Settlement,
+  decision: Decision,
   options: Pace & { settleMs?: number | undefined },
 ): Promise<{ ok: true; value: Settled } | { ok: false; error: unknown }> {
   const until = performance.now() + (options.settleMs ?? 60_000);
   let error: unknown = new CaratError('denied', 'Carat refused it', { call: 'recharges.confirm', effect: 'none' });
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const value = attempt === 1 ? await settlement.decide() : await settlement.attempt();
+      const value = attempt === 1 ? await settlement.send(decision) : await settlement.attempt(decision);
       if (value !== undefined) return { ok: true, value };
     } catch (caught) {
       error = caught;

@@ -7,14 +7,27 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   CaratError,
   openRechargeNotes,
+  type RechargeNote,
   type RechargeNotes,
   type RechargeOptions,
   type RechargeOutcome,
+  type Recovered,
   recharge,
   recoverRecharges,
+  type TokenSource,
 } from '../../src/carat/index.ts';
 import type { FaultName } from '../../src/simulator/faults.ts';
-import { CARD, errorOf, everythingOf, ORDER, SECRETS, startWorld, type World } from '../support/carat.ts';
+import {
+  CARD,
+  clientOf,
+  errorOf,
+  everythingOf,
+  NIT,
+  ORDER,
+  SECRETS,
+  startWorld,
+  type World,
+} from '../support/carat.ts';
 
 let world: World;
 let folder: string;
@@ -31,6 +44,18 @@ afterEach(async () => {
 });
 
 const FAST = { graceMs: 5000, firstDelayMs: 1, maxDelayMs: 5 };
+/** The notes with some of their functions replaced. */
+function notesWith(replaced: Partial<RechargeNotes>): RechargeNotes {
+  const own: Partial<RechargeNotes> = {
+    keep: (note) => notes.keep(note),
+    find: (nit) => notes.find(nit),
+    forget: (nit) => notes.forget(nit),
+    takeInHand: (nit) => notes.takeInHand(nit),
+    letGo: (nit) => notes.letGo(nit),
+  };
+  return { ...own, ...replaced } as RechargeNotes;
+}
+
 let usn = 0;
 function run(options: RechargeOptions = {}, order: object = {}): Promise<RechargeOutcome> {
   usn += 1;
@@ -191,10 +216,7 @@ describe('recharge', () => {
   });
 
   it('is not effected when the note cannot be written', async () => {
-    const broken = Object.assign(Object.create(notes) as RechargeNotes, {
-      keep: () => Promise.reject(new Error('disk full')),
-    });
-    Object.assign(broken, { takeInHand: () => true, letGo: () => undefined });
+    const broken = notesWith({ keep: () => Promise.reject(new Error('disk full')) });
     const deps = { client: world.client, source: world.store.source, notes: broken };
     expect(await errorOf(recharge(deps, { merchant_usn: '900', order: ORDER }, FAST))).toMatchObject({
       code: 'notes',
@@ -223,6 +245,41 @@ describe('recharge', () => {
       expect(await flow).toMatchObject({ outcome: 'undone', because });
     }
     expect(statuses()).toEqual(['PPN']);
+  });
+
+  it('does what is written when the decision to confirm was written although its write failed', async () => {
+    const keep = async (note: RechargeNote): Promise<void> => {
+      await notes.keep(note);
+      if (note.decision === 'confirm') throw new Error('the disk answered too late');
+    };
+    const deps = { client: world.client, source: world.store.source, notes: notesWith({ keep }) };
+    const outcome = await recharge(deps, { merchant_usn: '901', order: ORDER }, FAST);
+    expect(outcome).toMatchObject({ outcome: 'confirmed', status: 'CON' });
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it('is undone when the decision to confirm could not be written', async () => {
+    const keep = async (note: RechargeNote): Promise<void> => {
+      if (note.decision === 'confirm') throw new Error('disk full');
+      await notes.keep(note);
+    };
+    const deps = { client: world.client, source: world.store.source, notes: notesWith({ keep }) };
+    const outcome = await recharge(deps, { merchant_usn: '902', order: ORDER }, FAST);
+    expect(outcome).toMatchObject({ outcome: 'undone', because: 'notes', status: 'PPN' });
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it('does not overwrite the decision about a NIT that is handed out a second time', async () => {
+    await world.client.recharges.begin({ merchant_usn: '903' });
+    const nit = world.store.posts.at(-1)?.fields['nit'] ?? '';
+    const decided = { nit, merchant_usn: '903', decision: 'confirm', since: '2026-01-01T00:00:00.000Z' } as const;
+    await notes.keep(decided);
+    const take: TokenSource['take'] = async (_announced, { claimId }) => ({ id: 'again', value: nit, claimId });
+    const deps = { client: world.client, source: { ...world.store.source, take }, notes };
+    const error = await errorOf(recharge(deps, { merchant_usn: '903', order: ORDER }, FAST));
+    expect(error).toMatchObject({ code: 'notes', effect: 'none' });
+    expect(await notes.all()).toEqual([decided]);
+    expect(world.calls('recharges.effect')).toBe(0);
   });
 
   it('leaves a recharge under way alone while it recovers others', async () => {
@@ -297,6 +354,82 @@ describe('recovery', () => {
     expect(world.calls('recharges.confirm')).toBe(sent);
     expect(await notes.all()).toEqual([]);
   });
+
+  /** A note about a recharge that is pending, which stands before the note of `nit`. */
+  async function keepBefore(nit: string): Promise<void> {
+    for (;;) {
+      const older = await at('PPC');
+      await notes.keep(note(older, 'undo'));
+      const order = (await notes.all()).map((one) => one.nit);
+      if (order.indexOf(older) < order.indexOf(nit)) return;
+      await notes.forget(older);
+    }
+  }
+  /** A recovery that has read all notes and waits for Carat about the first one. */
+  async function startHeldRecovery(): Promise<{ recovered: Promise<Recovered[]> }> {
+    world.simulator.plan({ fault: 'hold', call: 'recharges.query' });
+    const held = once(world.simulator.events, 'held');
+    const recovered = recoverRecharges({ client: world.client, notes }, FAST);
+    await held;
+    return { recovered };
+  }
+
+  it('confirms a recharge that a flow decided to confirm while the recovery waited for Carat about another', async () => {
+    let recovery: { recovered: Promise<Recovered[]> } | undefined;
+    const outcome = await run({
+      settleMs: 20,
+      decide: async () => {
+        await keepBefore((await notes.all())[0]?.nit ?? '');
+        recovery = await startHeldRecovery();
+        world.simulator.plan({ fault: 'error-500', call: 'recharges.confirm', times: 1000 });
+        return 'confirm' as const;
+      },
+    });
+    expect(outcome).toMatchObject({ outcome: 'unsettled', decision: 'confirm' });
+    await fetch(new URL('/simulator/faults', world.simulator.addresses().portal), { method: 'DELETE' });
+    await release();
+    const ends = (await recovery?.recovered)?.map(({ decision, end }) => [decision, end]);
+    expect(ends?.sort()).toEqual([
+      ['confirm', 'confirmed'],
+      ['undo', 'undone'],
+    ]);
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it('does not report a recharge that its flow finished while the recovery waited for Carat about another', async () => {
+    let recovery: { recovered: Promise<Recovered[]> } | undefined;
+    await run({
+      decide: async () => {
+        await keepBefore((await notes.all())[0]?.nit ?? '');
+        recovery = await startHeldRecovery();
+        return 'confirm' as const;
+      },
+    });
+    await release();
+    expect(await recovery?.recovered).toMatchObject([{ decision: 'undo', end: 'undone' }]);
+  });
+
+  it.each(['confirm', 'undo'] as const)(
+    'sends nothing but "%s" when the note says so, whatever the status is',
+    async (decision) => {
+      const sent: string[] = [];
+      const { client, close } = await clientOf((request, response) => {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk: Buffer) => chunks.push(chunk));
+        request.on('end', () => {
+          const esitef = { code: '0', message: 'OK' };
+          if (request.method === 'GET')
+            return response.end(JSON.stringify({ get_response: { esitef, status: 'NEG' } }));
+          sent.push(JSON.parse(Buffer.concat(chunks).toString()).confirm_recharge_request.confirm);
+          response.writeHead(400).end(JSON.stringify({ put_response: { esitef: { code: '9', message: 'no' } } }));
+        });
+      });
+      await notes.keep(note(NIT, decision));
+      expect(await recoverRecharges({ client, notes }, FAST)).toMatchObject([{ decision, end: 'not_effected' }]);
+      expect(sent).toEqual([String(decision === 'confirm')]);
+      await close();
+    },
+  );
 
   it('keeps asking about one that is still NOV until it has expired, and finishes the others meanwhile', async () => {
     await notes.keep(note(await at('NOV'), 'undo'));

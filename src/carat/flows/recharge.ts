@@ -92,17 +92,19 @@ export async function recharge(
     throw new CaratError('notes', 'a recharge with this NIT is under way', { call: flow, effect: 'none' });
   }
   try {
-    await noted(notes, note);
+    // The same NIT, handed out a second time: what was decided about it stands.
+    if ((await ofNotes(notes.find(nit))) !== undefined) {
+      throw new CaratError('notes', 'a recharge with this NIT is not settled yet', { call: flow, effect: 'none' });
+    }
+    await ofNotes(notes.keep(note));
     const decision = await effected(client, notes, note, order, options);
     if (decision.neverSent) {
       await notes.forget(nit).catch(() => undefined);
       throw decision.error;
     }
     const denied = decision.error instanceof CaratError && decision.error.code === 'denied';
-    const settled = await settle(
-      new Settlement(client, decision.note, denied && decision.because === 'effect'),
-      options,
-    );
+    const settlement = new Settlement(client, nit, denied && decision.because === 'effect');
+    const settled = await settle(settlement, decision.note.decision, options);
     if (!settled.ok)
       return { lostAnswer, outcome: 'unsettled', decision: decision.note.decision, error: settled.error };
     // A note that stays behind does no harm: the recovery will find the recharge finished.
@@ -172,10 +174,11 @@ async function effected(
   }
   const confirming: RechargeNote = { ...note, decision: 'confirm' };
   try {
-    await noted(notes, confirming);
+    await ofNotes(notes.keep(confirming));
   } catch (error) {
-    // What is written still says "undo", and a recovery would go by it.
-    return { note, effect, because: 'notes', error };
+    // A recovery goes by what is written, and a write that failed may have been carried out all the same.
+    const written = await notes.find(note.nit).catch(() => undefined);
+    if (written?.decision !== 'confirm') return { note, effect, because: 'notes', error };
   }
   return { note: confirming, effect };
 }
@@ -195,10 +198,12 @@ async function unlessAborted<T>(signal: AbortSignal | undefined, work: () => Pro
   }
 }
 
-async function noted(notes: RechargeNotes, note: RechargeNote): Promise<void> {
+/** What the notes answer. Throws `notes` when their folder cannot be used. */
+async function ofNotes<T>(answer: Promise<T>): Promise<T> {
   try {
-    await notes.keep(note);
+    return await answer;
   } catch (cause) {
-    throw new CaratError('notes', 'the note could not be written', { call: 'recharge', effect: 'none', cause });
+    const message = 'the note could not be read or written';
+    throw new CaratError('notes', message, { call: 'recharge', effect: 'none', cause });
   }
 }
