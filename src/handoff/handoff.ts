@@ -11,7 +11,7 @@ export type Handed =
   | { outcome: 'token'; token: TokenRecord; distinct: number; claim: Claim | null }
   | { outcome: 'nothing' }
   | { outcome: 'disconnected' }
-  | { outcome: 'used' | 'cancelled' | 'store_away' | 'draining' | 'too_many_waiters' }
+  | { outcome: 'used' | 'cancelled' | 'lease_lost' | 'store_away' | 'draining' | 'too_many_waiters' }
   | { outcome: 'claimed'; claim: Claim }
   | { outcome: 'conflict'; distinct: number };
 
@@ -93,6 +93,17 @@ export class Handoff {
       await line.leave(member);
       if (line.isEmpty && this.#lines.get(nameOf(query)) === line) this.#lines.delete(nameOf(query));
     }
+  }
+
+  /**
+   * Gives the token that a claim holds a fresh lease, and takes nothing: `lease_lost` when it holds none. Also while the
+   * process drains: a worker must not lose its token because an instance stops.
+   */
+  async renew(request: Omit<ClaimRequest, 'query' | 'refuseConflict'>): Promise<Handed> {
+    const { store, onConflict } = this.#options;
+    const answer = await store.claim({ ...request, refuseConflict: false });
+    if (answer.state === 'none' && !answer.away) return { outcome: 'lease_lost' };
+    return handedOf(answer, onConflict);
   }
 
   async #readNow(query: TokenQuery, ifPending?: 'too_many_waiters'): Promise<Handed> {

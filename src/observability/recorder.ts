@@ -118,7 +118,7 @@ export class Recorder {
   }
 
   /** What a worker was answered that asked for a token. */
-  answered(merchant: string, how: 'read' | 'claim', outcome: Handed['outcome']): void {
+  answered(merchant: string, how: 'read' | 'claim' | 'renew', outcome: Handed['outcome']): void {
     this.#metrics.workerRequests.inc({ merchant, how, outcome });
     if (outcome === 'conflict') this.#metrics.conflicts.inc({ merchant });
   }

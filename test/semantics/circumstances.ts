@@ -204,6 +204,20 @@ export const absences: Record<string, Row> = {
     await leave(t);
     return t.use();
   },
+  'away.renew': async (t) => {
+    await t.post();
+    await t.claim();
+    await leave(t);
+    return t.renew();
+  },
+  'away.renew-local': async (t) => {
+    await leave(t);
+    await t.post();
+    await t.claim();
+    const seen = await t.renew();
+    expect(seen.json).toMatchObject({ value: t.value(), claim: { deliveries: 1 } });
+    return seen;
+  },
   'away.back-elsewhere': async (t) => {
     await leave(t);
     await t.post();

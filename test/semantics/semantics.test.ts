@@ -8,14 +8,17 @@ import { absences, browsers, conflicts, crowds, keys, lifetimes, silences, stops
 import { claims, pool } from './claims.ts';
 import { posts, strangers, verdicts } from './posts.ts';
 import { reads } from './reads.ts';
-import { expectations, settling } from './settling.ts';
+import { expectations, renewals, settling } from './settling.ts';
 import { readTable, type TableRow } from './table.ts';
 import { type Row, type Setting, Trial, type World } from './trial.ts';
 import { type Playing, play } from './world.ts';
 
 const TABLE = readTable('docs/semantics.md');
 const SETTINGS: Setting[] = [
-  { name: 'as it is', rows: { ...posts, ...reads, ...claims, ...pool, ...settling, ...expectations, ...browsers } },
+  {
+    name: 'as it is',
+    rows: { ...posts, ...reads, ...claims, ...pool, ...renewals, ...settling, ...expectations, ...browsers },
+  },
   { name: 'a sender not let in', env: { ALLOWED_SOURCES: '192.0.2.0/24' }, rows: strangers },
   { name: 'ACCEPT=expected', env: { ACCEPT: 'expected' }, rows: verdicts },
   { name: 'ON_CONFLICT=refuse', env: { ON_CONFLICT: 'refuse' }, rows: conflicts },

@@ -21,6 +21,54 @@ async function over(t: Trial): Promise<void> {
   );
 }
 
+export const renewals: Record<string, Row> = {
+  'renew.held': async (t) => {
+    await t.post();
+    const before = await t.claim('one', { lease: 30 });
+    const seen = await t.renew('one', { lease: 300 });
+    expect(seen.json).toMatchObject({ value: t.value(), claim: { id: t.claimId('one'), deliveries: 1 } });
+    const [first, second] = [before, seen].map(({ json }) => Date.parse(json.claim.lease_expires_at));
+    expect(second).toBeGreaterThan(first as number);
+    expect((await t.use()).status).toBe(204);
+    return seen;
+  },
+  'renew.nothing': async (t) => {
+    await t.post();
+    const seen = await t.renew('one', { ...t.selector, wait: 30 });
+    expect((await t.claim('two')).json).toMatchObject({ value: t.value(), claim: { deliveries: 1 } });
+    return seen;
+  },
+  'renew.used': async (t) => {
+    await held(t);
+    await t.use();
+    await t.post(2);
+    const seen = await t.renew('one', t.selector);
+    expect((await t.claim('two')).json).toMatchObject({ value: t.value(2), claim: { deliveries: 1 } });
+    return seen;
+  },
+  'renew.released': async (t) => {
+    await held(t);
+    await t.release();
+    return t.renew();
+  },
+  'renew.lease-over': async (t) => {
+    await over(t);
+    const seen = await t.renew();
+    expect((await t.claim()).json).toMatchObject({ claim: { deliveries: 2 } });
+    return seen;
+  },
+  'renew.lost': async (t) => {
+    await lost(t);
+    return t.renew();
+  },
+  'renew.unknown': (t) => t.renew(),
+  'renew.bad-value': async (t) => {
+    const seen = await t.renew('one', { renew: 'yes' });
+    expect(seen.json.errors).toMatchObject([{ parameter: 'renew' }]);
+    return seen;
+  },
+};
+
 export const settling: Record<string, Row> = {
   'use.held': async (t) => {
     await held(t);

@@ -107,6 +107,11 @@ export class Trial {
     return `${id}-${this.name}-${this.kind}`;
   }
 
+  renew(id = 'one', more: object = {}): Promise<Seen> {
+    const body = { merchant: this.merchant, renew: true, ...more };
+    return this.ask('PUT', `/v1/claims/${this.claimId(id)}`, { body });
+  }
+
   use(id = 'one'): Promise<Seen> {
     return this.ask('DELETE', `/v1/claims/${this.claimId(id)}?merchant=${this.merchant}`);
   }

@@ -45,6 +45,15 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     return reply;
   }
 
+  /** The worker has the token already: nothing is handed over. */
+  function answerRenewal(merchant: string, reply: FastifyReply, handed: Handed): FastifyReply {
+    recorder.answered(merchant, 'renew', handed.outcome);
+    if (handed.outcome === 'token') return reply.send(tokenAnswer(handed));
+    throw handed.outcome === 'nothing' || handed.outcome === 'disconnected'
+      ? new ProblemError('lease_lost')
+      : problemOfHanded(handed);
+  }
+
   app.get(
     '/v1/tokens',
     {
@@ -99,23 +108,34 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       schema: {
         operationId: 'claimToken',
         summary:
-          'Take a token exclusively: the newest under a selector, or without one the oldest of the kind that came without correlator.',
+          'Take a token exclusively: the newest under a selector, or without one the oldest of the kind that came without correlator. With `renew`, only renew what the claim holds.',
         params: ClaimParams,
         querystring: NoQuery,
         body: ClaimBody,
         response: {
           200: TokenAnswer,
-          ...answers(204, 'invalid_request', 'unauthorized', 'forbidden', 'claimed', 'used', 'store_away'),
+          ...answers(
+            204,
+            'invalid_request',
+            'unauthorized',
+            'forbidden',
+            'claimed',
+            'lease_lost',
+            'used',
+            'store_away',
+          ),
         },
       },
     },
     async (request, reply) => {
-      const { wait, lease, merchant, kind, ...correlators } = request.body;
+      const { wait, lease, renew, merchant, kind, ...correlators } = request.body;
       keys.checkMerchant(request, merchant);
+      const claim = { merchant, claimId: request.params.claim_id, leaseMs: Math.round(lease * 1000) };
+      if (renew) return answerRenewal(merchant, reply, await handoff.renew(claim));
       const query = queryOf(merchant, kind, correlators);
       if (query === undefined) throw new ProblemError('invalid_request');
-      const claim = { merchant, claimId: request.params.claim_id, leaseMs: Math.round(lease * 1000), query };
-      return answerToken(merchant, reply, await handoff.claim(claim, waitOptionsOf(request.socket, wait)), 'claim');
+      const handed = await handoff.claim({ ...claim, query }, waitOptionsOf(request.socket, wait));
+      return answerToken(merchant, reply, handed, 'claim');
     },
   );
 

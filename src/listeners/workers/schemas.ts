@@ -83,10 +83,15 @@ export const ClaimBody = z
         .max(LIMITS.leaseSeconds, leaseText)
         .default(LIMITS.defaultLeaseSeconds)
         .describe(`How long the token is held; ${leaseText}.`),
+      renew: z
+        .boolean('true or false')
+        .default(false)
+        .describe('Only renew the lease of what the claim holds; take nothing, whatever the selector says.'),
     },
     'a JSON object',
   )
   .check(oneCorrelator(0), (given) => {
+    if (given.value.renew) return;
     if (given.value.kind === undefined && CORRELATORS.every((name) => given.value[name] === undefined)) {
       given.issues.push({ code: 'custom', path: ['kind'], message: 'a kind when there is no selector', input: 'none' });
     }

@@ -124,10 +124,15 @@ export class FallbackStore implements TokenStore {
     }
     const shared = await this.#domainOf(merchant).askSteady(
       () => this.#shared.claim(request),
-      () => this.#local.doubt(merchant, claimId),
+      // A renewal takes nothing, so that one without an answer leaves no doubt.
+      () => request.query && this.#local.doubt(merchant, claimId),
     );
     if (shared === 'away') return { ...(await this.#local.claim(request)), away: true };
     if (shared.state === 'held') this.#local.mirrorClaim(shared.token, shared.claim, leaseMs);
+    // What this claim holds is on its way to the shared store.
+    if (shared.state === 'none' && !request.query && this.#local.isClaimPending(merchant, claimId)) {
+      return { ...shared, away: true };
+    }
     return shared;
   }
 
