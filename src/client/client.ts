@@ -26,6 +26,7 @@ export interface WorkerClientOptions extends ConnectionOptions {
 const LONGEST_SLICE_MS = 25_000;
 const DEFAULT_WAIT_MS = 60_000;
 const DEFAULT_CALL_MS = 10_000;
+const DEFAULT_LEASE_MS = 60_000;
 /** How long an answer may be overdue before the connection is taken for dead. */
 const OVERDUE_MS = 10_000;
 
@@ -63,8 +64,9 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
   function call(
     request: Pick<Request, 'what' | 'method' | 'path' | 'query' | 'body'>,
     { timeout = DEFAULT_CALL_MS, signal }: CallOptions = {},
+    deadline = OVERDUE_MS,
   ): Promise<Answer> {
-    return repeat(timeout, signal, () => connection.ask({ ...request, deadline: OVERDUE_MS, signal }));
+    return repeat(timeout, signal, () => connection.ask({ ...request, deadline, signal }));
   }
 
   const client: WorkerClient = {
@@ -89,6 +91,15 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
         body: { ...body, wait },
       }));
       return token as ClaimedToken | undefined;
+    },
+
+    async renew({ claim, merchant }, { lease = DEFAULT_LEASE_MS, ...callOptions } = {}) {
+      const path = `/v1/claims/${encodeURIComponent(claim.id)}`;
+      const body = { merchant, renew: true, lease: lease / 1000 };
+      // An answer that takes longer leaves no time to ask again within a short lease.
+      const deadline = Math.min(OVERDUE_MS, lease / 3);
+      const answer = await call({ what: 'renew', method: 'PUT', path, body }, callOptions, deadline);
+      return tokenOf(answer as WireToken) as ClaimedToken;
     },
 
     async used({ claim, merchant }, callOptions) {

@@ -8,6 +8,7 @@ export type {
   ClaimRequest,
   ExpectRequest,
   Hold,
+  RenewOptions,
   WaitOptions,
   WithTokenOptions,
   Work,

@@ -5,7 +5,12 @@ import type { ExpectRequest, WorkerClient } from './worker-client.ts';
 /** An announcement may live so long, whatever is asked for. */
 const MAX_TTL_SECONDS = 3600;
 
-export function createTokenSource(client: WorkerClient): TokenSource {
+/** A lease lasts at most so long. */
+const MAX_LEASE_MS = 600_000;
+/** How much longer than the wait a token is held: the flow reports it as used in this time. */
+const SPEND_WITHIN_MS = 10_000;
+
+export function createTokenSource(client: Omit<WorkerClient, 'renew'>): TokenSource {
   const { merchant } = client;
   const leadOf = (kind: string, selector: Record<string, string | undefined> = {}) => {
     const { merchant_data: merchantData, merchant_usn: merchantUsn, order_id: orderId } = selector;
@@ -18,7 +23,10 @@ export function createTokenSource(client: WorkerClient): TokenSource {
       return { id, kind, selector: selector ?? (merchantData === undefined ? {} : { merchant_data: merchantData }) };
     },
     async take({ kind, selector }, { claimId, timeoutMs, signal }) {
-      const token = await client.claim({ ...leadOf(kind, { ...selector }), claimId }, { timeout: timeoutMs, signal });
+      // The post comes early in Carat's call, which may last for the whole wait; nothing renews the lease in between.
+      const lease = Math.min(timeoutMs + SPEND_WITHIN_MS, MAX_LEASE_MS);
+      const lead = { ...leadOf(kind, { ...selector }), claimId, lease };
+      const token = await client.claim(lead, { timeout: timeoutMs, signal });
       return token && { id: token.id, value: token.value, claimId };
     },
     used: ({ claimId }) => client.used({ claim: { id: claimId }, merchant }),

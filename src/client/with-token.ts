@@ -5,7 +5,7 @@
 import { WorkerError } from './errors.ts';
 import { Lease } from './lease.ts';
 import type { Expectation, Lead } from './wire.ts';
-import type { Ask, WithTokenOptions, Work, WorkerClient } from './worker-client.ts';
+import type { Ask, WaitOptions, WithTokenOptions, Work, WorkerClient } from './worker-client.ts';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_GRACE_MS = 10_000;
@@ -26,30 +26,33 @@ export async function withToken<T>(
   const over = new AbortController();
   const end = () => over.abort(signal?.reason);
   signal?.addEventListener('abort', end);
+  const claim = (options: WaitOptions) =>
+    settled(client.claim(found, options).then((token) => token && new Lease(client, token, lease, signal)));
   try {
-    const taking = settled(client.claim(found, { timeout, signal: over.signal }));
+    // Carat may take longer to answer than a lease lasts: it is renewed from the moment in which the token is there.
+    const taking = claim({ timeout, signal: over.signal });
     const asked = await settled(ask(announced, over.signal));
     if (!asked.ok || signal?.aborted) {
       end();
-      const taken = await taking;
-      await Promise.all([
-        settled(client.cancelExpectation(announced)),
-        giveBack(client, announced, found.claimId, taken),
-      ]);
+      const [taken] = await Promise.all([taking, settled(client.cancelExpectation(announced))]);
+      await giveBack(client, announced, found.claimId, taken);
       if (!asked.ok) throw asked.error;
       signal?.throwIfAborted();
     }
     const timer = setTimeout(end, grace);
     let taken = await taking;
     clearTimeout(timer);
-    signal?.throwIfAborted();
-    // The same claim once more: what came in the very moment in which the wait ended is taken.
-    const ended = taken.ok ? taken.value === undefined : over.signal.aborted;
-    if (ended) taken = await settled(client.claim(found, { timeout: 0, signal }));
+    // The same claim once more: it takes what came in the moment in which the wait ended, or was lost during the call.
+    const isOver = taken.ok ? taken.value === undefined || taken.value.signal.aborted : over.signal.aborted;
+    if (isOver && !signal?.aborted) taken = await claim({ timeout: 0, signal });
+    if (signal?.aborted) {
+      await giveBack(client, announced, found.claimId, taken);
+      signal.throwIfAborted();
+    }
     if (!taken.ok) throw taken.error;
     // The expectation is left to run out, so that the service can tell of the silence.
     if (taken.value === undefined) throw new WorkerError('no_token', 'the call went well, but no token came in time');
-    return await hold(client, new Lease(client, taken.value, found, lease, signal), work, onUnsettled);
+    return await hold(client, taken.value, work, onUnsettled);
   } finally {
     signal?.removeEventListener('abort', end);
   }
@@ -64,6 +67,8 @@ async function hold<T>(
   const { token } = lease;
   let spent = false;
   const spend = async () => {
+    // A renewal that arrives after this finds nothing held, and its answer would read like a loss.
+    lease.stopRenewing();
     await client.used(token);
     spent = true;
     lease.end();
@@ -83,8 +88,14 @@ async function hold<T>(
 }
 
 /** Puts back what was taken, or may have been: the answer that would have told can be lost. */
-async function giveBack(client: WorkerClient, { merchant }: Expectation, id: string, taken: Settled<unknown>) {
+async function giveBack(
+  client: WorkerClient,
+  { merchant }: Expectation,
+  id: string,
+  taken: Settled<Lease | undefined>,
+): Promise<void> {
   if (taken.ok && taken.value === undefined) return;
+  if (taken.ok) taken.value?.end();
   await settled(client.release({ merchant, claim: { id } }));
 }
 

@@ -7,6 +7,11 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
 }
 
+export interface RenewOptions extends CallOptions {
+  /** Milliseconds from now for which the token is held, 1000 to 600 000; default 60 000. */
+  lease?: number | undefined;
+}
+
 export interface WaitOptions {
   /** Milliseconds to wait for the token, default 60 000; 0 asks once. Every wait longer than one request is asked for again. */
   timeout?: number | undefined;
@@ -33,6 +38,8 @@ export interface WorkerClient {
   waitForToken(selector: Selector, options?: WaitOptions): Promise<Token | undefined>;
   /** The same, held exclusively: the newest under a selector, or the oldest of a kind's pool. */
   claim(request: ClaimRequest, options?: WaitOptions): Promise<ClaimedToken | undefined>;
+  /** Holds the claim's token for longer, and takes nothing new. Rejects with `lease_lost` when the claim holds nothing. */
+  renew(claimed: HeldClaim, options?: RenewOptions): Promise<ClaimedToken>;
   /** The claim's token was used: it is never handed out again. */
   used(claimed: HeldClaim, options?: CallOptions): Promise<void>;
   /** Puts the claim's token back. */
@@ -70,7 +77,10 @@ export type Ask = (announced: Expectation, signal: AbortSignal) => Promise<unkno
 export type Work<T> = (token: ClaimedToken, hold: Hold) => Promise<T>;
 
 export interface Hold {
-  /** Aborts when the token is lost to another, or the caller aborts. */
+  /**
+   * Aborts when the token is lost, when its lease is about to end and could not be renewed, or when the caller aborts.
+   * Whatever uses the token has to stop then.
+   */
   signal: AbortSignal;
   /** Says that the token is about to be spent: from here on it is never handed out again, even when the work rejects. */
   spend(): Promise<void>;

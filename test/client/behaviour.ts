@@ -1,7 +1,7 @@
 /** What the client does against the service as it is, whichever store the service has. */
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createWorkerClient, type WorkerClient } from '../../src/client/index.ts';
+import { createTokenSource, createWorkerClient, type WorkerClient } from '../../src/client/index.ts';
 import { latch } from '../support/latch.ts';
 import { LOOPBACK } from '../support/ports.ts';
 import { RestartableService } from '../support/restartable-service.ts';
@@ -125,6 +125,19 @@ export function describeClient(store: string, env: () => Record<string, string>)
         const token = await client.waitForToken({ merchantData }, NOW);
         if (token) await client.useToken(token);
         await expect(client.waitForToken({ merchantData }, NOW)).rejects.toMatchObject({ code: 'used', status: 410 });
+      });
+
+      it('holds the token of a flow for as long as its call to Carat may take', async () => {
+        const source = createTokenSource(client);
+        const announced = await source.announce({ kind: 'seid', ttlSeconds: 60 });
+        const merchantData = announced.selector.merchant_data ?? '';
+        await service.post({ seid: newValue(), merchant_data: merchantData });
+        const { signal } = new AbortController();
+        const held = await source.take(announced, { claimId: 'flow', timeoutMs: 120_000, signal });
+        const token = await client.waitForToken({ merchantData }, NOW);
+        const leaseMs = Number(token?.claim?.leaseExpiresAt) - Number(token?.receivedAt);
+        expect(leaseMs).toBeGreaterThanOrEqual(120_000);
+        if (held !== undefined) await source.used(held);
       });
 
       it('settles through a restart of the service', async () => {

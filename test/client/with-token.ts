@@ -2,7 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createWorkerClient, type WorkerClient } from '../../src/client/index.ts';
 import { latch } from '../support/latch.ts';
+import { LOOPBACK } from '../support/ports.ts';
 import { RestartableService } from '../support/restartable-service.ts';
+import { startProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 import { newValue } from './behaviour.ts';
 
@@ -130,6 +132,112 @@ export function describeWithToken(store: string, env: () => Record<string, strin
           const renewed = await another.claim({ kind: 'token', claimId: token.claim.id, lease: 1000 }, NOW);
           expect(renewed?.claim.leaseExpiresAt.getTime()).toBeGreaterThan(ends);
           expect(renewed).toMatchObject({ id: token.id, claim: { deliveries: 1 } });
+        },
+      );
+    });
+
+    it('holds the token while the call to Carat goes on for longer than a lease', async () => {
+      const deliveries = await client.withToken(
+        { kind: 'token', lease: 1000 },
+        async () => {
+          await service.post({ token: newValue() });
+          await until('it is renewed four times, past its first end', () => claims > 4);
+        },
+        async (token) => {
+          const another = createWorkerClient({ url: service.workerUrl });
+          expect(await another.claim({ kind: 'token' }, NOW)).toBeUndefined();
+          return (await another.renew(token, { lease: 1000 })).claim.deliveries;
+        },
+      );
+      expect(deliveries).toBe(1);
+    });
+
+    it('renews only what a claim holds', async () => {
+      for (const _ of [1, 2]) await client.expect({ kind: 'token' });
+      await service.post({ token: newValue() });
+      const held = await client.claim({ kind: 'token' }, NOW);
+      if (held === undefined) throw new Error('expected a token');
+      expect(await client.renew(held, { lease: 300_000 })).toMatchObject({ id: held.id, claim: { deliveries: 1 } });
+      await client.used(held);
+      await service.post({ token: newValue() });
+      await expect(client.renew(held)).rejects.toMatchObject({ code: 'lease_lost', status: 409 });
+      expect(await client.claim({ kind: 'token' }, NOW)).toMatchObject({ claim: { deliveries: 1 } });
+    });
+
+    it('takes a renewal that arrives after the token was spent for no loss, and it takes no other token', async () => {
+      const renewalAsked = latch();
+      const spentAtService = latch();
+      const renewalAnswered = latch();
+      let isTaken = false;
+      // A renewal is on its way when the token is spent; it arrives after that, and its answer comes before that one's.
+      const crossing: typeof fetch = async (input, init) => {
+        const isRenewal = isTaken && init?.method === 'PUT';
+        if (isRenewal) {
+          renewalAsked.open();
+          await spentAtService.opened;
+        }
+        const response = await fetch(input, isRenewal ? { ...init, signal: null } : init);
+        isTaken ||= init?.method === 'PUT' && response.status === 200;
+        if (isRenewal) setImmediate(renewalAnswered.open);
+        if (init?.method === 'DELETE') {
+          spentAtService.open();
+          await renewalAnswered.opened;
+        }
+        return response;
+      };
+      await client.expect({ kind: 'token' });
+      const aborted = await createWorkerClient({ url: service.workerUrl, fetch: crossing }).withToken(
+        { kind: 'token', lease: 1000 },
+        () => service.post({ token: newValue() }),
+        async (_token, { spend, signal }) => {
+          await service.post({ token: newValue() });
+          await renewalAsked.opened;
+          await spend();
+          return signal.aborted;
+        },
+      );
+      expect(aborted).toBe(false);
+      expect(await client.claim({ kind: 'token' }, NOW)).toMatchObject({ claim: { deliveries: 1 } });
+    });
+
+    it('aborts before the lease ends when the service does not answer', async () => {
+      const proxy = await startProxy({ host: LOOPBACK, port: service.workerPort });
+      const lost = latch<unknown>();
+      const working = createWorkerClient({ url: `http://${LOOPBACK}:${proxy.port}` }).withToken(
+        { kind: 'nit', orderId: 'A-80', lease: 5000 },
+        () => service.post({ nit: newValue(), pedido: 'A-80' }),
+        async (token, { signal }) => {
+          signal.addEventListener('abort', () => lost.open(signal.reason));
+          await proxy.mode({ kind: 'stall', direction: 'both' });
+          expect(await lost.opened).toMatchObject({ code: 'lease_lost' });
+          // Whoever works with it stops before another can have it.
+          await expect(client.claim({ orderId: 'A-80' }, NOW)).rejects.toMatchObject({
+            code: 'claimed',
+            claimId: token.claim.id,
+          });
+          await proxy.mode({ kind: 'pass' });
+        },
+      );
+      await working;
+      await proxy.stop();
+    });
+
+    it('goes on while renewals are refused, until the lease ends', async () => {
+      let refused = 0;
+      const old: typeof fetch = async (input, init) => {
+        const isRenewal = init?.method === 'PUT' && String(init.body).includes('"renew"');
+        if (!isRenewal) return fetch(input, init);
+        refused += 1;
+        return fetch(input, { ...init, body: JSON.stringify({ renew: 'no such parameter' }) });
+      };
+      const lost = latch<unknown>();
+      await createWorkerClient({ url: service.workerUrl, fetch: old }).withToken(
+        { kind: 'token', lease: 1000 },
+        () => service.post({ token: newValue() }),
+        async (_token, { signal }) => {
+          signal.addEventListener('abort', () => lost.open(signal.reason));
+          await until('it is asked for a second time', () => refused > 1);
+          expect(await lost.opened).toMatchObject({ code: 'lease_lost' });
         },
       );
     });
