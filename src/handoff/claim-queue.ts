@@ -1,6 +1,7 @@
 /**
  * A line of workers who wait to claim the same thing. They are tried one at a time, first come first served: what the
- * first one does not get, the others would not get either. The line looks again by itself when a lease ends.
+ * first one does not get, the others would not get either. A member whose own claim id is the obstacle is passed over:
+ * its answer says nothing about the others. The line looks again by itself when a lease ends.
  */
 import { Chain, type Link } from '../chain.ts';
 import type { ClaimAnswer, ReadAnswer } from '../store/contract.ts';
@@ -68,6 +69,7 @@ export class ClaimQueue {
     for (const member of this.#members) {
       const answer = await this.#try(member);
       if (!(answer instanceof Error) && isPending(answer)) {
+        if (isElsewhere(answer)) continue;
         this.#last = answer;
         if ('retryInMs' in answer) this.#lookIn(answer.retryInMs);
         return;
@@ -96,6 +98,11 @@ export class ClaimQueue {
     if (this.isEmpty || ms === Number.POSITIVE_INFINITY) return;
     this.#lease = setTimeout(() => void this.advance(), Math.max(ms, 1));
   }
+}
+
+/** True when only this claim id cannot be served: the others under the same lead may be. */
+export function isElsewhere(answer: ClaimAnswer): boolean {
+  return answer.state === 'none' && answer.elsewhere === true;
 }
 
 /** True for an answer that may still turn into a token. */

@@ -4,7 +4,7 @@
  */
 import type { ClaimAnswer, ClaimRequest, ReadAnswer, TokenStore } from '../store/contract.ts';
 import { type Claim, type TokenQuery, type TokenRecord, topicOf } from '../token.ts';
-import { ClaimQueue, isPending } from './claim-queue.ts';
+import { ClaimQueue, isElsewhere, isPending } from './claim-queue.ts';
 import type { GoneSignal, Sleeper, Waiter, Waiters, WakeReason } from './waiters.ts';
 
 export type Handed =
@@ -32,6 +32,7 @@ export class Handoff {
   readonly #options: HandoffOptions;
   /** Those who wait to claim the same thing, by what it is. */
   readonly #lines = new Map<string, ClaimQueue>();
+  readonly #unreceived = new Unreceived();
 
   constructor(options: HandoffOptions) {
     this.#options = options;
@@ -70,8 +71,7 @@ export class Handoff {
     try {
       // A claim that holds a token already need not stand in line for it.
       if (!line.isFirst(member)) {
-        const { query: _, ...onlyHeld } = attempt;
-        const answer = await store.claim(onlyHeld);
+        const answer = await store.claim(onlyHeld(attempt));
         if (answer.state === 'held') return await this.#claimed(answer, attempt, patience.signal);
       }
       for (;;) {
@@ -85,7 +85,7 @@ export class Handoff {
         }
         if (member.answer instanceof Error) throw member.answer;
         if (member.answer !== undefined) return await this.#claimed(member.answer, attempt, patience.signal);
-        if (woken === 'timeout') return this.#patiently(line.last);
+        if (woken === 'timeout') return await this.#lastAnswer(line, attempt, patience.signal);
         if (woken !== 'notified') return { outcome: woken };
       }
     } finally {
@@ -121,16 +121,61 @@ export class Handoff {
   /** A claim's answer for a client that is still there; a token that nobody is left to take is put back. */
   async #claimed(answer: ClaimAnswer, { merchant }: ClaimRequest, signal: GoneSignal): Promise<Handed> {
     if (answer.state !== 'held' || !signal.aborted) return handedOf(answer, this.#options.onConflict);
-    await this.#options.store.undo(merchant, answer.claim);
+    const { token, claim } = answer;
+    const hold = this.#unreceived.add([merchant, claim.id, token.id, claim.deliveries].join('\n'), claim);
+    if (hold !== undefined && (await this.#options.store.undo(merchant, hold.last))) this.#unreceived.end(hold);
     return { outcome: 'disconnected' };
   }
 
-  /** The answer when the wait is over: whoever waited for another's lease to end simply got nothing. */
-  #patiently(last: ClaimAnswer | undefined): Handed {
-    return last === undefined || last.state === 'claimed'
-      ? { outcome: 'nothing' }
-      : handedOf(last, this.#options.onConflict);
+  /**
+   * The answer when the wait is over. The claim id may have got a token elsewhere while it waited. Whoever waited for
+   * another's lease to end simply got nothing.
+   */
+  async #lastAnswer(line: ClaimQueue, attempt: ClaimRequest, signal: GoneSignal): Promise<Handed> {
+    const own = await this.#options.store.claim(onlyHeld(attempt));
+    if (own.state === 'held') return this.#claimed(own, attempt, signal);
+    const last = isElsewhere(own) ? own : (line.last ?? own);
+    return last.state === 'claimed' ? { outcome: 'nothing' } : handedOf(last, this.#options.onConflict);
   }
+}
+
+function onlyHeld({ query: _, ...request }: ClaimRequest): ClaimRequest {
+  return request;
+}
+
+/** How many holds with an unreceived renewal are remembered; the lease of an older one ends by time. */
+const MAX_UNRECEIVED = 1000;
+
+/**
+ * Answers of claims that no client received. Several requests of one claim id share a token, each as a renewal of the one
+ * before: the token goes back only when nobody received any of them.
+ */
+class Unreceived {
+  readonly #holds = new Map<string, Hold>();
+
+  /** Records one of a hold; answers the hold when all of its answers are recorded, and the token is to be put back. */
+  add(key: string, claim: Claim): Hold | undefined {
+    const hold = this.#holds.get(key) ?? { key, renewals: new Set(), last: claim };
+    hold.renewals.add(claim.renewals);
+    if (claim.renewals > hold.last.renewals) hold.last = claim;
+    this.#holds.delete(key);
+    this.#holds.set(key, hold);
+    const [oldest] = this.#holds.keys();
+    if (this.#holds.size > MAX_UNRECEIVED && oldest !== undefined) this.#holds.delete(oldest);
+    return hold.renewals.size > hold.last.renewals ? hold : undefined;
+  }
+
+  /** The token was put back. */
+  end(hold: Hold): void {
+    this.#holds.delete(hold.key);
+  }
+}
+
+/** One take of a token by a claim, with the renewals whose answers no client received. */
+interface Hold {
+  key: string;
+  renewals: Set<number>;
+  last: Claim;
 }
 
 /**

@@ -154,13 +154,8 @@ export class Waiter {
       sleeper.woken(woken);
       return;
     }
-    const leftMs = this.#endsAt - performance.now();
-    if (leftMs <= 0) {
-      sleeper.woken('timeout');
-      return;
-    }
     this.#sleeper = sleeper;
-    this.#timer = setTimeout(Waiter.#endOfWait, leftMs, this);
+    this.#sleepOn();
   }
 
   /** The same as a promise. */
@@ -175,7 +170,14 @@ export class Waiter {
 
   /** One for all, for thousands wait. */
   static #endOfWait(waiter: Waiter): void {
-    waiter.#end('timeout');
+    waiter.#sleepOn();
+  }
+
+  /** Node measures a timer from the start of the tick that sets it, so that it may end before its time. */
+  #sleepOn(): void {
+    const leftMs = this.#endsAt - performance.now();
+    if (leftMs <= 0) this.#end('timeout');
+    else this.#timer = setTimeout(Waiter.#endOfWait, Math.ceil(leftMs), this);
   }
 
   #end(why: WakeReason): void {

@@ -37,8 +37,11 @@ export type ClaimAnswer = Away &
     | { state: 'conflict'; distinct: number }
     | { state: 'used' }
     | { state: 'cancelled' }
-    /** `retryInMs`: when the first lease ends that could make the answer another one. */
-    | { state: 'none'; retryInMs?: number }
+    /**
+     * `retryInMs`: when the first lease ends that could make the answer another one. `elsewhere`: this claim id holds, or
+     * may hold, a token that only an unreachable store knows. Another claim id may get a token.
+     */
+    | { state: 'none'; retryInMs?: number; elsewhere?: true }
   );
 
 export interface ClaimRequest {
@@ -127,8 +130,11 @@ export interface TokenStore {
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** Ends a claim: `use` marks its token as used, `release` puts it back. */
   settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer>;
-  /** Puts a token back that its claim just took and nobody received; nothing happens if the lease was renewed since. */
-  undo(merchant: string, claim: Claim): Promise<void>;
+  /**
+   * Puts a token back that its claim took, when no answer about it was received; answers whether it did. Does nothing
+   * if the lease was renewed after `claim`. The caller must know that no earlier renewal was received either.
+   */
+  undo(merchant: string, claim: Claim): Promise<boolean>;
   /** Marks a token as used, whoever holds it. */
   use(merchant: string, id: string): Promise<SettleAnswer>;
   /** Opens an expectation; answers when it ends. */

@@ -66,7 +66,7 @@ export class EncryptedStore implements TokenStore {
     return this.#inner.settle(merchant, claimId, how);
   }
 
-  undo(merchant: string, claim: Claim): Promise<void> {
+  undo(merchant: string, claim: Claim): Promise<boolean> {
     return this.#inner.undo(merchant, claim);
   }
 

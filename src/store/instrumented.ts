@@ -44,7 +44,7 @@ export class InstrumentedStore implements TokenStore {
   settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
     return this.#measure('settle', this.#inner.settle(merchant, claimId, how));
   }
-  undo(merchant: string, claim: Claim): Promise<void> {
+  undo(merchant: string, claim: Claim): Promise<boolean> {
     return this.#measure('undo', this.#inner.undo(merchant, claim));
   }
   use(merchant: string, id: string): Promise<SettleAnswer> {

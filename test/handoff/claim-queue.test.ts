@@ -73,6 +73,17 @@ describe('a line', () => {
     expect([c, d].map(got)).toEqual(['3', '4']);
   });
 
+  it('serves those behind a member whose own claim id is the obstacle', async () => {
+    const [a, b] = [join('a'), join('b')];
+    const claim = tray.claim.bind(tray);
+    tray.claim = (claimId) =>
+      claimId === 'a' ? Promise.resolve({ state: 'none', elsewhere: true, away: true }) : claim(claimId);
+    tray.lay('1');
+    await line.advance();
+    expect([a, b].map(got)).toEqual([undefined, '1']);
+    expect(line.last).toBeUndefined();
+  });
+
   it('wakes whoever is served', async () => {
     const member = join('a');
     const asleep = member.waiter.sleep();

@@ -94,6 +94,17 @@ describe('a claim that waits', () => {
     expect(await counter.ask('c1', POOL, { waitMs: 30 }).answered()).toEqual({ outcome: 'nothing' });
   });
 
+  it('gets the token that its own id took elsewhere while it waited behind another', async () => {
+    const [first, second] = [counter.ask('c1'), counter.ask('c2', POOL, { waitMs: 100 })];
+    await ticks(5);
+    const token = counter.token({ sid: 'x' });
+    await counter.store.put(token);
+    await counter.take('c2', under('x'));
+    expect(await second.answered()).toMatchObject({ outcome: 'token', token, claim: { id: 'c2', deliveries: 1 } });
+    first.client.abort();
+    expect(await first.answered()).toEqual({ outcome: 'disconnected' });
+  });
+
   it('is one claim when it is asked for twice at once, wherever the second stands in line', async () => {
     const [first, between, again] = [counter.ask('c1'), counter.ask('c2'), counter.ask('c1')];
     await ticks(5);

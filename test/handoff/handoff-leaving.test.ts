@@ -95,6 +95,23 @@ describe('a claim that waits', () => {
     expect(await counter.take('c2')).toMatchObject({ state: 'none' });
   });
 
+  it('puts its token back when all of its clients go away in turn', async () => {
+    const asked = [counter.ask('c1'), counter.ask('c1'), counter.ask('c1')];
+    await ticks(5);
+    let claims = 0;
+    counter.store.onPoint = (point) => {
+      if (point === 'claim ends') asked[claims++]?.client.abort();
+    };
+    // The next request of the id renews the lease before the undo of the first arrives.
+    const undo = counter.store.undo.bind(counter.store);
+    counter.store.undo = (...args) => ticks(5).then(() => undo(...args));
+    const token = counter.token();
+    await counter.store.put(token);
+    for (const one of asked) expect(await one.answered()).toEqual({ outcome: 'disconnected' });
+    expect(claims).toBe(3);
+    expect(await counter.take('c2')).toMatchObject({ state: 'held', token, claim: { deliveries: 1 } });
+  });
+
   it('that is over while an attempt is under way gets what that finds', async () => {
     const token = counter.token();
     await counter.store.put(token);

@@ -54,6 +54,17 @@ describe('waiters', () => {
     expect(await again).toBe('notified');
   });
 
+  it('sleep until the end of their wait when the tick in which they fall asleep takes long', async () => {
+    const waiters = new Waiters({ max: 10 });
+    await new Promise((resolve) => setImmediate(resolve));
+    // Node measures a timer from the start of this tick.
+    const busyUntil = soon(40);
+    while (performance.now() < busyUntil);
+    const endsAt = soon(50);
+    expect(await park(waiters, 'sid=x', { endsAt }).sleep()).toBe('timeout');
+    expect(performance.now()).toBeGreaterThanOrEqual(endsAt);
+  });
+
   it('wake when their wait is over, also if it was so before they slept', async () => {
     const waiters = new Waiters({ max: 10 });
     expect(await park(waiters, 'sid=x', { endsAt: soon(20) }).sleep()).toBe('timeout');

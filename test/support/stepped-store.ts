@@ -63,7 +63,7 @@ export class SteppedStore implements TokenStore {
     return this.#inner.settle(merchant, claimId, how);
   }
 
-  undo(merchant: string, claim: Claim): Promise<void> {
+  undo(merchant: string, claim: Claim): Promise<boolean> {
     this.undone += 1;
     return this.#inner.undo(merchant, claim);
   }

@@ -69,11 +69,11 @@ export class Claims {
   }
 
   /** Puts back what a claim just took, unless anything happened to it since; answers the topics under which it is free. */
-  undo(merchant: string, { id, deliveries }: Claim, now: number): string[] {
+  undo(merchant: string, { id, deliveries, renewals }: Claim, now: number): string[] {
     const { claim, entry } = this.#of(merchant, id, now);
     const last = entry?.claim;
     if (claim === undefined || entry?.state !== 'live' || last?.id !== id) return [];
-    if (last.deliveries !== deliveries || last.renewals > 0) return [];
+    if (last.deliveries !== deliveries || last.renewals !== renewals) return [];
     entry.deliveries -= 1;
     this.putBack(entry, claim);
     return topicsOf(entry.token);

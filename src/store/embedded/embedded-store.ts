@@ -91,10 +91,11 @@ export class EmbeddedStore implements TokenStore {
     return answer;
   }
 
-  async undo(merchant: string, claim: Claim): Promise<void> {
+  async undo(merchant: string, claim: Claim): Promise<boolean> {
     const topics = this.ledger.claims.undo(merchant, claim, this.clock());
     await this.disk.commit();
     if (topics.length > 0) this.announce(merchant, topics);
+    return topics.length > 0;
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {

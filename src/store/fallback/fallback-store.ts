@@ -149,11 +149,13 @@ export class FallbackStore implements TokenStore {
     return answer === 'unknown' && this.#local.isClaimPending(merchant, claimId) ? 'away' : answer;
   }
 
-  async undo(merchant: string, claim: Claim): Promise<void> {
+  async undo(merchant: string, claim: Claim): Promise<boolean> {
     if (this.#local.isClaimPending(merchant, claim.id)) return this.#local.undo(merchant, claim);
     // If the store is away, the lease ends by itself.
-    await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, claim));
+    const undone = await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, claim));
+    if (undone !== true) return false;
     this.#local.mirrorReleased(merchant, claim.id);
+    return true;
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {

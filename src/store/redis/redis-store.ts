@@ -132,9 +132,10 @@ export class RedisStore implements SharedStore {
     return settledOf(await this.#run('caratSettle', merchant, this.#channel, merchant, claimId, how), merchant);
   }
 
-  async undo(merchant: string, claim: Claim): Promise<void> {
-    const { id, deliveries, leaseExpiresAt } = claim;
-    await this.#run('caratUndo', merchant, this.#channel, merchant, id, deliveries, leaseExpiresAt);
+  async undo(merchant: string, claim: Claim): Promise<boolean> {
+    const { id, deliveries, renewals, leaseExpiresAt } = claim;
+    const args = [this.#channel, merchant, id, deliveries, renewals, leaseExpiresAt];
+    return (await this.#run('caratUndo', merchant, ...args)) === 1;
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {

@@ -144,16 +144,17 @@ markUsed(t)
 return answer('done', 1, t.id)
 `;
 
-/** ARGV: channel, merchant, claim id, deliveries, and when its lease ended: that tells this claim from a later one. */
+/** ARGV: channel, merchant, claim id, deliveries, renewals, and when its lease ends: that tells this claim from a later one. */
 const UNDO = `
 local claim = ARGV[3]
 local id = redis.call('HGET', P .. 'c:' .. claim, 't')
 local t = id and get(id)
-if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.le == ARGV[5] and t.rn == '0' then
+if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.rn == ARGV[5] and t.le == ARGV[6] then
   giveBack(t, claim)
   announce(ARGV[1], ARGV[2], topics(t))
+  return 1
 end
-return 'done'
+return 0
 `;
 
 /** ARGV: token id. Answers the token, too, when it is used now. */
