@@ -5,8 +5,8 @@
  */
 import type { Recorder } from '../observability/recorder.ts';
 import type { PutAnswer, TokenStore } from '../store/contract.ts';
-import { type TokenPost, tokenId, type UnusableReason } from '../token.ts';
-import { readPost } from './parse-post.ts';
+import { type TokenPost, tokenId } from '../token.ts';
+import type { PostReading } from './parse-post.ts';
 import type { SenderPolicy } from './sender.ts';
 
 /** What came on an authenticity path. */
@@ -15,8 +15,8 @@ export interface ArrivedPost {
   /** The peer's address, and what proxies said of the sender. */
   peer: string | undefined;
   forwardedFor: string | undefined;
-  /** The text of the form, or why there is none. */
-  body: string | { unusable: UnusableReason };
+  /** What its form says, or why it is unusable. */
+  reading: PostReading;
 }
 
 export interface IntakeOptions {
@@ -50,10 +50,9 @@ export class Intake {
     }
   }
 
-  #receive({ merchant, peer, forwardedFor, body }: ArrivedPost): Promise<void> {
+  #receive({ merchant, peer, forwardedFor, reading }: ArrivedPost): Promise<void> {
     const begunAt = performance.now();
     const from = this.#sources.senderOf(peer, forwardedFor);
-    const reading = typeof body === 'string' ? readPost(body) : ({ usable: false, reason: body.unusable } as const);
     if (reading.usable && this.#sources.isAllowed(from)) {
       const { post } = reading;
       const id = tokenId(merchant, post.kind, post.value);

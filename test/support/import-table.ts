@@ -30,7 +30,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['store/notice', 'token'],
   ],
   // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
-  'listeners/authenticity': ['chain', 'intake', 'listeners/client-gone', 'store/notice', 'token'],
+  'listeners/authenticity': ['intake', 'store/notice', 'token'],
   'listeners/client-gone': ['chain', 'handoff'],
   'listeners/workers': [
     ...['chain', 'config', 'handoff', 'intake/parse-post', 'listeners/client-gone', 'observability', 'operator'],
@@ -50,6 +50,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
 /** Who may import a package. */
 export const PACKAGES: Record<string, readonly string[]> = {
   'node:process': ['cli', 'main'],
+  '@fastify/formbody': ['listeners/authenticity/listener'],
   '@fastify/swagger': ['listeners/workers/openapi'],
   'classic-level': ['store/embedded', 'carat/recharge-notes'],
   fastify: ['listeners', 'operator', 'service', 'simulator'],

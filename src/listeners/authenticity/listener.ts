@@ -1,36 +1,35 @@
 /**
- * The authenticity listener: the public server that Carat posts to. Every request to an authenticity path is answered
- * `200 OK`, through whatever door it leaves: a body that is whole, or too large, too slow or broken, an expectation that
- * Node refuses, or the stop of the service. It is Node's own server, because all that a framework would add on this path
- * are more doors.
+ * The authenticity listener: the public Fastify server that Carat posts to. The usual way is Fastify's own:
+ * `@fastify/formbody` reads the form, and the route's handler passes it to intake. Everything else here closes a door
+ * through which Fastify or Node would answer something other than `200 OK`.
  */
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, METHODS, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo, isIPv6, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server as TlsServer } from 'node:tls';
-import { Chain, type Link } from '../../chain.ts';
+import formbody from '@fastify/formbody';
+import fastify, { type FastifyInstance, type FastifyServerFactoryHandler } from 'fastify';
 import type { Intake } from '../../intake/intake.ts';
-import { whenOver } from '../client-gone.ts';
+import { type PostReading, readPost } from '../../intake/parse-post.ts';
 import type { CertificatePair } from './certificate.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { hangUp, okOnTheWire } from './ok-response.ts';
-import { OpenPost, type PostsContext } from './pending-post.ts';
+import { PendingPost, type PostsContext } from './pending-post.ts';
 
-/** What bounds a request and a stop. */
+/** What bounds a request and a shutdown. */
 export interface AuthenticityLimits extends ConnectionLimits {
-  /** A body is read for so long, and so far, before it is answered all the same. */
-  bodyDeadlineMs: number;
+  /** A body is read this far before it is answered. */
   maxBodyBytes: number;
   headersDeadlineMs: number;
-  /** How long a stopping listener waits for clients to speak once more on the connections they keep open. */
+  /** How long shutdown waits for clients to use their keep-alive connections once more. */
   idleGraceMs: number;
-  /** How long it then waits, taking no more connections, for what is on its way on those that are open. */
+  /** How long shutdown then keeps idle connections open after it stopped accepting new ones. */
   lastWordsMs: number;
-  /** How long it waits for requests under way; the process must end within 10 s. */
+  /** How long shutdown waits for pending requests; the process must exit within 10 s. */
   stopDeadlineMs: number;
-  /** How long what is given up then has until it is answered; the store takes 0.9 s at most. */
+  /** How long a request that was given up may still take to be answered; the store takes 0.9 s at most. */
   lastAnswersMs: number;
 }
 
@@ -38,30 +37,30 @@ const LIMITS: AuthenticityLimits = {
   bodyDeadlineMs: 30_000,
   maxBodyBytes: 1024 * 1024,
   headersDeadlineMs: 10_000,
+  unreadDeadlineMs: 30_000,
+  keepAliveMs: 72_000,
   idleGraceMs: 500,
   lastWordsMs: 250,
   stopDeadlineMs: 7000,
   lastAnswersMs: 1000,
   maxConnections: 10_000,
   maxHalfOpenBodies: 2000,
+  maxBacklog: 100,
 };
 const POLL_MS = 10;
-/** How often the bodies are looked for whose time is over. */
-const LOOK_FOR_SLOW_BODIES_EVERY_MS = 100;
-/** For so long a connection may be idle: longer than those of the proxies that keep theirs open for us. */
-const KEEP_ALIVE_MS = 72_000;
-/** The target of the one other thing that is served. */
+/** How often Node checks for headers that are overdue. */
+const CHECK_HEADERS_EVERY_MS = 2000;
 const LIVEZ = /^\/livez(\?|$)/;
-const ALIVE = '{"status":"alive"}';
-const NOT_FOUND = 'Not Found';
+const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+/** Where a request goes that is to no path of ours: no route has this path. */
+const NOWHERE = '/';
 
-/**
- * Listens to the errors of each socket. Node removes its own listener on CONNECT and on an upgrade, and an error that
- * nobody listens to ends the process. The socket's `close` follows, and releases what belongs to the connection.
- */
-const ignore = (): void => {};
-
-const REFUSED = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set on every request to an authenticity path. */
+    post: PendingPost;
+  }
+}
 
 export interface AuthenticityListenerOptions {
   /** The merchant of each path. */
@@ -69,156 +68,169 @@ export interface AuthenticityListenerOptions {
   intake: Intake;
   tls?: CertificatePair | undefined;
   limits?: Partial<AuthenticityLimits> | undefined;
-  /** Told of each answer that was sent, and of each that nobody was there to take (`gone`). */
+  /** Called for each answer that was sent, and for each client that went away before it (`gone`). */
   onAnswer?: ((merchant: string, status: number | 'gone', seconds: number) => void) | undefined;
 }
 
 export class AuthenticityListener {
-  readonly server: Server;
-  readonly #tls: boolean;
+  readonly app: FastifyInstance;
   readonly #paths: ReadonlyMap<string, string>;
-  readonly #intake: Intake;
+  readonly #tls: CertificatePair | undefined;
   readonly #limits: AuthenticityLimits;
-  readonly #onAnswer: NonNullable<AuthenticityListenerOptions['onAnswer']>;
-  readonly #context: PostsContext;
-  /** Not answered yet. */
-  readonly #open = new Chain<OpenPost>();
-  /** The last request of each connection: when what follows its headers breaks, its connection is all that Node tells. */
-  readonly #lastOf = new WeakMap<Socket, OpenPost>();
-  /** Node tells again of each piece that comes on a connection that is broken already. */
-  readonly #broken = new WeakSet<Socket>();
+  readonly #intake: Intake;
   readonly #connections: Connections;
-  #slowBodies: NodeJS.Timeout | undefined;
+  readonly #posts: PostsContext;
+  #serve: FastifyServerFactoryHandler | undefined;
   #stopping = false;
 
   constructor({ paths, intake, tls, limits, onAnswer = () => {} }: AuthenticityListenerOptions) {
     this.#paths = paths;
-    this.#intake = intake;
+    this.#tls = tls;
     this.#limits = { ...LIMITS, ...limits };
-    this.#connections = new Connections(this.#limits);
-    this.#onAnswer = onAnswer;
-    this.#context = {
+    this.#intake = intake;
+    this.#connections = new Connections({
+      limits: this.#limits,
+      serve: (request, response) => this.#serve?.(request, response),
+      onGone: ({ url }) => {
+        const merchant = this.#merchantOf(url);
+        if (merchant !== undefined) onAnswer(merchant, 'gone', 0);
+      },
+    });
+    this.#posts = {
       intake,
+      connections: this.#connections,
       maxBodyBytes: this.#limits.maxBodyBytes,
       isStopping: () => this.#stopping,
-      onRead: (open) => this.#connections.endBody(open),
+      onAnswer,
     };
-    const { headersDeadlineMs } = this.#limits;
-    const http = {
-      requireHostHeader: false,
-      headersTimeout: headersDeadlineMs,
-      connectionsCheckingInterval: 2000,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // A body that is late is answered: see `bodyDeadlineMs`.
-      requestTimeout: 0,
-    };
-    this.#tls = tls !== undefined;
-    this.server =
-      tls === undefined
-        ? createServer(http)
-        : createTlsServer({ ...http, ...tls, handshakeTimeout: headersDeadlineMs });
-    this.#openDoors();
+    this.app = fastify({
+      serverFactory: (serve) => {
+        this.#serve = serve;
+        return this.#createServer();
+      },
+      rewriteUrl: ({ url }) => this.#routeOf(url),
+      // The gate of `PendingPost` bounds bodies, so that a large one is read to its end and not refused.
+      bodyLimit: Number.MAX_SAFE_INTEGER,
+      clientErrorHandler: (error, socket) => this.#onClientError(error, socket as Socket),
+    });
+    this.#addParsers();
+    this.#addRoutes();
   }
 
-  /** Answers where it listens, as a URL. */
+  get server(): Server {
+    return this.app.server;
+  }
+
+  /** Resolves with its URL. */
   async listen(host: string, port: number): Promise<string> {
+    await this.app.ready();
+    // `app.listen` would open a second server for `localhost`, and names another address than the one that was asked for.
     this.server.listen(port, host);
     await once(this.server, 'listening');
-    const { bodyDeadlineMs } = this.#limits;
-    this.#slowBodies = setInterval(
-      () => this.#connections.giveUpBodiesBefore(performance.now() - bodyDeadlineMs),
-      LOOK_FOR_SLOW_BODIES_EVERY_MS,
-    );
+    this.#connections.start();
     const { address, port: bound } = this.server.address() as AddressInfo;
-    return `${this.#tls ? 'https' : 'http'}://${isIPv6(address) ? `[${address}]` : address}:${bound}`;
+    return `${this.#tls === undefined ? 'http' : 'https'}://${isIPv6(address) ? `[${address}]` : address}:${bound}`;
   }
 
-  /** What is served to connections from now on. @throws Error when the pair cannot be used */
+  /** Serves new connections with this certificate. @throws Error when the pair cannot be used */
   useCertificate(pair: CertificatePair): void {
     (this.server as unknown as TlsServer).setSecureContext(pair);
   }
 
-  /** Goes on answering until what is under way is done, then closes. */
+  /** Answers every pending request, then closes. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    const { server } = this;
     const { idleGraceMs, lastWordsMs, stopDeadlineMs, lastAnswersMs } = this.#limits;
     const giveUpAt = performance.now() + stopDeadlineMs;
-    const underWay = [...this.#open];
-    await this.#until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
-    await this.#until(() => underWay.every(({ isOver }) => isOver), giveUpAt);
-    // A server that closes cuts the connections that look idle; on one of them a post may be on its way.
-    const { server } = this;
-    const cutIdle = server.closeIdleConnections.bind(server);
+    const pending = this.#connections.pending();
+    await until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
+    await until(() => pending.every(({ closed }) => closed), giveUpAt);
+    // A closing server cuts idle connections at once; a post may already be on its way on one of them.
+    const closeIdle = server.closeIdleConnections.bind(server);
     server.closeIdleConnections = () => undefined;
     const closed = new Promise((resolve) => server.close(resolve));
     const timers = [
-      setTimeout(cutIdle, lastWordsMs),
+      setTimeout(closeIdle, lastWordsMs),
       setTimeout(() => {
-        for (const open of this.#open) open.giveUp();
+        this.#connections.giveUpBodies();
         timers.push(setTimeout(() => server.closeAllConnections(), lastAnswersMs));
       }, giveUpAt - performance.now()),
     ];
     await closed;
     for (const timer of timers) clearTimeout(timer);
-    clearInterval(this.#slowBodies);
+    this.#connections.stop();
+    // Only now: Fastify refuses what comes while it closes.
+    await this.app.close();
   }
 
-  #openDoors(): void {
-    const { server } = this;
-    // Node drops headers past the 1000th, be it the length or the sender; their bytes are bounded anyway.
+  #createServer(): Server {
+    const { headersDeadlineMs } = this.#limits;
+    const options = {
+      requireHostHeader: false,
+      headersTimeout: headersDeadlineMs,
+      connectionsCheckingInterval: CHECK_HEADERS_EVERY_MS,
+      // `Connections` has the deadlines of bodies and of idle connections.
+      requestTimeout: 0,
+      keepAliveTimeout: 0,
+    };
+    const server =
+      this.#tls === undefined
+        ? createServer(options)
+        : createTlsServer({ ...options, ...this.#tls, handshakeTimeout: headersDeadlineMs });
+    // Node drops headers past the 1000th, which may be the content type or the sender; their size is bounded anyway.
     server.maxHeadersCount = 0;
-    // A client that has sent all it wanted may end its half of the connection before it is answered.
+    // A client may end its half of the connection before it is answered.
     Object.assign(server, { httpAllowHalfOpen: true });
-    server.on('request', (request, response) => this.#onRequest(request, response));
-    // Node answers 417 to an expectation that it does not know, and closes the connection on CONNECT.
-    server.on('checkExpectation', (request, response) => this.#onRequest(request, response));
+    server.on('request', (request, response) => this.#connections.receive(request, response));
+    // By default Node answers 417 to an unknown expectation, and closes the connection on CONNECT.
+    server.on('checkExpectation', (request, response) => this.#connections.receive(request, response));
     server.on('connect', (request, stream) => this.#onConnect(request, stream));
-    server.on('clientError', (error, socket) => this.#onBroken(error, socket as Socket));
-    server.on('connection', (socket: Socket) => {
-      socket.on('error', ignore);
-      this.#connections.add(socket, this.#tls);
-    });
-    server.on('secureConnection', (socket: Socket) => {
-      socket.on('error', ignore);
-      this.#connections.addSecure(socket);
-    });
+    server.on('connection', (socket: Socket) => this.#connections.add(socket, this.#tls !== undefined));
+    server.on('secureConnection', (socket: Socket) => this.#connections.addSecure(socket));
+    return server;
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse): void {
-    const { method, url = '', socket } = request;
-    const merchant = this.#merchantOf(url);
-    if (merchant !== undefined) {
-      const open = new OpenPost(this.#context, merchant, request, response);
-      const place = this.#open.add(open);
-      this.#lastOf.set(socket, open);
-      this.#connections.begin(socket);
-      this.#connections.beginBody(open);
-      whenOver(response, socket, () => this.#onOver(open, place, socket));
-    } else if (method === 'GET' && LIVEZ.test(url)) {
-      const headers = { 'content-type': 'application/json; charset=utf-8', 'content-length': ALIVE.length };
-      response.writeHead(200, headers).end(ALIVE);
-    } else {
-      // The connection ends with the answer, for nobody waits for a body here.
-      const headers = { 'content-type': 'text/plain', 'content-length': NOT_FOUND.length, connection: 'close' };
-      response.writeHead(404, headers).end(NOT_FOUND);
+  #addParsers(): void {
+    const { app } = this;
+    // A body is read to its end, or it would be taken for the next request.
+    for (const method of METHODS) {
+      if (method !== 'CONNECT') app.addHttpMethod(method, { hasBody: true, overrideExisting: true });
     }
+    app.removeAllContentTypeParsers();
+    app.register(formbody, { parser: readPost as (body: string) => PostReading & Record<string, unknown> });
+    app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null));
   }
 
-  /** Its answer has gone out, or there is nobody to take it. */
-  #onOver(open: OpenPost, place: Link<OpenPost>, socket: Socket): void {
-    const { merchant, response, begunAt } = open;
-    const isAnswered = response.writableFinished;
-    open.isOver = true;
-    this.#open.remove(place);
-    this.#connections.end(socket);
-    this.#connections.endBody(open);
-    this.#onAnswer(merchant, isAnswered ? response.statusCode : 'gone', (performance.now() - begunAt) / 1000);
-    // A client that ended its half has nothing more to ask: once all is answered, the other half ends, too.
-    if (isAnswered && socket.readableEnded && this.#lastOf.get(socket) === open) hangUp(socket);
+  #addRoutes(): void {
+    const { app } = this;
+    app.decorateRequest('post', null as unknown as PendingPost);
+    // Before the body: nobody waits for one here.
+    app.addHook('onRequest', (request, reply, done) => {
+      if (request.is404) reply.code(404).header('connection', 'close').type('text/plain').send('Not Found');
+      else done();
+    });
+    app.get('/livez', { exposeHeadRoute: false }, async () => ({ status: 'alive' }));
+    app.all<{ Params: { merchant: string }; Body: PostReading | undefined }>('/posts/:merchant', {
+      preParsing: (request, reply, body, done) => {
+        request.post = new PendingPost(this.#posts, request.params.merchant, request, reply);
+        this.#connections.attach(request.raw.socket, request.post);
+        done(null, request.post.gate(body));
+      },
+      handler: ({ post, body }) => post.receive(body),
+      errorHandler: (_error, { post }) => post.giveUp(),
+    });
+  }
+
+  /** Maps a request to its route. The routes of merchants cannot be asked for by name. */
+  #routeOf(url: string | undefined): string {
+    const merchant = this.#merchantOf(url);
+    if (merchant !== undefined) return `/posts/${merchant}`;
+    return LIVEZ.test(url ?? '') ? '/livez' : NOWHERE;
   }
 
   /** A query, one trailing slash, and the origin that a proxy may put before the path are ignored. */
-  #merchantOf(url: string): string | undefined {
+  #merchantOf(url = ''): string | undefined {
     const merchant = this.#paths.get(url);
     if (merchant !== undefined) return merchant;
     const path = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '');
@@ -226,30 +238,26 @@ export class AuthenticityListener {
   }
 
   /** No tunnel is opened. */
-  #onConnect({ url = '', socket, headers }: IncomingMessage, stream: Duplex): void {
+  #onConnect({ url, socket, headers }: IncomingMessage, stream: Duplex): void {
+    // Node parses no more of this connection: what came before it is answered, then it ends.
+    if (this.#connections.break(socket)) return;
     const merchant = this.#merchantOf(url);
     if (merchant === undefined) return void stream.destroy();
     const answer = (): unknown => hangUp(socket.end(okOnTheWire()));
     const forwardedFor = headers['x-forwarded-for'] as string | undefined;
-    const body = { unusable: 'not_post' } as const;
-    this.#intake.receive({ merchant, peer: socket.remoteAddress, forwardedFor, body }).then(answer, answer);
+    const reading = { usable: false, reason: 'not_post' } as const;
+    this.#intake.receive({ merchant, peer: socket.remoteAddress, forwardedFor, reading }).then(answer, answer);
   }
 
-  /** What Node could not parse: a body, and then its request is answered; or something that never was a request. */
-  #onBroken(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (this.#broken.has(socket)) return;
-    this.#broken.add(socket);
-    const open = this.#lastOf.get(socket);
-    if (open !== undefined && !open.isOver) {
-      // When it came whole, what broke is what came behind it.
-      if (open.request.complete) open.hangUpWhenAnswered();
-      else open.giveUp();
-    } else if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-    else hangUp(socket.end(REFUSED));
+  /** Node could not parse something, or headers took too long. */
+  #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (this.#connections.break(socket)) return;
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else hangUp(socket.end(BAD_REQUEST));
   }
+}
 
-  /** Resolves when something is so, or at a time of `performance.now()`. */
-  async #until(isSo: () => boolean, at: number): Promise<void> {
-    while (!isSo() && performance.now() < at) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
+/** Resolves when something is so, or at a time of `performance.now()`. */
+async function until(isSo: () => boolean, at: number): Promise<void> {
+  while (!isSo() && performance.now() < at) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }

@@ -1,29 +1,29 @@
 /** The one answer of an authenticity path: `200 OK`, always the same bytes. */
-import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { FastifyReply } from 'fastify';
 
 const BODY = 'OK';
-const HEADERS = { 'content-type': 'text/plain', 'content-length': BODY.length };
-/** How long what a client still sends is swallowed after it was answered, so that it gets to read the answer. */
+const TYPE = 'text/plain';
+/** A client that is still sending after its answer has this long to read the answer. */
 const LINGER_MS = 2000;
 
 /**
- * Answers, if that was not done yet. No `Connection` header is sent: HTTP's own defaults hold, and the bytes don't tell
- * how the connection goes on. Only a process that stops says `close`, so that no proxy sends a post into a closing door.
+ * Sends the answer. It has no `Connection` header: HTTP's own defaults hold, and the bytes do not show whether the
+ * connection ends. Only a stopping process says `close`, so that no proxy sends it another post.
  */
-export function answerOk(response: ServerResponse, stopping: boolean): void {
-  if (response.headersSent) return;
-  if (stopping) response.setHeader('connection', 'close');
-  else response.removeHeader('connection');
-  response.writeHead(200, HEADERS).end(BODY);
+export function answerOk(reply: FastifyReply, isStopping: boolean): void {
+  // Fastify sets the header when it could not parse a body.
+  reply.removeHeader('connection').raw.removeHeader('connection');
+  if (isStopping) reply.header('connection', 'close');
+  reply.code(200).header('content-type', TYPE).send(BODY);
 }
 
 /** The same answer for a connection that has no response object. */
 export function okOnTheWire(): string {
-  return `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${BODY.length}\r\nDate: ${new Date().toUTCString()}\r\n\r\n${BODY}`;
+  return `HTTP/1.1 200 OK\r\ncontent-type: ${TYPE}\r\ncontent-length: ${BODY.length}\r\nDate: ${new Date().toUTCString()}\r\n\r\n${BODY}`;
 }
 
-/** Ends a connection whose client may still be sending: closing it at once would take the answer away from it. */
+/** Ends a connection whose client may still be sending. A close at once could take the answer away from the client. */
 export function hangUp(socket: Socket): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));

@@ -1,99 +1,113 @@
 /**
- * One request to an authenticity path, from its arrival to its answer. However its body ends, or does not, it is handed
- * to intake once, and answered `200 OK` once.
+ * One request to an authenticity path, from its headers to its answer. However its body ends, or does not, it is passed to
+ * intake once and answered `200 OK` once.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Link } from '../../chain.ts';
+import { Transform } from 'node:stream';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Intake } from '../../intake/intake.ts';
-import { MAX_FORM_BYTES } from '../../intake/parse-post.ts';
+import { MAX_FORM_BYTES, type PostReading } from '../../intake/parse-post.ts';
 import type { UnusableReason } from '../../token.ts';
-import type { HalfOpen } from './connections.ts';
-import { answerOk, hangUp } from './ok-response.ts';
+import type { Connections, Pending } from './connections.ts';
+import { answerOk } from './ok-response.ts';
 
 /** What all requests of a listener share. */
 export interface PostsContext {
   intake: Intake;
-  /** A body is read so far before it is answered all the same. */
+  connections: Connections;
+  /** A body is read this far before it is answered. */
   maxBodyBytes: number;
   isStopping: () => boolean;
-  /** Told once of each request, when nothing more is read of its body. */
-  onRead: (open: OpenPost) => void;
+  /** Called once for each request: when its answer was sent, or when its client is `gone`. */
+  onAnswer: (merchant: string, status: number | 'gone', seconds: number) => void;
 }
 
-/** A content type that says nothing is taken for a form's. */
-const FORM = /^(?:application\/x-www-form-urlencoded[ \t]*(?:;.*)?)?$/i;
+const FORM = 'application/x-www-form-urlencoded';
+/** A missing or empty content type counts as a form's. */
+const FORM_TYPE = /^(?:application\/x-www-form-urlencoded[ \t]*(?:;.*)?)?$/i;
 
-export class OpenPost implements HalfOpen {
-  readonly merchant: string;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  /** When its headers had come, in milliseconds of `performance.now()`. */
-  readonly begunAt = performance.now();
-  /** Its place among those whose bodies are not read to the end. */
-  halfOpen: Link<HalfOpen> | undefined;
-  /** True when its answer has gone out, or there is nobody to take it. */
-  isOver = false;
+export class PendingPost implements Pending {
   readonly #context: PostsContext;
-  /** What was read of the body, as long as that may be a form. */
-  #chunks: Buffer[] = [];
+  readonly #merchant: string;
+  readonly #request: FastifyRequest;
+  readonly #reply: FastifyReply;
+  readonly #begunAt = performance.now();
+  readonly #isForm: boolean;
   #bytes = 0;
-  #reading = true;
+  #isReading = true;
 
-  constructor(context: PostsContext, merchant: string, request: IncomingMessage, response: ServerResponse) {
+  constructor(context: PostsContext, merchant: string, request: FastifyRequest, reply: FastifyReply) {
     this.#context = context;
-    this.merchant = merchant;
-    this.request = request;
-    this.response = response;
-    request.on('data', (chunk: Buffer) => this.#take(chunk));
-    request.on('end', () => this.#receive(this.#body()));
+    this.#merchant = merchant;
+    this.#request = request;
+    this.#reply = reply;
+    const { method, headers } = request.raw;
+    const isPlain = (headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity';
+    this.#isForm = method === 'POST' && isPlain && FORM_TYPE.test(headers['content-type'] ?? '');
+    // Fastify refuses content types that it cannot parse; here each is that of a form, or of something to skip.
+    headers['content-type'] = this.#isForm ? FORM : 'application/octet-stream';
   }
 
-  /** Answers a request whose body will not be read to its end, and closes the connection. */
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** Lets at most 16 KiB of a body through, reads on to the limit, and gives up beyond it. */
+  gate<T extends NodeJS.ReadableStream>(body: T): T | Transform {
+    const { 'content-length': length, 'transfer-encoding': encoding } = this.#request.raw.headers;
+    if (encoding === undefined && Number(length ?? 0) <= MAX_FORM_BYTES) return body;
+    const gate = Object.assign(
+      new Transform({
+        transform: (chunk: Buffer, _encoding, done) => {
+          this.#bytes += chunk.length;
+          gate.receivedEncodedLength = this.#bytes;
+          if (this.#bytes > this.#context.maxBodyBytes) this.giveUp();
+          done(null, this.#bytes <= MAX_FORM_BYTES ? chunk : undefined);
+        },
+      }),
+      // Fastify compares this with the stated length.
+      { receivedEncodedLength: 0 },
+    );
+    return body.pipe(gate);
+  }
+
+  /** Passes what was read to intake, and answers once it is kept. None was read if the body is not a form. */
+  receive(reading?: PostReading): void {
+    if (!this.#isReading) return;
+    this.#isReading = false;
+    const { intake, connections, isStopping } = this.#context;
+    connections.endReading();
+    const { headers, socket } = this.#request.raw;
+    const flaw = this.#flaw();
+    const answer = (): void => answerOk(this.#reply, isStopping());
+    intake
+      .receive({
+        merchant: this.#merchant,
+        peer: socket.remoteAddress,
+        forwardedFor: headers['x-forwarded-for'] as string | undefined,
+        reading:
+          flaw === undefined && reading !== undefined ? reading : { usable: false, reason: flaw ?? 'not_a_form' },
+      })
+      .then(answer, answer);
+  }
+
   giveUp(): void {
-    if (!this.#reading) return;
-    this.hangUpWhenAnswered();
-    this.#receive({ unusable: this.#flaw() ?? 'not_a_form' });
+    if (!this.#isReading) return;
+    this.#context.connections.endAfterAnswer(this.#request.raw.socket);
+    this.receive();
   }
 
-  hangUpWhenAnswered(): void {
-    this.response.once('finish', () => hangUp(this.request.socket));
+  onOver(): void {
+    if (this.#isReading) this.#context.connections.endReading();
+    this.#isReading = false;
+    const { statusCode, writableFinished } = this.#reply.raw;
+    const seconds = (performance.now() - this.#begunAt) / 1000;
+    this.#context.onAnswer(this.#merchant, writableFinished ? statusCode : 'gone', seconds);
   }
 
-  /** Reads a body to its end, or to the limit, keeping no more of it than a form may have. */
-  #take(chunk: Buffer): void {
-    this.#bytes += chunk.length;
-    if (this.#bytes <= MAX_FORM_BYTES) this.#chunks.push(chunk);
-    else this.#chunks = [];
-    if (this.#bytes > this.#context.maxBodyBytes) this.giveUp();
-  }
-
-  #body(): string | { unusable: UnusableReason } {
-    const unusable = this.#flaw();
-    if (unusable !== undefined) return { unusable };
-    const [only = Buffer.alloc(0)] = this.#chunks;
-    return (this.#chunks.length > 1 ? Buffer.concat(this.#chunks) : only).toString();
-  }
-
-  /** What is wrong with it apart from its form. */
+  /** What is wrong with it apart from the fields of its form. */
   #flaw(): UnusableReason | undefined {
-    const { method, headers } = this.request;
-    if (method !== 'POST') return 'not_post';
+    if (this.#request.raw.method !== 'POST') return 'not_post';
     if (this.#bytes > MAX_FORM_BYTES) return 'too_large';
-    if (!FORM.test(headers['content-type'] ?? '')) return 'not_a_form';
-    return (headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity' ? undefined : 'not_a_form';
-  }
-
-  /** Hands what came to intake, and answers when it is kept. */
-  #receive(body: string | { unusable: UnusableReason }): void {
-    if (!this.#reading) return;
-    this.#reading = false;
-    const { intake, isStopping, onRead } = this.#context;
-    onRead(this);
-    // A connection remembers its last request for as long as it is open.
-    this.#chunks = [];
-    const { headers, socket } = this.request;
-    const forwardedFor = headers['x-forwarded-for'] as string | undefined;
-    const answer = (): void => answerOk(this.response, isStopping());
-    intake.receive({ merchant: this.merchant, peer: socket.remoteAddress, forwardedFor, body }).then(answer, answer);
+    return this.#isForm ? undefined : 'not_a_form';
   }
 }

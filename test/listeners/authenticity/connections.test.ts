@@ -180,9 +180,26 @@ describe('requests that come together', () => {
   });
 });
 
-describe('posts that stand behind each other on a connection', () => {
-  test('are all known to be gone when it is reset, and no stop waits for them', async () => {
-    const told: (number | 'gone')[] = [];
+describe('pipelined posts', () => {
+  test('reach the store one at a time', async () => {
+    let [pending, most] = [0, 0];
+    const spoil = (store: TokenStore): TokenStore =>
+      withPut(store, async (token) => {
+        pending += 1;
+        most = Math.max(most, pending);
+        await new Promise((resolve) => setImmediate(resolve));
+        pending -= 1;
+        return store.put(token);
+      });
+    const connection = await start({ spoil });
+    const many = 250;
+    connection.write(Buffer.concat(Array.from({ length: many }, () => rawRequest({ body: form() }))));
+    for (let count = 0; count < many; count += 1) expect(undated(await connection.answer())).toBe(OK);
+    expect(most).toBe(1);
+    expect(outcomes()).toEqual(Array(many).fill('kept'));
+  });
+
+  test('beyond the bound are not read before those ahead are answered', async () => {
     const kept = latch();
     let asked = 0;
     const spoil = (store: TokenStore): TokenStore =>
@@ -191,19 +208,63 @@ describe('posts that stand behind each other on a connection', () => {
         await kept.opened;
         return store.put(token);
       });
-    const onAnswer = (_merchant: string, status: number | 'gone'): unknown => told.push(status);
+    const connection = await start({ spoil, limits: { maxBacklog: 10 } });
+    // More than the buffers of both sockets hold.
+    const post = rawRequest({ body: form(`&x=${'x'.repeat(10_000)}`) });
+    const many = 3000;
+    const written = new Promise((resolve) =>
+      connection.socket.write(Buffer.concat(Array.from({ length: many }, () => post)), resolve),
+    );
+    await until('the first one waits for the store', () => asked === 1);
+    // Whatever the server reads, it has read by now.
+    for (let round = 0; round < 50; round += 1) {
+      const other = await receiver.connect();
+      other.write(rawRequest({ method: 'GET' }));
+      await other.answer();
+      other.destroy();
+    }
+    expect(connection.socket.writableLength).toBeGreaterThan(many * 5000);
+    kept.open();
+    for (let count = 0; count < many; count += 1) expect(undated(await connection.answer())).toBe(OK);
+    await written;
+  });
+
+  test('are all reported as gone when the connection is reset, and a stop does not wait for them', async () => {
+    const reported: (number | 'gone')[] = [];
+    const kept = latch();
+    let asked = 0;
+    const spoil = (store: TokenStore): TokenStore =>
+      withPut(store, async (token) => {
+        asked += 1;
+        await kept.opened;
+        return store.put(token);
+      });
+    const onAnswer = (_merchant: string, status: number | 'gone'): unknown => reported.push(status);
     const connection = await start({ spoil, onAnswer, limits: { stopDeadlineMs: 60_000 } });
     // Of the last one, half of the body comes.
     const whole = Array.from({ length: 3 }, () => rawRequest({ body: form() }));
     connection.write(Buffer.concat([...whole, begin()]));
-    await until('three of them wait for the store', () => asked === 3);
+    await until('the first one waits for the store', () => asked === 1);
     connection.socket.resetAndDestroy();
-    await until('all are told', () => told.length === 4);
-    expect(told).toEqual(['gone', 'gone', 'gone', 'gone']);
+    await until('all are reported', () => reported.length === 4);
+    expect(reported).toEqual(['gone', 'gone', 'gone', 'gone']);
     await receiver.listener.stop();
     kept.open();
-    await until('the store has what came whole', () => receiver.recorded().length === 3);
-    expect(told.length).toBe(4);
+    await until('the store has the first one', () => receiver.recorded().length === 1);
+    expect(reported.length).toBe(4);
+  });
+
+  test('behind a request to upgrade are not answered, and the connection ends', async () => {
+    const connection = await start();
+    const upgrade = [
+      ['Connection', 'Upgrade'],
+      ['Upgrade', 'websocket'],
+    ] as const;
+    connection.write(Buffer.concat([rawRequest({ headers: upgrade, body: form() }), rawRequest({ body: form() })]));
+    expect(undated(await connection.answer())).toBe(OK);
+    await connection.isClosed();
+    expect(connection.rest).toBe('');
+    expect(outcomes()).toEqual(['kept']);
   });
 });
 

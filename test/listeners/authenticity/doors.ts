@@ -117,8 +117,8 @@ const HEADERS: Door[] = [
   { name: 'Expect: 100-continue', request: expecting('100-continue'), outcome: 'kept', interim: true },
   { name: 'Expect: nonsense', request: expecting('nonsense'), outcome: 'kept' },
   { name: 'Connection: close', request: connection('close'), outcome: 'kept', closes: true },
-  { name: 'an upgrade to WebSocket', request: upgrade('websocket'), outcome: 'kept' },
-  { name: 'an upgrade to HTTP/2', request: upgrade('h2c'), outcome: 'kept' },
+  { name: 'an upgrade to WebSocket', request: upgrade('websocket'), outcome: 'kept', closes: true },
+  { name: 'an upgrade to HTTP/2', request: upgrade('h2c'), outcome: 'kept', closes: true },
   {
     name: 'a method override',
     request: { headers: [['X-HTTP-Method-Override', 'GET']], body: form() },

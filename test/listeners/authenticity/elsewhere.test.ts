@@ -54,6 +54,10 @@ describe('elsewhere there is nothing', () => {
     'http://receiver.test',
     'ftp://receiver.test/authenticity',
     '/__proto__',
+    '/posts/default',
+    '/posts/default?x',
+    '/posts/:merchant',
+    'http://receiver.test/posts/default',
     '/constructor',
     `/${'x'.repeat(10_000)}`,
   ])('%s', async (target) => {

@@ -1,4 +1,5 @@
 /** One request, one answer: whatever is sent to an authenticity path, on a real socket, the same bytes come back. */
+import diagnostics from 'node:diagnostics_channel';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { rawRequest, undated } from '../../support/raw-http.ts';
 import { Receiver } from '../../support/receiver.ts';
@@ -40,4 +41,18 @@ describe.each(Object.entries(DOORS))('%s', (_group, doors) => {
     }
     expect(connection.rest).toBe('');
   });
+});
+
+test('publishes the handler of each post on the diagnostics channel of Fastify', async () => {
+  const urls: string[] = [];
+  const onStart = (message: unknown): unknown => urls.push((message as { route: { url: string } }).route.url);
+  diagnostics.subscribe('tracing:fastify.request.handler:start', onStart);
+  try {
+    const connection = await receiver.connect();
+    connection.write(rawRequest({ body: form() }));
+    expect(undated(await connection.answer())).toBe(OK);
+  } finally {
+    diagnostics.unsubscribe('tracing:fastify.request.handler:start', onStart);
+  }
+  expect(urls).toEqual(['/posts/:merchant']);
 });
