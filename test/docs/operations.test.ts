@@ -21,7 +21,9 @@ const SOURCE = files.filter((path) => !/^src\/(carat|simulator|demo|cli|client)\
 /** The codes with which troubles are told, as the sources write them. */
 const TROUBLES = new Set([
   ...SOURCE.flatMap((text) => [
-    ...text.matchAll(/(?:#tell|#notify|trouble|onNotice)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g),
+    ...text.matchAll(
+      /(?:#tell|#notify|trouble|onNotice)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g,
+    ),
     ...text.matchAll(/\bwarn\(\s*'(redis_[a-z_]+)'/g),
     ...text.matchAll(/what === 'merge' \? '(merging)'/g),
     ...text.matchAll(/what === 'merge' \? 'merging' : '(restoring)'/g),

@@ -5,13 +5,13 @@
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-const CACHE = join(import.meta.dirname, '..', '..', '.cache');
+export const CACHE = join(import.meta.dirname, '..', '..', '.cache');
 
 /** The folder aside of a process, by its pid; earlier versions named no pid. */
 const ASIDE = /^(?:partial|unpacking)-(?:(\d+)-)?/;
 
 /** Calls `fill` with an empty folder, which becomes `folder` unless another process was faster. */
-async function fetchInto(folder: string, fill: (aside: string) => Promise<void>): Promise<void> {
+export async function fetchInto(folder: string, fill: (aside: string) => Promise<void>): Promise<void> {
   await mkdir(dirname(folder), { recursive: true });
   const aside = await mkdtemp(join(dirname(folder), `partial-${process.pid}-`));
   try {

@@ -8,7 +8,7 @@ import type { ChangeSet } from './changes.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 
 /** Whose tokens on disk are decoys: no merchant has this name. */
-export const NOBODY = '';
+const NOBODY = '';
 
 const LIVES_MS = 1000;
 /** So many at once: beyond that a flood would cost the disk more than it tells its sender. */
