@@ -32,8 +32,18 @@ export const IMPORTS: Record<string, readonly string[]> = {
   // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
   'listeners/authenticity': ['intake', 'store/notice', 'token'],
   'listeners/client-gone': ['chain', 'handoff'],
+  'listeners/orderly-close': [],
   'listeners/workers': [
-    ...['chain', 'config', 'handoff', 'intake/parse-post', 'listeners/client-gone', 'observability', 'operator'],
+    ...[
+      'chain',
+      'config',
+      'handoff',
+      'intake/parse-post',
+      'listeners/client-gone',
+      'listeners/orderly-close',
+      'observability',
+      'operator',
+    ],
     ...['store/contract', 'token'],
   ],
   observability: ['config/version', 'handoff/handoff', 'intake/parse-post', 'store/contract', 'store/notice', 'token'],

@@ -11,6 +11,7 @@ import type { AnsweredRequest } from '../../observability/tracing/tracing.ts';
 import type { Operator } from '../../operator/operator.ts';
 import { operatorRoutes } from '../../operator/routes.ts';
 import type { TokenStore } from '../../store/contract.ts';
+import { acceptPending, keepIdleConnections } from '../orderly-close.ts';
 import { ApiKeys, checkLoopbackHost, checkSite } from './auth.ts';
 import { watchRoutes } from './event-routes.ts';
 import { expectationRoutes } from './expectation-routes.ts';
@@ -23,6 +24,10 @@ import { AliveAnswer, HealthAnswer, NoBody } from './schemas.ts';
 const MAX_BODY_BYTES = 16 * 1024;
 /** A valid body is one flat object. */
 const MAX_BODY_LEVELS = 4;
+/** Longer than the idle timeouts of clients and proxies (Go 90 s, balancers up to 600 s): they close, not the service. */
+const KEEP_ALIVE_MS = 620_000;
+/** How long a closing listener still answers requests on open connections. */
+const LAST_REQUESTS_MS = 500;
 const NO_KEY_NEEDED: ReadonlySet<string> = new Set(['/livez', '/readyz']);
 
 export interface WorkerListenerOptions {
@@ -42,6 +47,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   const keys = new ApiKeys(config.workerKeys, config.merchants);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     // While it stops, waits are answered by the handoff and the rest as ever.
     return503OnClosing: false,
     exposeHeadRoutes: false,
@@ -102,6 +108,10 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     // An answer that comes after the idle connections were closed would leave one open, and the stop waiting for it.
     if (waiters.draining) reply.header('connection', 'close');
     done();
+  });
+  app.addHook('preClose', async () => {
+    keepIdleConnections(app.server, LAST_REQUESTS_MS);
+    await acceptPending(app.server);
   });
   if (onAnswered !== undefined) {
     app.addHook('onResponse', async ({ method, headers, routeOptions }, { statusCode, elapsedTime, handedOver }) => {

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { EmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
 import { GuardedFolder } from '../../support/guarded-folder.ts';
 import { latch } from '../../support/latch.ts';
+import { RawConnection, rawRequest, statusOf } from '../../support/raw-http.ts';
 import { type Answer, RunningService, type StartOptions } from '../../support/service.ts';
 import { until } from '../../support/until.ts';
 
@@ -112,6 +113,58 @@ describe('workers who wait', () => {
     expect((await running.worker('GET', '/livez')).status).toBe(200);
     post.end('hello');
     await stopped;
+  });
+
+  it('are told how long an idle connection is kept: longer than by proxies and clients', async () => {
+    await start();
+    const { headers } = await running.worker('GET', '/v1/tokens?sid=none');
+    expect(headers['keep-alive']).toBe('timeout=620');
+  });
+
+  it('are still answered on an open connection when the service takes no new ones, and it ends after that', async () => {
+    await start();
+    const connection = await RawConnection.open(Number(new URL(running.service.workerUrl).port));
+    const read = rawRequest({ method: 'GET', target: '/livez' });
+    expect(statusOf(await connection.write(read).answer())).toBe(200);
+    const stopped = running.service.stop();
+    await until('it listens no more', () => refuses(running.service.workerUrl));
+    const last = await connection.write(read).answer();
+    expect(statusOf(last)).toBe(200);
+    expect(last).toMatch(/^connection: close\r$/im);
+    await connection.isClosed();
+    await stopped;
+    connection.destroy();
+  });
+
+  it('are answered on every connection that the kernel took before the service stopped', async () => {
+    await start();
+    const port = Number(new URL(running.service.workerUrl).port);
+    // More than the event loop accepts in one turn, and all of them before it accepts any.
+    const sockets = Array.from({ length: 50 }, () => connect(port, '127.0.0.1'));
+    const answers = sockets.map(async (socket) => {
+      socket.write(rawRequest({ method: 'GET', target: '/livez' }));
+      let text = '';
+      for await (const chunk of socket) text += chunk;
+      return statusOf(text);
+    });
+    const all = Promise.allSettled(answers);
+    await until('the kernel has taken one', () => sockets.some((socket) => !socket.connecting));
+    await running.service.stop();
+    const outcomes = (await all).map((outcome) =>
+      outcome.status === 'fulfilled' ? outcome.value : outcome.reason.code,
+    );
+    // One that the kernel had not taken is refused, which a client repeats safely. None is reset.
+    expect(outcomes.filter((outcome) => outcome !== 200 && outcome !== 'ECONNREFUSED')).toEqual([]);
+    expect(outcomes).toContain(200);
+  });
+
+  it('keep no stop waiting on a connection that they leave open', async () => {
+    await start();
+    const connection = await RawConnection.open(Number(new URL(running.service.workerUrl).port));
+    await connection.write(rawRequest({ method: 'GET', target: '/livez' })).answer();
+    await running.service.stop();
+    await connection.isClosed();
+    connection.destroy();
   });
 
   it('keep no stop waiting whose attempt ends after it began: the connection ends with the answer', async () => {

@@ -1,0 +1,37 @@
+/**
+ * Closes a server without cutting off requests that clients have already sent. A proxy reports a reset connection as 502,
+ * and repeats only what it believes to be idempotent; a refused connection it always takes to another instance.
+ */
+import type { Server } from 'node:http';
+
+/** Bounds `acceptPending` under a flood of new connections. */
+const MAX_TURNS = 1000;
+
+/**
+ * Resolves when the kernel holds no connection that the server has not accepted, so that closing resets none. libuv
+ * accepts one connection in each turn of the event loop. Call `server.close()` in the same turn.
+ */
+export async function acceptPending(server: Server): Promise<void> {
+  let quietTurns = 0;
+  const onConnection = (): void => {
+    quietTurns = 0;
+  };
+  server.on('connection', onConnection);
+  // The first turn may end before the event loop polls.
+  for (let turn = 0; quietTurns < 2 && turn < MAX_TURNS; turn += 1) {
+    quietTurns += 1;
+    await new Promise(setImmediate);
+  }
+  server.off('connection', onConnection);
+}
+
+/**
+ * Keeps idle connections open for a time after `server.close()`, which destroys them at once: a request may be on its way
+ * on one of them. The caller answers it with `Connection: close`.
+ */
+export function keepIdleConnections(server: Server, ms: number): void {
+  const closeIdle = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => undefined;
+  const timer = setTimeout(closeIdle, ms);
+  server.once('close', () => clearTimeout(timer));
+}
