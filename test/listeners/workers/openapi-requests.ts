@@ -63,6 +63,8 @@ function fittingValue(schema: Schema, random: Random): unknown {
     case 'number':
       // Short waits and leases: the range is wide, and the tests are not.
       return Math.min(minimum + random.below(1000) / 10_000, maximum);
+    case 'boolean':
+      return random.next() < 0.5;
     case 'string':
       return random.pick(NAMES);
     default:
