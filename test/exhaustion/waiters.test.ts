@@ -77,8 +77,8 @@ test('serves 2,000 waiters of one instance by posts at another, without more con
       expect(name).not.toMatch(/^cmdstat_(blpop|brpop|bzpopmin|blmove|xread|wait|bzmpop)/);
     }
     const calls = Number(/calls=(\d+)/.exec(stats.get('cmdstat_evalsha') ?? '')?.[1]);
-    // At most one call for a post and one for a served read. Sweeps and late hints cause some more.
-    expect(calls).toBeLessThan(2 * seids.length * 1.5 + 200);
+    // One call for a post and one for a served read. Sweeps and late hints cause more, but nobody polls.
+    expect(calls).toBeLessThan(4 * seids.length);
     expect(calls).toBeGreaterThan(seids.length);
   } finally {
     await a.stop();

@@ -22,15 +22,25 @@ async function start(limits: Record<string, number> = {}): Promise<Receiver> {
   return receiver;
 }
 
-/** Connects so many strangers, some hundred at a time, each with the same first words. */
+/** Connects so many strangers, one after the other, each with the same first words. */
 async function crowd(port: number, size: number, words = ''): Promise<void> {
-  for (let left = size; left > 0; left -= 250) {
-    const some = Array.from({ length: Math.min(left, 250) }, () => RawConnection.open(port));
-    for (const stranger of await Promise.all(some)) strangers.push(words === '' ? stranger : stranger.write(words));
-  }
+  for (let at = 0; at < size; at++) strangers.push((await RawConnection.open(port)).write(words));
 }
 
-const HALF = rawRequest({ headers: [['Content-Length', '16000']], body: `seid=${'x'.repeat(1000)}` }).toString();
+/** Connects strangers whose bodies are half there. The server says when it has begun to read each. */
+async function crowdOfBodies(port: number, size: number): Promise<void> {
+  const first = strangers.length;
+  await crowd(port, size, HALF);
+  for (const stranger of strangers.slice(first)) expect(await stranger.answer()).toMatch(/^HTTP\/1\.1 100 /);
+}
+
+const HALF = rawRequest({
+  headers: [
+    ['Content-Length', '16000'],
+    ['Expect', '100-continue'],
+  ],
+  body: `seid=${'x'.repeat(1000)}`,
+}).toString();
 const HALF_HEAD = 'POST /authenticity HTTP/1.1\r\nHost: a\r\nX-Slow: ';
 
 async function genuinePost({ connect }: Receiver): Promise<void> {
@@ -44,6 +54,7 @@ describe('when there are too many', () => {
     const started = await start({ maxConnections: 20 });
     const busy = await started.connect();
     busy.write(HALF);
+    expect(await busy.answer()).toMatch(/^HTTP\/1\.1 100 /);
     const active = await started.connect();
     await crowd(started.port, 18);
     await until('all are there', async () => (await started.connections()) === 20);
@@ -63,10 +74,9 @@ describe('when there are too many', () => {
 
   test('bodies under way, the oldest is answered and closed', async () => {
     const started = await start({ maxHalfOpenBodies: 10 });
-    await crowd(started.port, 1, HALF);
-    await until('its body is on its way', async () => (await started.connections()) === 1);
+    await crowdOfBodies(started.port, 1);
     await genuinePost(started);
-    await crowd(started.port, 10, HALF);
+    await crowdOfBodies(started.port, 10);
     const [oldest] = strangers;
     expect(undated((await oldest?.answer()) ?? '')).toBe(OK);
     await oldest?.isClosed();
@@ -76,8 +86,7 @@ describe('when there are too many', () => {
 
   test('connections all with a body under way, the oldest of these gives way', async () => {
     const started = await start({ maxConnections: 10 });
-    await crowd(started.port, 10, HALF);
-    await until('all are there', async () => (await started.connections()) === 10);
+    await crowdOfBodies(started.port, 10);
     const answered = genuinePost(started);
     const [first] = strangers;
     expect(undated((await first?.answer()) ?? '')).toBe(OK);
