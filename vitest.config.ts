@@ -36,11 +36,14 @@ const project = (name: string, files: { include: string[]; exclude?: string[] },
 export default defineConfig({
   test: {
     setupFiles: ['test/support/each-test.ts'],
+    runner: 'test/support/runner.ts',
     env: { TMPDIR: scratch() },
+    // What a test awaits has a deadline of its own, which says more than this one.
     testTimeout: 120_000 * timeScale,
     hookTimeout: 120_000 * timeScale,
     // Tests wait more than they compute. More at once than this would make them wait for each other.
     maxWorkers: Math.max(3, availableParallelism()),
+    maxConcurrency: 20,
     projects: [
       project('service', { include: ['test/**/*.test.ts'], exclude: Object.values(BEYOND_SERVICE).flat() }, 0),
       ...Object.entries(BEYOND_SERVICE).map(([name, include], at) => project(name, { include }, at + 1)),

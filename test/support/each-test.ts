@@ -18,7 +18,7 @@ beforeEach(() => {
 
 // Of tests that run at once nobody can tell which one opened what: they are looked at together, when the file ends.
 afterEach(async ({ task }) => {
-  if (task.concurrent !== true) await expectClosedSince(before);
+  if (task.concurrent !== true && task.result?.state !== 'fail') await expectClosedSince(before);
 });
 
 afterAll(() => expectClosedSince(beforeFile));
