@@ -2,7 +2,7 @@
 import { open, rm } from 'node:fs/promises';
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { findServer } from '../support/redis-binary.ts';
+import { findTool } from '../support/tools.ts';
 import { spread } from './scenario.ts';
 
 export async function machine(): Promise<Record<string, string>> {
@@ -11,7 +11,7 @@ export async function machine(): Promise<Record<string, string>> {
   return {
     machine: `${cpus().length} × ${cpu?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 1e9)} GB, ${process.platform} ${release()}`,
     node: process.version,
-    redis: (await findServer('redis')).version,
+    redis: (await findTool('redis')).version,
     'one fdatasync': `${median.toFixed(2)} ms (${least.toFixed(2)}–${most.toFixed(2)})`,
     'load before': loadavg()
       .map((load) => load.toFixed(1))

@@ -7,10 +7,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Certificate, makeCertificate } from '../support/certificate.ts';
-import { findProgram, type Program } from '../support/debian-program.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { freePort, LOOPBACK } from '../support/ports.ts';
 import { ServerProcess } from '../support/server-process.ts';
+import { findTool, type Tool } from '../support/tools.ts';
 import { until } from '../support/until.ts';
 import type { Instance } from './instance.ts';
 
@@ -98,7 +98,7 @@ export class ProxyServer {
 
   /** Has the proxy check its configuration, and starts it. */
   static async start(name: ProxyName, instances: readonly [Instance, Instance]): Promise<ProxyServer> {
-    const program = await findProgram(name);
+    const program = await findTool(name);
     const folder = await GuardedFolder.make(`${name}-`);
     const certificate = await makeCertificate(folder.path);
     const site = { folder: folder.path, port: await freePort(), workerPort: await freePort(), certificate, instances };
@@ -132,7 +132,7 @@ export class ProxyServer {
   }
 }
 
-async function checked({ path }: Program, args: string[], env: Record<string, string>): Promise<void> {
+async function checked({ path }: Tool, args: string[], env: Record<string, string>): Promise<void> {
   await promisify(execFile)(path, args, { env: { ...process.env, ...env } });
 }
 

@@ -1,22 +1,22 @@
-/** What is deployed, under the tools of those who read it. Each tool is fetched where it is missing; none is gone without. */
+/** What is deployed, under the tools of those who read it. The set-up fetches each tool that is missing. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { findProgram, type Program } from '../support/debian-program.ts';
 import { run } from '../support/run.ts';
+import { findTool, type Tool } from '../support/tools.ts';
 
 const PROJECT = new URL('../../', import.meta.url).pathname;
 const UNIT = 'carat-authenticity.service';
 /** Of ten: what `systemd-analyze security` says of a unit with no protection at all. Ours is at 1.4. */
 const MOST_EXPOSURE = 2;
 
-let shellcheck: Program;
-let analyze: Program;
+let shellcheck: Tool;
+let analyze: Tool;
 beforeAll(async () => {
-  shellcheck = await findProgram('shellcheck');
-  analyze = await findProgram('systemd-analyze');
+  shellcheck = await findTool('shellcheck');
+  analyze = await findTool('systemd-analyze');
 });
 
 test('every shell script is one that shellcheck has nothing against', async () => {

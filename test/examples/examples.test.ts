@@ -1,17 +1,13 @@
 /** The workers of `examples/`, each run as its first lines say: against the simulator and a service that wants a key. */
-import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCaratClient } from '../../src/carat/index.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
 import { ROOT } from '../support/build.ts';
 import { RestartableService } from '../support/restartable-service.ts';
-import { run } from '../support/run.ts';
-
-const isThere = (program: string) =>
-  (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
+import { interpret } from '../support/run.ts';
 
 const SCHEDULE = { amount: 4990, initial_date: '03/08/2030', number_of_times: 12, interval: 1 };
 const MERCHANT = { merchantId: 'LOJA1', merchantKey: 'CHAVE0123456789' };
@@ -75,15 +71,8 @@ const EXAMPLES: Record<string, Example[]> = {
 };
 
 describe.each(Object.entries(EXAMPLES))('%s', (interpreter, examples) => {
-  if (!isThere(interpreter)) {
-    it(`is not on this machine: ${examples.map(({ file }) => file).join(', ')} NOT RUN`, () => {
-      process.stderr.write(`examples: ${interpreter} is not on this machine, its examples were not run\n`);
-      expect(isThere(interpreter)).toBe(false);
-    });
-    return;
-  }
   it.each(examples)('$file says $says', async ({ file, args, says }) => {
-    const ran = await run(interpreter, [join(ROOT, 'examples', file), ...(await args())], {
+    const ran = await interpret(interpreter, [join(ROOT, 'examples', file), ...(await args())], {
       ...env,
       PYTHONDONTWRITEBYTECODE: '1',
     });
@@ -95,7 +84,7 @@ describe.each(Object.entries(EXAMPLES))('%s', (interpreter, examples) => {
     for (const call of ['scheduleEdits.begin', 'recharges.begin', 'genericOperations.askToken']) {
       simulator.plan({ fault: 'denied', call, value: undefined, times: 9 });
     }
-    const ran = await run(interpreter, [join(ROOT, 'examples', file), ...given], {
+    const ran = await interpret(interpreter, [join(ROOT, 'examples', file), ...given], {
       ...env,
       PYTHONDONTWRITEBYTECODE: '1',
     });

@@ -7,28 +7,25 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-const COMMAND_TIMEOUT_MS = 120_000;
+/** Chromium is a hundred megabytes. */
+const COMMAND_TIMEOUT_MS = 900_000;
 
 /** Packages every Debian has: the C library must be the one that the machine's loader belongs to. */
 const ALWAYS_THERE = new Set(['libc6']);
 
-/** Unpacks `server`, `tools` and the shared libraries that `tools` depends on into `folder`. */
-export function unpackServer(server: string, tools: string, folder: string): Promise<void> {
-  return unpack(folder, async (configuration, work) => [
-    server,
-    tools,
-    ...(await librariesOf(tools, configuration, work)),
-  ]);
+/** Dependencies of the package `of`: its own if `direct`, else theirs too; `only` those whose names match. */
+export interface Dependencies {
+  of: string;
+  direct?: boolean;
+  only: RegExp;
 }
 
-/** Unpacks a program and all the shared libraries that it needs, those of its libraries among them, into `folder`. */
-export function unpackProgram(name: string, folder: string): Promise<void> {
-  return unpack(folder, async (configuration, work) => [name, ...(await allOf(name, configuration, work))]);
-}
-
-type Chosen = (configuration: string, work: string) => Promise<string[]>;
-
-async function unpack(folder: string, choose: Chosen): Promise<void> {
+/** Unpacks packages and dependencies into `folder`. */
+export async function unpackPackages(
+  packages: readonly string[],
+  dependencies: Dependencies,
+  folder: string,
+): Promise<void> {
   const work = join(folder, 'apt');
   await mkdir(join(work, 'lists', 'partial'), { recursive: true });
   await mkdir(join(work, 'cache', 'archives', 'partial'), { recursive: true });
@@ -39,7 +36,8 @@ async function unpack(folder: string, choose: Chosen): Promise<void> {
   // A third-party source that is away makes the update fail, though Debian's own may have come: the download decides.
   const update = await run('apt-get', ['-c', configuration, 'update'], work).catch((error: Error) => error);
   try {
-    await run('apt-get', ['-c', configuration, 'download', ...(await choose(configuration, work))], work);
+    const needed = new Set([...packages, ...(await dependenciesOf(dependencies, configuration, work))]);
+    await run('apt-get', ['-c', configuration, 'download', ...needed], work);
   } catch (error) {
     throw new Error(`${(error as Error).message}${update instanceof Error ? `\n${update.message}` : ''}`);
   }
@@ -67,25 +65,17 @@ async function subfolders(parent: string): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => join(parent, entry.name));
 }
 
-async function librariesOf(name: string, configuration: string, folder: string): Promise<string[]> {
-  const { stdout } = await run('apt-cache', ['-c', configuration, 'depends', name], folder);
-  const libraries = [...stdout.matchAll(/^[ |]*Depends: <?(lib[^\s<>]+)>?$/gm)].map(([, library]) => library ?? '');
-  return libraries.filter((library) => !ALWAYS_THERE.has(library));
-}
-
-/** What a package depends on, and what that depends on: the libraries, fonts' data and the program's own parts. */
-async function allOf(name: string, configuration: string, folder: string): Promise<string[]> {
-  const options = ['--recurse', '--no-recommends', '--no-suggests', '--no-conflicts', '--no-breaks', '--no-replaces'];
-  const { stdout } = await run(
-    'apt-cache',
-    ['-c', configuration, 'depends', ...options, '--no-enhances', name],
-    folder,
-  );
-  const packages = [...stdout.matchAll(/^(\S+)$/gm)].map(([, found]) => found ?? '');
-  const wanted = /^(lib|chromium-|fonts-|fontconfig|x11-common|xdg-utils)/;
-  return [...new Set(packages)].filter(
-    (found) => wanted.test(found) && !found.includes('<') && !ALWAYS_THERE.has(found),
-  );
+async function dependenciesOf(
+  { of, direct = false, only }: Dependencies,
+  configuration: string,
+  work: string,
+): Promise<string[]> {
+  const unwanted = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'];
+  const options = [...(direct ? [] : ['--recurse']), ...unwanted.map((kind) => `--no-${kind}`)];
+  const { stdout } = await run('apt-cache', ['-c', configuration, 'depends', ...options, of], work);
+  // A name in angle brackets is that of no real package.
+  const names = [...stdout.matchAll(/^(?:[ |]*(?:Pre)?Depends: )?([a-z0-9]\S*)$/gm)].map(([, name = '']) => name);
+  return [...new Set(names)].filter((name) => only.test(name) && !ALWAYS_THERE.has(name));
 }
 
 /** The machine's own sources, and on Debian also its backports: there Debian 12 has Valkey. */

@@ -2,21 +2,16 @@
 import type { TestProject } from 'vitest/node';
 import { buildIfStale } from './build.ts';
 import { removeLeftovers } from './cache.ts';
-import { findChromium } from './chromium.ts';
-import { findProgram } from './debian-program.ts';
-import { findServer } from './redis-binary.ts';
+import { findTool, type ToolName } from './tools.ts';
 
-const TOOLS: Record<string, () => Promise<unknown>> = {
-  topologies: () => findServer('valkey'),
-  browser: findChromium,
-  async deployment() {
-    for (const name of ['nginx', 'caddy', 'shellcheck', 'systemd-analyze'] as const) await findProgram(name);
-  },
+const TOOLS: Record<string, readonly ToolName[]> = {
+  topologies: ['valkey'],
+  deployment: ['nginx', 'caddy', 'shellcheck', 'systemd-analyze', 'python3', 'php', 'java'],
+  browser: ['chromium'],
 };
 
 export default async function setup({ name }: TestProject): Promise<void> {
   await removeLeftovers();
   await buildIfStale();
-  await findServer('redis');
-  await TOOLS[name]?.();
+  for (const tool of ['redis', ...(TOOLS[name] ?? [])] as const) await findTool(tool);
 }

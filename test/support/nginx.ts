@@ -2,10 +2,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { findProgram } from './debian-program.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 import { ServerProcess } from './server-process.ts';
+import { findTool } from './tools.ts';
 import { until } from './until.ts';
 
 export interface Nginx {
@@ -15,7 +15,7 @@ export interface Nginx {
 
 /** `directives` stand in its only `server`. */
 export async function startNginx(directives: string): Promise<Nginx> {
-  const { path, env } = await findProgram('nginx');
+  const { path, env } = await findTool('nginx');
   const folder = await GuardedFolder.make('nginx-');
   const port = await freePort();
   await mkdir(join(folder.path, 'temp'));

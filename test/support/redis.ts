@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import type { Certificate } from './certificate.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { freePort, LOOPBACK } from './ports.ts';
-import { findServer, type ServerBinary, type ServerName } from './redis-binary.ts';
 import { sendCommand } from './redis-command.ts';
 import { ServerProcess } from './server-process.ts';
+import { findTool, type Tool } from './tools.ts';
 import { until } from './until.ts';
 
 const BIND_DEADLINE_MS = 10_000;
@@ -21,7 +21,7 @@ const DEFAULT_CONFIG = {
 };
 
 export interface RedisOptions {
-  server?: ServerName;
+  server?: 'redis' | 'valkey';
   /** Lines of redis.conf by directive, beside and instead of the defaults. */
   config?: Record<string, string>;
   /** Serve TLS only, with this certificate. */
@@ -43,7 +43,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
 export class RedisServer {
   readonly host = LOOPBACK;
   readonly #kind: RedisKind;
-  readonly #binary: ServerBinary;
+  readonly #binary: Tool;
   readonly #options: RedisOptions;
   readonly #ca: Buffer | undefined;
   readonly #folder: GuardedFolder;
@@ -53,7 +53,7 @@ export class RedisServer {
   private constructor(
     kind: RedisKind,
     options: RedisOptions,
-    made: { binary: ServerBinary; ca: Buffer | undefined; folder: GuardedFolder },
+    made: { binary: Tool; ca: Buffer | undefined; folder: GuardedFolder },
   ) {
     this.#kind = kind;
     this.#options = options;
@@ -65,8 +65,7 @@ export class RedisServer {
   /** Of the options, `config` is all of the configuration: no defaults are added here. */
   static async start(kind: RedisKind, options: RedisOptions): Promise<RedisServer> {
     const name = options.server ?? 'redis';
-    const binary = await findServer(name);
-    if (binary === undefined) throw new Error(`expected ${name}-server, which this machine cannot have`);
+    const binary = await findTool(name);
     const ca = options.tls && (await readFile(options.tls.certFile));
     const folder = await GuardedFolder.make(`test-${name}-`);
     const server = new RedisServer(kind, options, { binary, ca, folder });
@@ -166,7 +165,9 @@ export class RedisServer {
       if (process.running) return;
       await process.kill();
       if (performance.now() > deadline || !process.output.includes('Address already in use')) {
-        throw new Error(`expected ${this.#binary.name}-server to start, but it ended:\n${process.output}`);
+        throw new Error(
+          `expected ${this.#options.server ?? 'redis'}-server to start, but it ended:\n${process.output}`,
+        );
       }
     }
   }

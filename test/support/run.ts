@@ -1,5 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { findTool, isTool } from './tools.ts';
 
 export interface Ran {
   code: number | null;
@@ -37,6 +38,17 @@ export function start(
 /** Runs a program to its end. */
 export function run(...what: Parameters<typeof start>): Promise<Ran> {
   return start(...what).ended;
+}
+
+/** Runs a script by an interpreter, which the set-up of the tests has found. */
+export async function interpret(
+  interpreter: string,
+  args: readonly string[],
+  env: Record<string, string>,
+): Promise<Ran> {
+  if (!isTool(interpreter)) return run(interpreter, args, env);
+  const { path, env: own } = await findTool(interpreter);
+  return run(path, args, { ...env, ...own });
 }
 
 function collect(stream: NodeJS.ReadableStream | null): () => string {
