@@ -94,6 +94,26 @@ describe('when there are too many', () => {
   });
 });
 
+test('a backlog of pipelined posts delays only its own clients', async () => {
+  const started = await start();
+  const [size, each] = [20, 500];
+  const post = (at: number): Buffer => rawRequest({ body: `seid=${`p${at}-`.padEnd(64, 'x')}&sid=p${at}` });
+  await crowd(started.port, size);
+  const genuine = await started.connect();
+  for (const [at, stranger] of strangers.entries()) {
+    stranger.write(Buffer.concat(Array.from({ length: each }, (_, number) => post(at * each + number))));
+  }
+  await until('the backlog is served', async () => (await started.postsCounted('kept')) > size);
+  for (let count = 1; count <= 5; count += 1) {
+    genuine.write(rawRequest({ body: `seid=${'g'.repeat(64)}&sid=g${count}` }));
+    expect(undated(await genuine.answer())).toBe(OK);
+  }
+  expect(await started.postsCounted('kept')).toBeLessThan((size * each) / 2);
+  await until('everybody is answered', async () => (await started.postsCounted('kept')) === size * each + 1);
+  const outcomes = new Set(started.recorded().map(({ outcome }) => outcome));
+  expect([...outcomes].sort()).toEqual(['kept', 'known']);
+});
+
 test.each<[string, Buffer]>([
   [
     'a chunked body of a megabyte and more',

@@ -70,6 +70,8 @@ interface Connection {
 
 /** How often the deadlines of all connections are checked. */
 const SWEEP_EVERY_MS = 250;
+/** How much is parsed before it is checked whether a connection must wait. Holds every post of Carat. */
+const PIECE_BYTES = 4096;
 /** How many connections that may give way are found at once. */
 const BATCH = 256;
 
@@ -199,11 +201,31 @@ export class Connections {
 
   #watch(connection: Connection, socket: Socket): void {
     this.#bySocket.set(socket, connection);
+    this.#parseInPieces(connection, socket);
     // Node removes its own listener on CONNECT. An error without a listener ends the process; `close` follows each.
     socket.on('error', ignore);
     // Node resumes the socket whenever it reads a body.
     socket.on('resume', () => {
       if (connection.backlog.length >= this.#limits.maxBacklog) socket.pause();
+    });
+  }
+
+  /**
+   * Puts itself before the parser. Node parses all that one read brings, up to 64 KiB, in one go: thousands of pipelined
+   * requests. Other connections would wait for that, and pausing the socket would come too late.
+   */
+  #parseInPieces(connection: Connection, socket: Socket): void {
+    const [parse] = socket.listeners('data') as ((piece: Buffer) => void)[];
+    if (parse === undefined) return;
+    socket.off('data', parse);
+    socket.on('data', (bytes: Buffer) => {
+      for (let at = 0; at < bytes.length && !connection.isBroken; at += PIECE_BYTES) {
+        if (socket.isPaused()) {
+          socket.unshift(bytes.subarray(at));
+          return;
+        }
+        parse(bytes.length <= PIECE_BYTES ? bytes : bytes.subarray(at, at + PIECE_BYTES));
+      }
     });
   }
 

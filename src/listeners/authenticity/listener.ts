@@ -45,7 +45,7 @@ const LIMITS: AuthenticityLimits = {
   lastAnswersMs: 1000,
   maxConnections: 10_000,
   maxHalfOpenBodies: 2000,
-  maxBacklog: 100,
+  maxBacklog: 16,
 };
 const POLL_MS = 10;
 /** How often Node checks for headers that are overdue. */
