@@ -220,17 +220,25 @@ function secretsOf({ paths, workerKeys, encryptionKeys, store }: Config): string
 }
 
 function createStore(config: Config): TokenStore {
-  const store = config.store === undefined ? createEmbedded(config) : createFallback(config, config.store);
-  return config.encryptionKeys.length === 0 ? store : new EncryptedStore(store, new ValueCipher(config.encryptionKeys));
+  const cipher = new ValueCipher(config.encryptionKeys);
+  const { openable } = cipher;
+  const store =
+    config.store === undefined ? createEmbedded(config, openable) : createFallback(config, config.store, openable);
+  // Also without keys: what an instance that has one sealed is not a token.
+  return new EncryptedStore(store, cipher);
 }
 
-function createEmbedded({ dataDir, tokenTtlMs, accept }: Config): TokenStore {
+function createEmbedded({ dataDir, tokenTtlMs, accept }: Config, openable: ReadonlySet<string>): TokenStore {
   const directory = join(dataDir, 'tokens');
-  return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED });
+  return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable });
 }
 
-function createFallback({ dataDir, tokenTtlMs, accept, merchants }: Config, address: RedisAddress): TokenStore {
-  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED };
+function createFallback(
+  { dataDir, tokenTtlMs, accept, merchants }: Config,
+  address: RedisAddress,
+  openable: ReadonlySet<string>,
+): TokenStore {
+  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable };
   const shared = new RedisStore({ ...options, address, merchants });
   const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(dataDir, 'tokens') });
   return new FallbackStore({ shared, local, merchants });

@@ -22,7 +22,24 @@ export interface Away {
   away?: true;
 }
 
+/** A live token was passed over: the fingerprint of the key that sealed it, which this instance does not have. */
+export interface PassedOver {
+  unknownKey?: string | undefined;
+}
+
+/** What a store needs to know of sealed values, so that it gives none that its caller cannot open. */
+export interface KeyOptions {
+  /** The fingerprints of the keys that the caller has; every value is given when this is left out. */
+  openable?: ReadonlySet<string> | undefined;
+}
+
+/** The fingerprint of the key that sealed a value; none if it is in clear. */
+export function sealKeyOf(value: string): string | undefined {
+  return /^sealed ([0-9a-f]+) /.exec(value)?.[1];
+}
+
 export type ReadAnswer = Away &
+  PassedOver &
   (
     | { state: 'live'; token: TokenRecord; distinct: number; claim: Claim | null }
     | { state: 'used' }
@@ -31,6 +48,7 @@ export type ReadAnswer = Away &
   );
 
 export type ClaimAnswer = Away &
+  PassedOver &
   (
     | { state: 'held'; token: TokenRecord; distinct: number; claim: Claim }
     | { state: 'claimed'; claim: Claim; retryInMs: number }

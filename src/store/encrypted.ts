@@ -1,6 +1,7 @@
 /**
- * A store around another, which sees sealed values only: in Redis, on disk and in memory. A token whose value does not
- * open is not handed out; it is told as trouble, by the fingerprint of its key.
+ * A store around another, which sees sealed values only: in Redis, on disk and in memory. The inner store passes over
+ * values whose key this instance lacks: during a rotation they are for the instances that have it. A value that is broken
+ * is for nobody. Both are reported, by the fingerprint of the key.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import type { Claim, NewToken, TokenQuery, TokenRecord } from '../token.ts';
@@ -18,10 +19,13 @@ import type {
 
 /** As long as a token. */
 const FEIGNED = 'x'.repeat(64);
+const REPORT_KEY_EVERY_MS = 60_000;
 
 export class EncryptedStore implements TokenStore {
   readonly #inner: TokenStore;
   readonly #vault: ValueCipher;
+  /** When a key that this instance lacks was last reported, by merchant. */
+  readonly #reportedAt = new Map<string, number>();
   #events: StoreEvents | undefined;
 
   constructor(inner: TokenStore, vault: ValueCipher) {
@@ -45,17 +49,21 @@ export class EncryptedStore implements TokenStore {
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
     const answer = await this.#inner.read(query);
+    this.#reportKey(query.merchant, answer.unknownKey);
     if (answer.state !== 'live') return answer;
     const token = this.#opened(answer.token);
-    return token === undefined ? noneLike(answer) : { ...answer, token };
+    return token instanceof SealError ? noneLike(answer) : { ...answer, token };
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     for (;;) {
       const answer = await this.#inner.claim(request);
+      this.#reportKey(request.merchant, answer.unknownKey);
       if (answer.state !== 'held') return answer;
       const token = this.#opened(answer.token);
-      if (token !== undefined) return { ...answer, token };
+      if (!(token instanceof SealError)) return { ...answer, token };
+      // The claim took it through an instance that has the key. Only there can it be answered.
+      if (token.code === 'unknown_key') return { state: 'none', away: true };
       // Put back it would be the first of the pool again, and nobody would get those behind it.
       const settled = await this.#inner.settle(request.merchant, request.claimId, 'use');
       if (settled !== 'done' || request.query?.by !== 'pool') return noneLike(answer);
@@ -94,16 +102,30 @@ export class EncryptedStore implements TokenStore {
     return this.#inner.close();
   }
 
-  #opened(token: TokenRecord): TokenRecord | undefined {
+  #opened(token: TokenRecord): TokenRecord | SealError {
     const { value, merchant, id, kind } = token;
     try {
       return { ...token, value: this.#vault.open(value, merchant, id) };
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
-      const facts = { merchant, kind, id, key: error.key };
-      this.#events?.onNotice({ level: 'error', code: `seal_${error.code}`, message: error.message, facts });
-      return undefined;
+      if (error.code === 'unknown_key') this.#reportKey(merchant, error.key);
+      else {
+        const facts = { merchant, kind, id, key: error.key };
+        this.#events?.onNotice({ level: 'error', code: 'seal_broken', message: error.message, facts });
+      }
+      return error;
     }
+  }
+
+  /** Every read may pass over the same tokens: each key is reported once in a while. */
+  #reportKey(merchant: string, key: string | undefined): void {
+    if (key === undefined) return;
+    const now = performance.now();
+    const name = `${merchant} ${key}`;
+    if (now - (this.#reportedAt.get(name) ?? Number.NEGATIVE_INFINITY) < REPORT_KEY_EVERY_MS) return;
+    this.#reportedAt.set(name, now);
+    const message = `tokens are sealed with a key that is not configured here: ${key}; they stay live for instances that have it`;
+    this.#events?.onNotice({ level: 'error', code: 'sealed_with_unknown_key', message, facts: { merchant, key } });
   }
 }
 
@@ -132,20 +154,28 @@ export class SealError extends Error {
 
 export class ValueCipher {
   readonly #keys = new Map<string, Buffer>();
-  readonly #current: string;
+  readonly #current: { fingerprint: string; key: Buffer } | undefined;
 
-  /** @param keys at least one, each 32 bytes; the first seals, all open */
+  /** @param keys each 32 bytes; the first seals, all open. Without any, values stay in clear, and sealed ones do not open */
   constructor(keys: readonly Buffer[]) {
     for (const key of keys) this.#keys.set(fingerprintOf(key), key);
-    this.#current = fingerprintOf(keys[0] as Buffer);
+    const [key] = keys;
+    this.#current = key && { fingerprint: fingerprintOf(key), key };
+  }
+
+  /** The fingerprints of the keys. */
+  get openable(): ReadonlySet<string> {
+    return new Set(this.#keys.keys());
   }
 
   seal(value: string, merchant: string, id: string): string {
+    if (this.#current === undefined) return value;
+    const { fingerprint, key } = this.#current;
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.#keys.get(this.#current) as Buffer, nonce);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce);
     cipher.setAAD(boundTo(merchant, id));
     const sealed = Buffer.concat([nonce, cipher.update(value, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-    return `sealed ${this.#current} ${sealed.toString('base64url')}`;
+    return `sealed ${fingerprint} ${sealed.toString('base64url')}`;
   }
 
   /** A value that was kept before there were keys is answered as it is. @throws SealError */

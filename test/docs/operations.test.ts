@@ -28,7 +28,6 @@ const TROUBLES = new Set([
     ...text.matchAll(/what === 'merge' \? '(merging)'/g),
     ...text.matchAll(/what === 'merge' \? 'merging' : '(restoring)'/g),
   ]).map(([, code = '']) => code),
-  'seal_unknown_key',
   'seal_broken',
   'bug',
 ]);

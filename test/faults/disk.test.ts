@@ -97,8 +97,8 @@ it('a journal sealed with a key that is gone: named when it is met, and the serv
     await before.halt();
     const a = await Instance.start(url, keys(), folder);
     expect((await a.read({ merchant_data: 'x' })).status).toBe(503);
-    expect(a.told('seal_unknown_key')).toBe(1);
-    expect(await a.metric('troubles_total', '"seal_unknown_key"')).toBe(1);
+    expect(a.told('sealed_with_unknown_key')).toBe(1);
+    expect(await a.metric('troubles_total', '"sealed_with_unknown_key"')).toBe(1);
     expect(JSON.stringify(a.log)).not.toContain(lost);
     const seid = value();
     expect((await a.post({ seid, merchant_data: 'y' })).status).toBe(200);

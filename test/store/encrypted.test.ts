@@ -36,8 +36,10 @@ let troubles: Notice[];
 async function open(...keys: Buffer[]): Promise<TokenStore> {
   await store?.close();
   const options = { ttlMs: 60_000, accept: 'any', maxUnexpected: 10 } as const;
-  const inner = new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options });
-  store = keys.length === 0 ? inner : new EncryptedStore(inner, new ValueCipher(keys));
+  const cipher = new ValueCipher(keys);
+  const { openable } = cipher;
+  const inner = new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options, openable });
+  store = new EncryptedStore(inner, cipher);
   const events: StoreEvents = {
     onHint() {},
     onGap() {},
@@ -88,16 +90,47 @@ describe('what is sealed at rest', () => {
     expect(values).toMatchObject(['plain', 'old', 'new'].map((value) => ({ state: 'held', token: { value } })));
   });
 
-  it('names the key that is not known any more, and hands out the tokens behind it', async () => {
+  it('passes over what it has no key for, reports the key once, and hands it out when the key is there', async () => {
     const old = await open(OLD);
-    await old.put(token('lost'));
-    await old.put(token('lost, too', { id: '1', sid: 'x', pooled: false }));
-    const sealed = await open(NEW);
-    await sealed.put(token('found'));
-    expect(await take(sealed, 'c1')).toMatchObject({ state: 'held', token: { value: 'found' } });
-    expect(await sealed.read({ merchant: 'm', by: 'sid', is: 'x' })).toEqual({ state: 'none' });
-    expect(troubles.map(({ code }) => code)).toEqual(['seal_unknown_key', 'seal_unknown_key']);
-    expect(JSON.stringify(troubles)).not.toContain('lost');
+    await old.put(token('first'));
+    await old.put(token('under x', { id: '1', sid: 'x', pooled: false }));
+    const other = await open(NEW);
+    await other.put(token('second'));
+    expect(await take(other, 'c1')).toMatchObject({ state: 'held', token: { value: 'second' } });
+    expect(await take(other, 'c2')).toMatchObject({ state: 'none' });
+    const bySid = { merchant: 'm', by: 'sid', is: 'x' } as const;
+    expect(await other.read(bySid)).toMatchObject({ state: 'none' });
+    await other.put(token('also under x', { id: '2', sid: 'x', pooled: false }));
+    expect(await other.read(bySid)).toMatchObject({ state: 'live', token: { value: 'also under x' }, distinct: 2 });
+    expect(troubles.map(({ code }) => code)).toEqual(['sealed_with_unknown_key']);
+    expect(JSON.stringify(troubles)).not.toContain('first');
+
+    const both = await open(NEW, OLD);
+    expect(await take(both, 'c3')).toMatchObject({
+      state: 'held',
+      token: { value: 'first' },
+      claim: { deliveries: 1 },
+    });
+    expect(await both.read(bySid)).toMatchObject({ state: 'live', distinct: 2 });
+  });
+
+  it('hands out no sealed value when no key is configured any more', async () => {
+    await (await open(OLD)).put(token('sealed'));
+    const plain = await open();
+    await plain.put(token('clear'));
+    expect(await take(plain, 'c1')).toMatchObject({ state: 'held', token: { value: 'clear' } });
+    expect(await take(plain, 'c2')).toMatchObject({ state: 'none' });
+  });
+
+  it('renews no claim that another key holds, and marks nothing as used', async () => {
+    const old = await open(OLD);
+    await old.put(token('held'));
+    await take(old, 'c1');
+    const other = await open(NEW);
+    await other.put(token('free'));
+    expect(await take(other, 'c1')).toEqual({ state: 'none', away: true });
+    const again = await open(OLD);
+    expect(await take(again, 'c1')).toMatchObject({ state: 'held', token: { value: 'held' } });
   });
 });
 

@@ -41,11 +41,17 @@ export class Claims {
   }
 
   takeFromPool(kind: Kind, request: ClaimRequest, now: number): ClaimAnswer {
-    const pool = this.#bookOf(request.merchant).pool(kind);
-    const entry = pool.take(now);
-    if (entry !== undefined) return this.take(entry, request, now);
+    const index = this.#bookOf(request.merchant);
+    const pool = index.pool(kind);
+    let unknownKey: string | undefined;
+    for (let entry = pool.take(now); entry !== undefined; entry = pool.take(now)) {
+      // One that cannot be opened leaves this pool, and stays live for those that have its key.
+      const lacking = index.lackingKeyOf(entry);
+      if (lacking === undefined) return { ...this.take(entry, request, now), unknownKey };
+      unknownKey = lacking;
+    }
     const end = pool.nextLeaseEnd(now);
-    return end === undefined ? { state: 'none' } : { state: 'none', retryInMs: end - now };
+    return end === undefined ? { state: 'none', unknownKey } : { state: 'none', retryInMs: end - now, unknownKey };
   }
 
   take(entry: TokenEntry, { merchant, claimId, leaseMs }: ClaimRequest, now: number): Held {

@@ -3,7 +3,16 @@
  * is passed in; whatever a transition changed is collected in `changes`, for the embedded store to put on disk.
  */
 import { type NewToken, type TokenQuery, topicsOf } from '../../token.ts';
-import type { ClaimAnswer, ClaimRequest, Expiry, Hint, PutAnswer, ReadAnswer, SettleAnswer } from '../contract.ts';
+import type {
+  ClaimAnswer,
+  ClaimRequest,
+  Expiry,
+  Hint,
+  KeyOptions,
+  PutAnswer,
+  ReadAnswer,
+  SettleAnswer,
+} from '../contract.ts';
 import { ChangeSet } from './changes.ts';
 import { Claims } from './claims.ts';
 import { Expectations } from './expectations.ts';
@@ -11,7 +20,7 @@ import { ExpiryQueue } from './expiry-queue.ts';
 import { type Change, type ClaimEntry, holderOf, recordOf, type Standing, type TokenEntry } from './records.ts';
 import { TokenIndex } from './token-index.ts';
 
-export interface LedgerOptions {
+export interface LedgerOptions extends KeyOptions {
   ttlMs: number;
   /** `expected`: a token is live only if it fills an open expectation. */
   accept: 'any' | 'expected';
@@ -103,13 +112,13 @@ export class Ledger {
   }
 
   read(query: TokenQuery, now: number): ReadAnswer {
-    const { live, used, distinct } = this.#book(query.merchant).find(query, now);
-    if (live === undefined) return this.expectations.absent(query, used, now);
+    const { live, used, distinct, unknownKey } = this.#book(query.merchant).find(query, now);
+    if (live === undefined) return this.#absent(query, used, unknownKey, now);
     if (!live.seen) {
       live.seen = true;
       this.changes.token(live);
     }
-    return { state: 'live', token: live.token, distinct, claim: holderOf(live, now) };
+    return { state: 'live', token: live.token, distinct, claim: holderOf(live, now), unknownKey };
   }
 
   claim(request: ClaimRequest, now: number): ClaimAnswer {
@@ -120,13 +129,18 @@ export class Ledger {
     if (query === undefined) return { state: 'none' };
     if (query.by === 'pool') return this.claims.takeFromPool(query.kind, request, now);
 
-    const { live, used, distinct } = this.#book(query.merchant).find(query, now);
-    if (live === undefined) return this.expectations.absent(query, used, now);
+    const { live, used, distinct, unknownKey } = this.#book(query.merchant).find(query, now);
+    if (live === undefined) return this.#absent(query, used, unknownKey, now);
     if (live.standing !== 'here') return { state: 'none' };
     if (distinct > 1 && request.refuseConflict) return { state: 'conflict', distinct };
     const holder = holderOf(live, now);
     if (holder !== null) return { state: 'claimed', claim: holder, retryInMs: holder.leaseExpiresAt - now };
-    return { ...this.claims.take(live, request, now), distinct };
+    return { ...this.claims.take(live, request, now), distinct, unknownKey };
+  }
+
+  /** A live token that cannot be opened here is there for others: the query is neither used up nor cancelled. */
+  #absent(query: TokenQuery, used: boolean, unknownKey: string | undefined, now: number): ReadAnswer & ClaimAnswer {
+    return unknownKey === undefined ? this.expectations.absent(query, used, now) : { state: 'none', unknownKey };
   }
 
   use(merchant: string, id: string, now: number): SettleAnswer {
@@ -236,7 +250,7 @@ export class Ledger {
   #book(merchant: string): TokenIndex {
     let book = this.#merchants.get(merchant);
     if (book === undefined) {
-      book = new TokenIndex();
+      book = new TokenIndex(this.#options.openable);
       this.#merchants.set(merchant, book);
     }
     return book;

@@ -1,9 +1,18 @@
 /** The indexes of one merchant's tokens, for the ledger: by id, by topic, by claim, and the pools. It decides nothing. */
 import { type Kind, MOST_DISTINCT, type TokenQuery, topicOf, topicsOf } from '../../token.ts';
+import { sealKeyOf } from '../contract.ts';
 import { Pool } from './pool.ts';
 import type { ClaimEntry, TokenEntry } from './records.ts';
 
+export interface Found {
+  live: TokenEntry | undefined;
+  used: boolean;
+  distinct: number;
+  unknownKey: string | undefined;
+}
+
 export class TokenIndex {
+  readonly #openable: ReadonlySet<string> | undefined;
   readonly tokens = new Map<string, TokenEntry>();
   readonly byTopic = new Map<string, Set<TokenEntry>>();
   readonly claims = new Map<string, ClaimEntry>();
@@ -13,6 +22,11 @@ export class TokenIndex {
   sequence = 0;
   readonly pools = new Map<Kind, Pool>();
   readonly #claimsOf = new Map<string, Set<string>>();
+
+  /** @param openable the keys that the store's caller has; undefined when it opens every value */
+  constructor(openable?: ReadonlySet<string>) {
+    this.#openable = openable;
+  }
 
   add(entry: TokenEntry): void {
     this.tokens.set(entry.token.id, entry);
@@ -37,9 +51,13 @@ export class TokenIndex {
     if (entry.token.pooled && entry.state === 'live') this.pool(entry.token.kind).offer(entry);
   }
 
-  /** The newest live token under a query, how many there are, and whether there is a used one. */
-  find(query: TokenQuery, now: number): { live: TokenEntry | undefined; used: boolean; distinct: number } {
+  /**
+   * The newest live token under a query that can be opened, how many live ones there are, whether there is a used one, and
+   * the key of one that cannot be opened.
+   */
+  find(query: TokenQuery, now: number): Found {
     let live: TokenEntry | undefined;
+    let unknownKey: string | undefined;
     let used = false;
     let distinct = 0;
     for (const entry of this.byTopic.get(topicOf(query)) ?? []) {
@@ -47,10 +65,18 @@ export class TokenIndex {
       if (entry.state === 'used') used = true;
       else if (entry.state === 'live' && entry.standing !== 'there') {
         distinct += 1;
-        if (live === undefined || entry.order > live.order) live = entry;
+        const lacking = this.lackingKeyOf(entry);
+        if (lacking !== undefined) unknownKey = lacking;
+        else if (live === undefined || entry.order > live.order) live = entry;
       }
     }
-    return { live, used, distinct: Math.min(distinct, MOST_DISTINCT) };
+    return { live, used, distinct: Math.min(distinct, MOST_DISTINCT), unknownKey };
+  }
+
+  /** The key that an entry was sealed with, if it is not among those that can be opened. */
+  lackingKeyOf({ token }: TokenEntry): string | undefined {
+    const key = sealKeyOf(token.value);
+    return key === undefined || this.#openable === undefined || this.#openable.has(key) ? undefined : key;
   }
 
   /** The claims that took a token, and have taken no other since. */

@@ -58,10 +58,18 @@ local function mutter(channel)
   redis.call('PEXPIRE', P .. 'z', 60000)
   redis.call('PUBLISH', channel, '')
 end
+-- The fingerprints of the keys that the caller has, each with a comma behind it; '*' when it opens every value.
+local openable, unknownKey = '*', false
+local function opens(t)
+  local key = string.match(t.v, '^sealed (%x+) ')
+  if not key or openable == '*' or string.find(openable, key .. ',', 1, true) then return true end
+  unknownKey = key
+  return false
+end
 local function answer(state, distinct, id)
   local fields = redis.call('HMGET', P .. 't:' .. id, ${TOKEN_FIELDS.map((field) => `'${field}'`).join(', ')})
   if not fields[11] or tonumber(fields[12]) <= now then fields[11] = false end
-  return { state, distinct, fields }
+  return { state, distinct, fields, unknownKey }
 end
 local function held(t) return t.cl and tonumber(t.le) > now end
 local function find(topic, kind)
@@ -76,7 +84,7 @@ local function find(topic, kind)
         if t and t.st == 'used' then used = true
         elseif t and t.st == 'live' then
           distinct = distinct + 1
-          newest = newest or t
+          if not newest and opens(t) then newest = t end
         end
       end
     until #ids < ${MOST_DISTINCT} or distinct >= ${MOST_DISTINCT}
@@ -84,7 +92,9 @@ local function find(topic, kind)
   end
   return live, used, math.min(distinct, ${MOST_DISTINCT})
 end
+-- A live token that the caller cannot open is there for others: the query is neither used up nor cancelled.
 local function absent(topic, kind, used)
+  if unknownKey then return { 'none', false, false, unknownKey } end
   local newest, cancelled = 0, false
   local flat = redis.call('HGETALL', P .. 'n:' .. topic)
   for i = 1, #flat, 2 do

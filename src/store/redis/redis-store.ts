@@ -8,6 +8,7 @@ import {
   type ClaimAnswer,
   type ClaimRequest,
   type Expectation,
+  type KeyOptions,
   type PutAnswer,
   type ReadAnswer,
   type SettleAnswer,
@@ -25,7 +26,7 @@ import { tellOfServers } from './server-checks.ts';
 import { connected, isConnected, lookForNodes, onTopologyChange } from './topology.ts';
 import { claimAnswerOf, expiryOf, hintOf, mergeArguments, prefixOf, readAnswerOf, settledOf } from './wire.ts';
 
-export interface RedisStoreOptions {
+export interface RedisStoreOptions extends KeyOptions {
   address: RedisAddress;
   merchants: readonly string[];
   ttlMs: number;
@@ -50,6 +51,8 @@ export class RedisStore implements SharedStore {
   readonly #retentionMs: number;
   #events: StoreEvents | undefined;
   #timers: NodeJS.Timeout[] = [];
+  /** As the scripts take it. */
+  readonly #openable: string;
   #trouble: string | undefined;
   #told = false;
 
@@ -60,6 +63,7 @@ export class RedisStore implements SharedStore {
     this.#writer = createRedisClient(options.address, 'writer', this.#deadlineMs);
     this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
     this.#channel = `carat:${options.address.db}:arrivals`;
+    this.#openable = options.openable === undefined ? '*' : [...options.openable].map((key) => `${key},`).join('');
     const { ttlMs, accept, maxUnexpected } = options;
     this.#posts = new PutBatch(
       (merchant, tokens) =>
@@ -103,14 +107,27 @@ export class RedisStore implements SharedStore {
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
-    return readAnswerOf(await this.#run('caratRead', query.merchant, topicOf(query), query.kind ?? ''), query.merchant);
+    return readAnswerOf(
+      await this.#run('caratRead', query.merchant, topicOf(query), query.kind ?? '', this.#openable),
+      query.merchant,
+    );
   }
 
   async claim({ merchant, claimId, leaseMs, query, refuseConflict }: ClaimRequest): Promise<ClaimAnswer> {
     const what = query === undefined ? 'held' : query.by === 'pool' ? 'pool' : 'topic';
     const topic = query === undefined ? '' : topicOf(query);
     const refuse = refuseConflict ? '1' : '';
-    const reply = this.#send('caratClaim', merchant, claimId, leaseMs, what, topic, query?.kind ?? '', refuse);
+    const reply = this.#send(
+      'caratClaim',
+      merchant,
+      claimId,
+      leaseMs,
+      what,
+      topic,
+      query?.kind ?? '',
+      refuse,
+      this.#openable,
+    );
     try {
       return claimAnswerOf(await within(this.#deadlineMs, reply), merchant);
     } catch (error) {

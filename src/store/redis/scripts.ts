@@ -60,6 +60,7 @@ return answers
 
 /** ARGV: topic, kind or ''. */
 const READ = `
+openable = ARGV[3]
 local live, used, distinct = find(ARGV[1], ARGV[2])
 if not live then return absent(ARGV[1], ARGV[2], used) end
 if not live.sn then
@@ -72,6 +73,7 @@ return answer('live', distinct, live.id)
 /** ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts. */
 const CLAIM = `
 local claim, lease, what, topic, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+openable = ARGV[7]
 local function hold(t, renewals)
   local ends = math.min(now + lease, tonumber(t.ea))
   redis.call('HSET', P .. 't:' .. t.id, 'cl', claim, 'le', ends, 'dl', t.dl, 'rn', renewals)
@@ -107,16 +109,17 @@ if what == 'pool' then
       keep(free, back.ea)
     end
   end
+  local at = 0
   while true do
-    local id = redis.call('ZRANGE', free, 0, 0)[1]
+    local id = redis.call('ZRANGE', free, at, at)[1]
     if not id then break end
     local first = get(id)
-    if first and first.st == 'live' then return take(first, 1) end
-    redis.call('ZREM', free, id)
+    if not first or first.st ~= 'live' then redis.call('ZREM', free, id)
+    elseif opens(first) then return take(first, 1)
+    else at = at + 1 end
   end
   local next = redis.call('ZRANGE', leased, 0, 0, 'WITHSCORES')
-  if next[2] then return { 'none', next[2] - now } end
-  return { 'none' }
+  return { 'none', next[2] and next[2] - now, false, unknownKey }
 end
 local live, used, distinct = find(topic, kind)
 if not live then return absent(topic, kind, used) end

@@ -46,22 +46,24 @@ export function hintOf(message: string): Hint {
 }
 
 export function readAnswerOf(reply: unknown, merchant: string): ReadAnswer {
-  const [state, distinct, fields] = reply as [ReadAnswer['state'], number, Fields];
-  if (state !== 'live') return { state };
-  return { state, token: tokenOf(fields, merchant), distinct, claim: claimOf(fields) };
+  const [state, distinct, fields, key] = reply as [ReadAnswer['state'], number, Fields, string | null | undefined];
+  const unknownKey = key ?? undefined;
+  if (state !== 'live') return { state, unknownKey };
+  return { state, token: tokenOf(fields, merchant), distinct, claim: claimOf(fields), unknownKey };
 }
 
 export function claimAnswerOf(reply: unknown, merchant: string): ClaimAnswer {
-  const [state, number, fields] = reply as [ClaimAnswer['state'], number, Fields];
+  const [state, number, fields, key] = reply as [ClaimAnswer['state'], number, Fields, string | null | undefined];
+  const unknownKey = key ?? undefined;
   switch (state) {
     case 'held':
-      return { state, token: tokenOf(fields, merchant), distinct: number, claim: claimOf(fields) as Claim };
+      return { state, token: tokenOf(fields, merchant), distinct: number, claim: claimOf(fields) as Claim, unknownKey };
     case 'claimed':
       return { state, claim: claimOf(fields) as Claim, retryInMs: number };
     case 'conflict':
       return { state, distinct: number };
     case 'none':
-      return number === undefined ? { state } : { state, retryInMs: number };
+      return typeof number === 'number' ? { state, retryInMs: number, unknownKey } : { state, unknownKey };
     default:
       return { state };
   }
