@@ -148,7 +148,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
       schema: {
         operationId: 'ready',
         summary: 'Whether it can keep a post, and the state of each part. Needs no key; the detail of the store does.',
-        security: [],
+        security: [{}, { bearer: [] }, { basic: [] }],
         response: { 200: HealthAnswer, 503: HealthAnswer },
       },
     },

@@ -53,10 +53,11 @@ async function documentOf(routes: readonly RouteOptions[]): Promise<Document> {
         version: API_VERSION,
         description:
           "How workers get the tokens that Carat posts to a merchant's authenticity URL. Times are RFC 3339, UTC. " +
-          'A selector is one of merchant_data, sid, merchant_usn and order_id. Errors are RFC 9457 with a stable code.',
+          'A selector is one of merchant_data, sid, merchant_usn and order_id. Errors are RFC 9457 with a stable code. ' +
+          'Answers may get further fields, and codes further values, in any release: ignore what you do not know.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
-      servers: [{ url: 'http://127.0.0.1:8081', description: 'The worker listener by default.' }],
+      servers: [{ url: '/', description: 'The worker listener, by default http://127.0.0.1:8081.' }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       security: [{ bearer: [] }, { basic: [] }],
       components: {
@@ -90,6 +91,7 @@ function mended(document: Document): Document {
   // Answers are only ever read.
   for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name];
   simplify(document);
+  for (const schema of Object.values(schemas)) open(schema);
   for (const operations of Object.values(document.paths)) {
     for (const operation of Object.values(operations)) {
       mendParameters(operation);
@@ -110,6 +112,14 @@ function simplify(node: unknown): void {
   for (const child of Object.values(node)) simplify(child);
 }
 
+/** Answers may get further fields: clients must not refuse them. */
+function open(node: unknown): void {
+  if (typeof node !== 'object' || node === null) return;
+  const schema = node as { additionalProperties?: unknown };
+  if (schema.additionalProperties === false) delete schema.additionalProperties;
+  for (const child of Object.values(node)) open(child);
+}
+
 function mendParameters({ operationId, parameters = [] }: Operation): void {
   if (operationId === 'followEvents') {
     const description = 'The last event that was seen; the stream goes on after it.';
@@ -128,12 +138,19 @@ function mendBody(operation: Operation): void {
   const schema = operation.requestBody?.content['application/json']?.schema;
   const example = EXAMPLES.bodies[operation.operationId];
   if (example === undefined) delete operation.requestBody;
-  else if (schema !== undefined) operation.requestBody = { required: true, content: json(schema, example) };
+  else if (schema !== undefined) {
+    operation.requestBody = { required: true, content: json(schema, example) };
+    const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
+    for (const status of ['413', '415']) {
+      operation.responses[status] = { description: DESCRIPTIONS[status] ?? '', content: problem };
+    }
+  }
 }
 
 function mendResponses({ operationId, responses }: Operation): void {
   for (const [status, response] of Object.entries(responses)) {
     const schema = response.content?.['application/json']?.schema;
+    open(response.content);
     response.description = DESCRIPTIONS[status] ?? response.description;
     if (status === '204') delete response.content;
     else if (schema?.$ref === '#/components/schemas/Problem')
@@ -147,16 +164,18 @@ function json(schema: Schema, example: unknown): Content {
 }
 
 const DESCRIPTIONS: Record<string, string> = {
-  200: 'Here it is.',
-  201: 'It is announced.',
-  204: 'Done, or nothing came in time.',
-  400: 'A parameter is wrong; each one is named.',
+  200: 'The answer.',
+  201: 'The expectation is open.',
+  204: 'Done, or nothing came in time. No body.',
+  400: 'A parameter is wrong. Each one is named in `errors`.',
   401: 'A worker key is missing or wrong.',
-  403: 'The key is for another merchant.',
-  404: 'It is not known, or over.',
-  409: 'Somebody else has it, or there are different live tokens; see code.',
-  410: 'It was used or cancelled; see code.',
-  503: 'Not now; ask again after Retry-After.',
+  403: 'The key is for another merchant, or a page of another site asks; see `code`.',
+  404: 'Unknown, or expired; see `code`.',
+  409: 'Claimed by another, lost, or different live tokens under the selector; see `code`.',
+  410: 'Used or cancelled; see `code`.',
+  413: 'The body is larger than 16 KiB.',
+  415: 'The body is not JSON, or its Content-Type does not say so.',
+  503: 'Temporarily unavailable; retry after `Retry-After` seconds.',
 };
 
 /** Examples for the OpenAPI document. The value of the token is the one of Carat's own documentation. */
@@ -202,6 +221,7 @@ const EXAMPLES: Examples = {
       posts: [
         {
           received_at: '2026-01-31T12:00:00.000Z',
+          instance: 'carat-0-5f1c',
           merchant: 'default',
           kind: 'seid',
           merchant_data: '14114532781',

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { MAX_CORRELATOR_CHARS } from '../../intake/parse-post.ts';
-import { CORRELATORS, KINDS, UNUSABLE_REASONS } from '../../token.ts';
+import { CORRELATORS, type Correlator, KINDS, UNUSABLE_REASONS } from '../../token.ts';
 
 const LIMITS = {
   waitSeconds: 60,
@@ -23,15 +23,41 @@ const merchant = z
   .default('default')
   .describe("Carat's merchant (loja), as named in AUTHENTICITY_PATHS.");
 const correlatorText = `1 to ${MAX_CORRELATOR_CHARS} characters without control characters`;
+// `\P{Cc}` means the same, but is an error in the clients that are generated from this without the flag `u`.
 const correlator = z
   .string(correlatorText)
-  .regex(new RegExp(`^\\P{Cc}{1,${MAX_CORRELATOR_CHARS}}$`, 'u'), correlatorText);
+  .regex(new RegExp(`^[^\\u0000-\\u001f\\u007f-\\u009f]{1,${MAX_CORRELATOR_CHARS}}$`, 'u'), correlatorText);
+const MEANING = {
+  merchant_data: 'What the worker sent to Carat as merchant_data.',
+  sid: 'The SID of the schedule.',
+  merchant_usn: "The merchant's USN, in a post merchantUSN, merchant_usn or nsu.",
+  order_id: "The merchant's order, in a post order_id or pedido.",
+} as const satisfies Record<Correlator, string>;
+
+/** The four fields of a selector, of which a request has as many as `howMany` says. */
+function selector(howMany: 'Exactly one' | 'At most one') {
+  const field = (name: Correlator) =>
+    correlator.optional().describe(`${MEANING[name]} ${howMany} of ${CORRELATORS.join(', ')}.`);
+  return {
+    merchant_data: field('merchant_data'),
+    sid: field('sid'),
+    merchant_usn: field('merchant_usn'),
+    order_id: field('order_id'),
+  };
+}
+
+// No pattern in answers: a client must take whatever comes.
 const correlators = {
-  merchant_data: correlator.optional().describe('What the worker sent to Carat as merchant_data.'),
-  sid: correlator.optional().describe('The SID of the schedule.'),
-  merchant_usn: correlator.optional().describe("The merchant's USN, in a post merchantUSN, merchant_usn or nsu."),
-  order_id: correlator.optional().describe("The merchant's order, in a post order_id or pedido."),
+  merchant_data: z.string().optional().describe(MEANING.merchant_data),
+  sid: z.string().optional().describe(MEANING.sid),
+  merchant_usn: z.string().optional().describe(MEANING.merchant_usn),
+  order_id: z.string().optional().describe(MEANING.order_id),
 };
+
+/** A string of which these values are known today. An enumeration would make clients refuse a new one. */
+function growing(what: string, values: readonly string[]) {
+  return z.string().describe(`${what} Today one of ${values.join(', ')}; new ones may be added.`);
+}
 
 const secondsText = (least: number, most: number) => `seconds, a number from ${least} to ${most}`;
 const waitText = secondsText(0, LIMITS.waitSeconds);
@@ -55,7 +81,7 @@ function oneCorrelator(least: 0 | 1) {
 export const ReadQuery = z
   .strictObject(
     {
-      ...correlators,
+      ...selector('Exactly one'),
       kind: kind.optional(),
       merchant,
       wait: z
@@ -73,7 +99,7 @@ export const ReadQuery = z
 export const ClaimBody = z
   .strictObject(
     {
-      ...correlators,
+      ...selector('At most one'),
       kind: kind.optional(),
       merchant,
       wait: wait.default(0).describe(`How long to wait for a token; ${waitText}.`),
@@ -100,7 +126,7 @@ export const ClaimBody = z
 export const ExpectationBody = z
   .strictObject(
     {
-      ...correlators,
+      ...selector('At most one'),
       kind,
       merchant,
       ttl: z
@@ -150,7 +176,15 @@ export const TokenAnswer = z
   })
   .meta({ id: 'Token' });
 export const ExpectationAnswer = z
-  .object({ id: z.string(), kind, ...correlators, expires_at: time })
+  .object({
+    id: z.string(),
+    kind,
+    ...correlators,
+    merchant_data: correlators.merchant_data.describe(
+      `${MEANING.merchant_data} Always there for a seid that was announced without a selector.`,
+    ),
+    expires_at: time,
+  })
   .meta({ id: 'Expectation' });
 
 const onlyMerchant = z
@@ -170,6 +204,8 @@ export const PostsQuery = z.strictObject({
     .default(LIMITS.defaultPosts)
     .describe(`How many at the most; ${limitText}.`),
 });
+const POST_OUTCOMES = ['kept', 'known', 'unexpected', 'deferred', 'late', 'failed', 'unusable'];
+const TOKEN_STATUSES = ['waiting', 'read', 'claimed', 'released', 'used', 'orphan'];
 export const PostsAnswer = z.object({
   posts: z
     .array(
@@ -180,13 +216,10 @@ export const PostsAnswer = z.object({
         kind: kind.optional(),
         ...correlators,
         fingerprint: z.string().optional().describe("8 hexadecimal digits that stand for the token's value."),
-        outcome: z.string().describe('kept, known, unexpected, deferred, late, failed or unusable.'),
-        reason: z.enum(UNUSABLE_REASONS).optional().describe('Why it is unusable.'),
+        outcome: growing('What became of the post.', POST_OUTCOMES),
+        reason: growing('Why it is unusable.', UNUSABLE_REASONS).optional(),
         from: z.string().describe("The sender's address."),
-        became: z
-          .enum(['waiting', 'read', 'claimed', 'released', 'used', 'orphan'])
-          .optional()
-          .describe('Where its token is now; left out for what is never handed out.'),
+        became: growing('Where its token is now. Absent for what is never handed out.', TOKEN_STATUSES).optional(),
         handed_over_after_ms: z
           .number()
           .nullable()
@@ -234,7 +267,7 @@ export const Problem = z
     title: z.string(),
     status: z.int(),
     detail: z.string(),
-    code: z.enum(Object.keys(PROBLEMS) as [ProblemCode, ...ProblemCode[]]),
+    code: growing('What went wrong. Treat an unknown code by its status.', Object.keys(PROBLEMS)),
     errors: z
       .array(z.object({ parameter: z.string(), expected: z.string(), received: z.string().optional() }))
       .optional()

@@ -1,5 +1,6 @@
 /** The OpenAPI document says what the service does: the service is driven from it, and every answer must be in it. */
 import { readFile } from 'node:fs/promises';
+import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -59,6 +60,72 @@ it('has an operation for every path of the contract, each with answers', () => {
     ].sort(),
   );
   for (const { operation } of operations) expect(operation.summary).not.toBe('');
+});
+
+describe('for generated clients', () => {
+  const requests = operations.flatMap(({ operation }) => [operation.parameters ?? [], operation.requestBody ?? []]);
+  const answers = [...operations.map(({ operation }) => operation.responses), document.components.schemas];
+
+  it('has nothing that redocly reports', async () => {
+    const config = await createConfig({ extends: ['recommended'], rules: { 'operation-4xx-response': 'off' } });
+    const problems = await lintFromString({ source: text, absoluteRef: 'openapi.json', config });
+    expect(problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer])).toEqual([]);
+  });
+
+  it('has patterns that work without the flag u, and none in answers', () => {
+    const patterns = [...JSON.stringify(requests).matchAll(/"pattern":("(?:[^"\\]|\\.)*")/g)].map(
+      ([, one = '']) => one,
+    );
+    expect(patterns.length).toBeGreaterThan(4);
+    for (const pattern of patterns) {
+      for (const flags of ['', 'u']) expect(() => new RegExp(JSON.parse(pattern), flags), pattern).not.toThrow();
+      expect(pattern).not.toMatch(/\\\\[pP]/);
+    }
+    expect(JSON.stringify(answers)).not.toContain('"pattern"');
+  });
+
+  it('has open answers and codes, and closed requests', () => {
+    expect(JSON.stringify(answers)).not.toContain('"additionalProperties":false');
+    expect(document.components.schemas?.['Problem']?.properties?.['code']?.enum).toBeUndefined();
+    expect(JSON.stringify(requests)).toContain('"additionalProperties":false');
+  });
+
+  it('says at each correlator of a request how many of them there may be', () => {
+    const said = [
+      ...JSON.stringify(requests).matchAll(/(Exactly|At most) one of merchant_data, sid, merchant_usn, order_id\./g),
+    ];
+    expect(said.map(([, how]) => how).sort()).toEqual([...Array(8).fill('At most'), ...Array(4).fill('Exactly')]);
+  });
+
+  it('has examples that its schemas take', () => {
+    let examples = 0;
+    const check = (schema: unknown, example: unknown): void => {
+      if (example === undefined) return;
+      examples += 1;
+      const validate = ajv.compile(absolute(schema));
+      expect(validate(example), `${JSON.stringify(example)}: ${ajv.errorsText(validate.errors)}`).toBe(true);
+    };
+    for (const { operation } of operations) {
+      for (const { schema, example } of operation.parameters ?? []) check(schema, example);
+      const contents = [
+        operation.requestBody?.content,
+        ...Object.values(operation.responses).map(({ content }) => content),
+      ];
+      for (const content of contents)
+        for (const { schema, example } of Object.values(content ?? {})) check(schema, example);
+    }
+    expect(examples).toBeGreaterThan(10);
+  });
+
+  it('has an address that is relative to where it is served', () => {
+    expect(document.servers.map(({ url }) => url)).toEqual(['/']);
+  });
+
+  it('has 413 and 415 where there is a body', () => {
+    const withBody = operations.filter(({ operation }) => operation.requestBody !== undefined);
+    expect(withBody.length).toBeGreaterThan(1);
+    for (const { operation } of withBody) expect(operation.responses).toMatchObject({ 413: {}, 415: {} });
+  });
 });
 
 describe('the service, driven from it', () => {
