@@ -48,6 +48,11 @@ export class Api {
     return this.#send('POST', `${this.at.workerUrl}/v1/expectations`, JSON.stringify(body), 'application/json');
   }
 
+  /** Says that the request to Carat failed. */
+  cancel(id: string, merchant = 'default'): Promise<Answer> {
+    return this.#send('DELETE', `${this.at.workerUrl}/v1/expectations/${id}?merchant=${merchant}`);
+  }
+
   /** Says that the claim's token was used. */
   used(id: string, merchant = 'default'): Promise<Answer> {
     return this.#send('DELETE', `${this.at.workerUrl}/v1/claims/${id}?merchant=${merchant}`);

@@ -21,7 +21,7 @@ export class Decoy {
   readonly #accept: LedgerOptions['accept'];
 
   constructor(options: LedgerOptions, changes: ChangeSet) {
-    this.#ledger = new Ledger({ ...options, ttlMs: LIVES_MS }, changes);
+    this.#ledger = new Ledger({ ...options, ttlMs: LIVES_MS, expectationRetentionMs: 0 }, changes);
     this.#accept = options.accept;
   }
 

@@ -105,7 +105,7 @@ export class EmbeddedStore implements TokenStore {
   }
 
   async expect(expectation: Expectation): Promise<number> {
-    const expiresAt = this.ledger.expectations.open(expectation, this.clock());
+    const { expiresAt } = this.ledger.expectations.open(expectation, this.clock());
     await this.disk.commit();
     return expiresAt;
   }

@@ -10,23 +10,28 @@ import type { ExpectationEntry, Standing } from './records.ts';
 
 export class Expectations {
   readonly #byId = new Map<string, ExpectationEntry>();
-  /** Open and unfilled ones, oldest first, and the newest one of all, each by topic and kind. */
+  /** Open and unfilled ones that no shared store may fill, oldest first, and the newest one of all, each by topic and kind. */
   readonly #open = new Map<string, ExpectationEntry[]>();
   readonly #newest = new Map<string, ExpectationEntry>();
-  readonly #byExpiry = new TinyQueue<ExpectationEntry>([], (a, b) => a.expiresAt - b.expiresAt);
+  readonly #byExpiry = queueOf();
+  /** Those that ended, until they are forgotten. */
+  readonly #ended = queueOf();
 
   readonly #changes: ChangeSet;
+  readonly #retentionMs: number;
 
-  constructor(changes: ChangeSet) {
+  /** @param retentionMs how long an expectation is remembered after its end */
+  constructor(changes: ChangeSet, retentionMs: number) {
     this.#changes = changes;
+    this.#retentionMs = retentionMs;
   }
 
-  /** Opens an expectation; answers when it ends. */
-  open({ ttlMs, ...what }: Expectation, now: number): number {
-    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, standing: 'here' };
+  /** Opens an expectation. */
+  open({ ttlMs, ...what }: Expectation, now: number, standing: Standing = 'here'): ExpectationEntry {
+    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, standing };
     this.add(entry);
     this.#changes.expectation(entry);
-    return entry.expiresAt;
+    return entry;
   }
 
   add(entry: ExpectationEntry): void {
@@ -34,11 +39,7 @@ export class Expectations {
     this.#byId.set(idOf(entry.merchant, entry.id), entry);
     const newest = this.#newest.get(place);
     if (newest === undefined || newest.openedAt <= entry.openedAt) this.#newest.set(place, entry);
-    if (entry.cancelledAt === undefined && entry.token === undefined) {
-      const open = this.#open.get(place);
-      if (open === undefined) this.#open.set(place, [entry]);
-      else open.push(entry);
-    }
+    this.#offer(place, entry);
     this.#byExpiry.push(entry);
   }
 
@@ -50,11 +51,11 @@ export class Expectations {
     return this.#byId.get(idOf(merchant, id));
   }
 
-  /** Fills the oldest open expectation under the topic with a token; answers it, if there was one. */
-  fill(merchant: string, topic: string, kind: Kind, token: string, now: number): ExpectationEntry | undefined {
+  /** Fills the oldest expectation under the topic that was open at a time with a token; answers it, if there was one. */
+  fill(merchant: string, topic: string, kind: Kind, token: string, at: number): ExpectationEntry | undefined {
     if (this.#open.size === 0) return undefined;
     const place = placeOf(merchant, topic, kind);
-    const entry = this.#open.get(place)?.find((candidate) => candidate.expiresAt > now);
+    const entry = this.#open.get(place)?.find(({ openedAt, expiresAt }) => openedAt <= at && at < expiresAt);
     if (entry === undefined) return undefined;
     entry.token = token;
     this.#close(place, entry);
@@ -73,9 +74,12 @@ export class Expectations {
     return { answer: 'done', topic: entry.topic };
   }
 
-  /** Notes where an expectation stands with regard to a shared store. */
-  update(entry: ExpectationEntry, standing: Standing): void {
-    entry.standing = standing;
+  /** Notes where an expectation stands with regard to a shared store, or that it was cancelled there. */
+  update(entry: ExpectationEntry, change: Partial<Pick<ExpectationEntry, 'standing' | 'cancelledAt'>>): void {
+    const place = placeOf(entry.merchant, entry.topic, entry.kind);
+    this.#close(place, entry);
+    Object.assign(entry, change);
+    this.#offer(place, entry);
     this.#changes.expectation(entry);
   }
 
@@ -88,7 +92,8 @@ export class Expectations {
         newest = entry;
       }
     }
-    if (newest?.cancelledAt !== undefined) return { state: 'cancelled' };
+    // A copy does not know what was announced through another instance since.
+    if (newest?.cancelledAt !== undefined && newest.standing !== 'there') return { state: 'cancelled' };
     return { state: used ? 'used' : 'none' };
   }
 
@@ -99,14 +104,30 @@ export class Expectations {
       this.#byExpiry.pop();
       const { merchant, kind, id, topic } = entry;
       const place = placeOf(merchant, topic, kind);
-      this.#byId.delete(idOf(merchant, id));
       this.#close(place, entry);
       if (this.#newest.get(place) === entry) this.#newest.delete(place);
-      const wasOpen = entry.cancelledAt === undefined && entry.token === undefined;
-      if (wasOpen && entry.standing === 'here') noShows.push({ what: 'no_show', merchant, kind, expectation: id });
-      this.#changes.gone('expectation', merchant, id);
+      this.#ended.push(entry);
+      if (isFillable(entry) && !entry.reported) {
+        noShows.push({ what: 'no_show', merchant, kind, expectation: id });
+        entry.reported = true;
+        this.#changes.expectation(entry);
+      }
+    }
+    const forgotten = now - this.#retentionMs;
+    for (let entry = this.#ended.peek(); entry && entry.expiresAt <= forgotten; entry = this.#ended.peek()) {
+      this.#ended.pop();
+      this.#close(placeOf(entry.merchant, entry.topic, entry.kind), entry);
+      this.#byId.delete(idOf(entry.merchant, entry.id));
+      this.#changes.gone('expectation', entry.merchant, entry.id);
     }
     return noShows;
+  }
+
+  #offer(place: string, entry: ExpectationEntry): void {
+    if (!isFillable(entry)) return;
+    const open = this.#open.get(place);
+    if (open === undefined) this.#open.set(place, [entry]);
+    else open.splice(open.findLastIndex(({ openedAt }) => openedAt <= entry.openedAt) + 1, 0, entry);
   }
 
   #close(place: string, entry: ExpectationEntry): void {
@@ -116,6 +137,15 @@ export class Expectations {
     open.splice(at, 1);
     if (open.length === 0) this.#open.delete(place);
   }
+}
+
+function isFillable({ cancelledAt, token, standing }: ExpectationEntry): boolean {
+  return cancelledAt === undefined && token === undefined && standing === 'here';
+}
+
+/** First to end first. */
+function queueOf(): TinyQueue<ExpectationEntry> {
+  return new TinyQueue<ExpectationEntry>([], (a, b) => a.expiresAt - b.expiresAt);
 }
 
 const idOf = (merchant: string, id: string): string => `${merchant}\n${id}`;

@@ -28,6 +28,8 @@ export interface LedgerOptions extends KeyOptions {
   unmatched?: 'unexpected' | 'deferred';
   /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
   maxUnexpected: number;
+  /** How long an expectation is remembered after its end, in ms; 0 when not given. */
+  expectationRetentionMs?: number;
 }
 
 export class Ledger {
@@ -44,7 +46,7 @@ export class Ledger {
     this.#options = options;
     this.changes = changes;
     this.claims = new Claims((merchant) => this.#book(merchant), this.changes);
-    this.expectations = new Expectations(this.changes);
+    this.expectations = new Expectations(this.changes, options.expectationRetentionMs ?? 0);
   }
 
   /** All that is remembered, as if it had just changed. */
@@ -90,10 +92,8 @@ export class Ledger {
     if (before !== undefined) this.#expire(before);
 
     const { accept, unmatched = 'unexpected', ttlMs } = this.#options;
-    let isExpected = false;
-    for (const topic of topicsOf(token)) {
-      if (this.expectations.fill(token.merchant, topic, token.kind, token.id, now) !== undefined) isExpected = true;
-    }
+    // What goes to a shared store is judged there.
+    const isExpected = (accept === 'any' || standing === 'here') && this.isExpected(token, now);
     const state = accept === 'any' || isExpected ? 'live' : unmatched;
 
     book.lastOrder = Math.max(book.lastOrder + 1, now * 1000);
@@ -109,6 +109,13 @@ export class Ledger {
     this.changes.token(entry);
     if (state === 'unexpected') this.#boundUnexpected(book);
     return state === 'live' ? 'kept' : state;
+  }
+
+  /** Fills the expectations that a token meets which arrived at a time; true when there was one. */
+  isExpected(token: NewToken, at: number): boolean {
+    const { merchant, kind, id } = token;
+    const filled = topicsOf(token).map((topic) => this.expectations.fill(merchant, topic, kind, id, at));
+    return filled.some((expectation) => expectation !== undefined);
   }
 
   read(query: TokenQuery, now: number): ReadAnswer {

@@ -38,6 +38,8 @@ export interface ExpectationEntry extends Omit<Expectation, 'ttlMs'> {
   cancelledAt?: number;
   /** The id of the one token it admitted. */
   token?: string;
+  /** True once it was reported that it ended without its post. */
+  reported?: true;
 }
 
 /** A record as it is now, or without an entry: that it is gone. */

@@ -3,6 +3,7 @@
  * there, and sees to it that the local and the shared store are brought together when it is back.
  */
 import { StoreAway, type StoreEvents } from '../contract.ts';
+import type { Notice } from '../notice.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { LocalStore } from './local-store.ts';
 import { Reconciler } from './reconciler.ts';
@@ -24,6 +25,8 @@ export class FailureDomain {
   readonly #options: FailureDomainOptions;
   readonly #breaker: CircuitBreaker;
   readonly #merging: Reconciler;
+  /** True while reconciliation fails by a bug: that is reported once. */
+  #isBroken = false;
 
   constructor(options: FailureDomainOptions) {
     const { merchants, shared, local, events } = options;
@@ -45,7 +48,7 @@ export class FailureDomain {
       shared,
       local,
       isAway: () => this.isAway,
-      onAway: (error) => void this.trip(error),
+      onFailure: (error) => this.#onFailure(error),
       onProgress: (what, done, left) =>
         this.#tell(
           'info',
@@ -56,12 +59,28 @@ export class FailureDomain {
             left,
           },
         ),
-      onDone: () => events()?.onGap(),
+      onAdmitted: (count) =>
+        this.#tell('info', 'verdict_revised', `${count} refused posts were admitted: their announcement came later`, {
+          posts: count,
+        }),
+      onDone: () => {
+        this.#isBroken = false;
+        events()?.onGap();
+      },
     });
   }
 
   get isAway(): boolean {
     return this.#breaker.isOpen;
+  }
+
+  get isReconciling(): boolean {
+    return this.#merging.isRunning;
+  }
+
+  /** True while the shared store may refuse a token that was announced here. */
+  get isAnnouncing(): boolean {
+    return this.#merging.isAnnouncing;
   }
 
   /** Brings there what the shared store never took, and what it may have lost. */
@@ -104,6 +123,14 @@ export class FailureDomain {
     return this.ask(question, onUnanswered);
   }
 
+  /** A bug must not end the process: reconciliation is tried again. */
+  #onFailure(error: unknown): void {
+    if (error instanceof StoreAway) return void this.trip(error);
+    if (!this.#isBroken)
+      this.#tell('error', 'reconcile_failed', `reconciliation failed, it is retried: ${(error as Error).name}`);
+    this.#isBroken = true;
+  }
+
   stop(): void {
     this.#breaker.stop();
     this.#merging.stop();
@@ -114,7 +141,7 @@ export class FailureDomain {
     return this.#merging.idle();
   }
 
-  #tell(level: 'info' | 'warn', code: string, message: string, facts: Record<string, string | number> = {}): void {
+  #tell(level: Notice['level'], code: string, message: string, facts: Record<string, string | number> = {}): void {
     const { name, events } = this.#options;
     events()?.onNotice({ level, code, message, facts: name === '' ? facts : { ...facts, merchant: name } });
   }

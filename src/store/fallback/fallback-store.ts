@@ -85,7 +85,8 @@ export class FallbackStore implements TokenStore {
       return 'known';
     }
     const domain = this.#domainOf(merchant);
-    if (domain.isAway) return this.#local.keep(token);
+    const isPutOff = this.#local.isStrict && domain.isAnnouncing;
+    if (domain.isAway || isPutOff) return this.#local.keep(token);
     const copy = this.#local.copy(merchant, id);
     if (copy !== undefined) {
       // Should the shared store have lost it, it gets back all that is known of it, lest a used one be new.
@@ -170,13 +171,32 @@ export class FallbackStore implements TokenStore {
   }
 
   async expect(expectation: Expectation): Promise<number> {
-    const ends = await this.#domainOf(expectation.merchant).ask(() => this.#shared.expect(expectation));
-    return ends === 'away' ? this.#local.expect(expectation) : ends;
+    const announcedAt = this.#local.now();
+    let standing: 'here' | 'unsure' = 'here';
+    const ends = await this.#domainOf(expectation.merchant).ask(
+      () => this.#shared.expect(expectation),
+      () => {
+        standing = 'unsure';
+      },
+    );
+    if (ends === 'away') return this.#local.keepExpectation(expectation, announcedAt, standing);
+    await this.#local.keepExpectation(expectation, announcedAt, 'there');
+    return ends;
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
     if (this.#local.isExpectationPending(merchant, id)) return this.#local.cancel(merchant, id);
-    return this.#domainOf(merchant).ask(() => this.#shared.cancel(merchant, id));
+    const domain = this.#domainOf(merchant);
+    const cancelled = await domain.ask(() => this.#shared.cancelAndTell(merchant, id, () => this.#local.now()));
+    if (cancelled === 'away') return 'away';
+    if (cancelled !== undefined) {
+      await this.#local.keepCancelled(cancelled);
+      return 'done';
+    }
+    // The shared store may have lost it.
+    const answer = await this.#local.cancel(merchant, id);
+    if (answer === 'done') domain.restore();
+    return answer;
   }
 
   async sequence(merchant: string): Promise<number> {
@@ -191,6 +211,7 @@ export class FallbackStore implements TokenStore {
     // A connection that is lost shows before anybody asks for something.
     const open = shared.state === 'away' || [...this.#domains.values()].some((domain) => domain.isAway);
     const pending = this.#local.pendingCount;
+    const isMerging = pending > 0 || [...this.#domains.values()].some((domain) => domain.isReconciling);
     const state = open ? 'away' : local.state === 'ok' ? 'ok' : 'degraded';
     const detail = [open ? (shared.detail ?? 'takes no writes') : undefined, local.detail].filter(Boolean).join('; ');
     return {
@@ -198,7 +219,7 @@ export class FallbackStore implements TokenStore {
       state,
       ...(detail === '' ? {} : { detail }),
       fallback: {
-        state: open ? 'serving' : pending > 0 ? 'merging' : 'idle',
+        state: open ? 'serving' : isMerging ? 'merging' : 'idle',
         disk: local.state,
         pending,
         journaled: this.#local.journaledCount,

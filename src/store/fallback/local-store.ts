@@ -5,7 +5,7 @@
 import { type Claim, type NewToken, type TokenRecord, topicsOf } from '../../token.ts';
 import type { Expectation, PutAnswer, StoreEvents } from '../contract.ts';
 import { type EmbeddedOptions, EmbeddedStore } from '../embedded/embedded-store.ts';
-import type { Change, ExpectationEntry, TokenEntry } from '../embedded/records.ts';
+import type { Change, ExpectationEntry, Standing, TokenEntry } from '../embedded/records.ts';
 import { Pending } from './pending.ts';
 import type { MergedState, MergedToken } from './shared-store.ts';
 
@@ -14,19 +14,29 @@ export interface Fenced {
   wereHere: TokenEntry[];
 }
 
+/** An expectation as it was when it was sent to the shared store. */
+export interface SentExpectation {
+  entry: ExpectationEntry;
+  sent: ExpectationEntry;
+  /** True when no shared store could fill it before. */
+  wasHere: boolean;
+}
+
 export class LocalStore extends EmbeddedStore {
   /** What the shared store is yet to be told. */
   #pending = new Pending();
   readonly #pendingExpectations = new Set<ExpectationEntry>();
   /** Claims for which the shared store may have taken a token that nobody got. */
   readonly #doubtful = new Set<string>();
-  /** For how long an expectation that is over may still decide on a token that waits for its verdict. */
-  readonly #retentionMs: number;
+  /** True when a token must be expected: then the shared store has the last word. */
+  readonly isStrict: boolean;
   #onRestored: () => void = () => {};
 
   constructor(options: EmbeddedOptions) {
-    super(options);
-    this.#retentionMs = options.ttlMs;
+    const isStrict = options.accept === 'expected';
+    // An expectation that is over may still decide on a token that waits for its verdict.
+    super({ ...options, expectationRetentionMs: isStrict ? options.ttlMs : 0 });
+    this.isStrict = isStrict;
   }
 
   /** @param onRestored called when a disk that was away at the start is there, and more is pending than before */
@@ -110,7 +120,11 @@ export class LocalStore extends EmbeddedStore {
     if (entry === undefined || entry.standing === 'there') return 'known';
     // Once there is doubt, it stays until the shared store has spoken.
     const doubtful = entry.standing === 'unsure' && this.isPending(token.merchant, token.id);
-    this.ledger.update(entry, { standing: doubtful ? 'unsure' : standing });
+    const isExpected = entry.state === 'deferred' && this.ledger.isExpected(token, entry.token.receivedAt);
+    this.ledger.update(entry, {
+      standing: doubtful ? 'unsure' : standing,
+      ...(isExpected ? { state: 'live' } : {}),
+    });
     this.#pending.add(entry);
     const committed = this.disk.commit();
     if (entry.state !== 'deferred') this.announce(token.merchant, topicsOf(token));
@@ -206,20 +220,70 @@ export class LocalStore extends EmbeddedStore {
     this.disk.commitSoon();
   }
 
-  override async expect(expectation: Expectation): Promise<number> {
-    const ends = await super.expect(expectation);
-    const entry = this.ledger.expectations.get(expectation.merchant, expectation.id);
-    if (entry !== undefined) this.#pendingExpectations.add(entry);
-    return ends;
+  /** This store's clock, in milliseconds since 1970. */
+  now(): number {
+    return this.clock();
   }
 
+  /** Keeps an expectation that was announced at a time: a copy (`there`), or one that the shared store is yet to be told of. */
+  async keepExpectation(expectation: Expectation, announcedAt: number, standing: Standing): Promise<number> {
+    const entry = this.ledger.expectations.open(expectation, announcedAt, standing);
+    if (standing !== 'there') this.#pendingExpectations.add(entry);
+    await this.disk.commit();
+    return entry.expiresAt;
+  }
+
+  /** Cancels an expectation of which the shared store does not know, or does not know any more. */
+  override async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
+    const entry = this.ledger.expectations.get(merchant, id);
+    if (entry !== undefined && entry.expiresAt > this.clock()) this.#pendingExpectations.add(entry);
+    return super.cancel(merchant, id);
+  }
+
+  /** Keeps a cancellation that the shared store took. */
+  async keepCancelled(cancelled: ExpectationEntry): Promise<void> {
+    const { merchant, id, cancelledAt } = cancelled;
+    const entry = this.ledger.expectations.get(merchant, id);
+    if (entry === undefined) this.ledger.expectations.add(cancelled);
+    if (cancelledAt !== undefined) this.ledger.expectations.update(entry ?? cancelled, { cancelledAt });
+    await this.disk.commit();
+  }
+
+  /** All expectations of a merchant, oldest first, copies among them. */
+  expectations(merchant: string): ExpectationEntry[] {
+    const mine = [...this.ledger.expectations.entries()].filter((entry) => entry.merchant === merchant);
+    return mine.sort((a, b) => a.openedAt - b.openedAt);
+  }
+
+  /** Those that the shared store is yet to be told of. */
   pendingExpectations(merchant: string): ExpectationEntry[] {
     return [...this.#pendingExpectations].filter((entry) => entry.merchant === merchant);
   }
 
-  expectationMerged(entry: ExpectationEntry): void {
-    this.#pendingExpectations.delete(entry);
-    this.ledger.expectations.update(entry, 'there');
+  /** Fences expectations: from now on only the shared store fills them. */
+  async fenceExpectations(entries: readonly ExpectationEntry[]): Promise<SentExpectation[]> {
+    const sent = entries.map((entry) => ({ entry, sent: { ...entry }, wasHere: entry.standing === 'here' }));
+    const wereHere = sent.filter(({ wasHere }) => wasHere);
+    for (const { entry } of wereHere) this.ledger.expectations.update(entry, { standing: 'unsure' });
+    if (wereHere.length > 0) await this.disk.commit();
+    return sent;
+  }
+
+  /** The shared store surely never saw them. */
+  unfenceExpectations(expectations: readonly SentExpectation[]): void {
+    for (const { entry, wasHere } of expectations) {
+      if (wasHere) this.ledger.expectations.update(entry, { standing: 'here' });
+    }
+    this.disk.commitSoon();
+  }
+
+  /** The shared store has them now. What changed since it was sent stays pending. */
+  expectationsMerged(expectations: readonly SentExpectation[]): void {
+    for (const { entry, sent } of expectations) {
+      if (entry.cancelledAt !== sent.cancelledAt || entry.token !== sent.token) continue;
+      const wasPending = this.#pendingExpectations.delete(entry);
+      if (wasPending || entry.standing !== 'there') this.ledger.expectations.update(entry, { standing: 'there' });
+    }
     this.disk.commitSoon();
   }
 
@@ -229,7 +293,7 @@ export class LocalStore extends EmbeddedStore {
     const now = this.clock();
     this.#pending.sweep(now);
     for (const entry of this.#pendingExpectations) {
-      if (entry.expiresAt + this.#retentionMs <= now) this.#pendingExpectations.delete(entry);
+      if (this.ledger.expectations.get(entry.merchant, entry.id) === undefined) this.#pendingExpectations.delete(entry);
     }
   }
 

@@ -1,8 +1,10 @@
 /**
- * Brings the local and the shared store together, for what fails together: first what the shared store never took, in
- * the order in which it came; then, after a loss of connection, the copies of what it did take and may have lost.
+ * Brings the local and the shared store together, for what fails together: first the expectations, by which tokens are
+ * judged; then the tokens that the shared store never took, in the order in which they came; then the copies of those
+ * that it did take and may have lost.
  */
 import { StoreAway } from '../contract.ts';
+import type { ExpectationEntry } from '../embedded/records.ts';
 import type { LocalStore } from './local-store.ts';
 import type { MergedToken, SharedStore } from './shared-store.ts';
 
@@ -16,8 +18,11 @@ export interface ReconcilerOptions {
   shared: SharedStore;
   local: LocalStore;
   isAway(): boolean;
-  onAway(error: unknown): void;
+  /** Called when the shared store failed, or with a bug. */
+  onFailure(error: unknown): void;
   onProgress(what: 'merge' | 'restore', done: number, left: number): void;
+  /** So many tokens that were refused are live now, because their expectation came later. */
+  onAdmitted(count: number): void;
   onDone(): void;
 }
 
@@ -25,6 +30,7 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   #running: Promise<void> | undefined;
   #again = false;
+  #isAnnouncing = false;
   #stopped = false;
   #toldAt = 0;
 
@@ -35,6 +41,7 @@ export class Reconciler {
   /** Begins, or begins again when it is under way. */
   restore(): void {
     this.#again = true;
+    this.#isAnnouncing = true;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
     });
@@ -42,6 +49,11 @@ export class Reconciler {
 
   get isRunning(): boolean {
     return this.#running !== undefined;
+  }
+
+  /** True while the shared store may lack expectations that are known here. */
+  get isAnnouncing(): boolean {
+    return this.#isAnnouncing;
   }
 
   /** Resolves when nothing is under way. */
@@ -54,20 +66,54 @@ export class Reconciler {
   }
 
   async #run(): Promise<void> {
-    const { isAway, onAway, onDone } = this.#options;
+    const { isAway, onFailure, onDone } = this.#options;
     while (this.#again && !isAway() && !this.#stopped) {
       this.#again = false;
       try {
+        await this.#mergeExpectations();
+        if (!this.#again) this.#isAnnouncing = false;
         await this.#mergePending();
         await this.#restoreCopies();
         onDone();
       } catch (error) {
         if (this.#stopped) return;
         this.#again = true;
-        onAway(error);
+        onFailure(error);
         // The breaker calls again when the store is back. Should it never have opened, nothing is retried in a hurry.
         await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
       }
+    }
+  }
+
+  async #mergeExpectations(): Promise<void> {
+    const { merchants, shared, local } = this.#options;
+    for (const merchant of merchants) {
+      let left = local.expectations(merchant);
+      if (left.length === 0) continue;
+      const ahead = await shared.clockAhead(merchant, () => local.now());
+      // Some may be cancelled while they are sent.
+      for (; left.length > 0; left = local.pendingExpectations(merchant)) {
+        for (let at = 0; at < left.length; at += BATCH) {
+          await this.#mergeBatch(merchant, left.slice(at, at + BATCH), ahead);
+        }
+      }
+    }
+  }
+
+  async #mergeBatch(merchant: string, batch: readonly ExpectationEntry[], ahead: number): Promise<void> {
+    const { shared, local, onAdmitted } = this.#options;
+    const fenced = await local.fenceExpectations(batch);
+    try {
+      const admitted = await shared.mergeExpectations(
+        merchant,
+        fenced.map(({ sent }) => sent),
+        ahead,
+      );
+      local.expectationsMerged(fenced);
+      if (admitted > 0) onAdmitted(admitted);
+    } catch (error) {
+      if (error instanceof StoreAway && error.unseen) local.unfenceExpectations(fenced);
+      throw error;
     }
   }
 
@@ -75,10 +121,6 @@ export class Reconciler {
     const { merchants, shared, local } = this.#options;
     let done = 0;
     for (const merchant of merchants) {
-      for (const expectation of local.pendingExpectations(merchant)) {
-        await shared.mergeExpectation({ ...expectation }, Date.now());
-        local.expectationMerged(expectation);
-      }
       while (local.hasPending(merchant)) {
         const fenced = await local.fence(merchant, BATCH);
         if (fenced.tokens.length === 0) continue;

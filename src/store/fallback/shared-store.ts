@@ -31,8 +31,18 @@ export interface SharedStore extends TokenStore {
   useAndTell(merchant: string, id: string): Promise<Settled>;
   /** Puts what is absent; of two states the further one wins. Answers the state each token has now. @throws StoreAway */
   merge(merchant: string, tokens: MergedToken[], now: number): Promise<MergedState[]>;
-  /** @throws StoreAway */
-  mergeExpectation(expectation: ExpectationEntry, now: number): Promise<void>;
+  /** Like `cancel`, and answers what was cancelled; nothing when no such expectation is open. @throws StoreAway */
+  cancelAndTell(merchant: string, id: string, now: () => number): Promise<ExpectationEntry | undefined>;
+  /** By how many milliseconds this store's clock is ahead of the given one. @throws StoreAway */
+  clockAhead(merchant: string, clock: () => number): Promise<number>;
+  /**
+   * Puts what is absent; a cancellation wins. A token that was refused and that one of them admits is live from now on.
+   *
+   * @param ahead by how many milliseconds this store's clock is ahead of the times in the expectations
+   * @returns how many refused tokens are live now
+   * @throws StoreAway
+   */
+  mergeExpectations(merchant: string, expectations: readonly ExpectationEntry[], ahead: number): Promise<number>;
   /** Calls back after each new connection or change of master: acknowledged writes may be lost. */
   onReconnect(listener: () => void): void;
 }

@@ -1,20 +1,69 @@
 /** How what was kept elsewhere while Redis was away is brought in: the scripts of the Redis store that decide between two states. */
 
 /**
- * Brings an expectation in that was announced while Redis was away. ARGV: channel, merchant, id, kind, topic, its age,
- * how long it has left, for how long a verdict may be put off, the age of its cancelling or '', its token or ''.
+ * Brings expectations in that were announced elsewhere, or that may be lost here; a cancellation wins. One that is not
+ * filled admits the first token that was refused while it was open. ARGV: channel, merchant, for how long a verdict may
+ * be put off (0 where none is demanded), then 7 fields an expectation, oldest first: id, kind, topic, when it was opened
+ * (in microseconds), when it ends, when it was cancelled or '', its token or ''. Times are by Redis' clock. Answers how
+ * many refused tokens are live now.
  */
-export const MERGE_EXPECTATION = `
-local id, kind, topic = ARGV[3], ARGV[4], ARGV[5]
-if redis.call('EXISTS', P .. 'e:' .. id) == 0 then
-  open(id, kind, topic, string.format('%.0f', (now - ARGV[6]) * 1000), now + tonumber(ARGV[7]), tonumber(ARGV[8]))
+export const MERGE_EXPECTATIONS = `
+local retention = tonumber(ARGV[3])
+local admitted, under = 0, {}
+local function say(t)
+  admitted = admitted + 1
+  for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
 end
-if ARGV[9] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 'x', now - ARGV[9]) == 1 then
-  close(id, kind, topic)
-  announce(ARGV[1], ARGV[2], { topic })
+for at = 4, #ARGV, 7 do
+  local id, kind, topic, opened, ends = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local cancelled, token = ARGV[at + 5], ARGV[at + 6]
+  local e = redis.call('HMGET', P .. 'e:' .. id, 'op', 'ea', 'x', 't')
+  if e[1] or ends + retention > now then
+    if not e[1] then
+      open(id, kind, topic, opened, tonumber(ends), retention)
+    elseif tonumber(opened) < tonumber(e[1]) then
+      redis.call('HSET', P .. 'e:' .. id, 'op', opened)
+    else
+      opened = e[1]
+    end
+    ends = e[2] or ends
+    local over = e[3]
+    if cancelled ~= '' and (not over or tonumber(cancelled) < tonumber(over)) then
+      if not over then under[#under + 1] = topic end
+      over = cancelled
+      redis.call('HSET', P .. 'e:' .. id, 'x', over)
+      close(id, kind, topic)
+    end
+    local filled = e[4]
+    if token ~= '' and not filled then
+      filled = token
+      redis.call('HSET', P .. 'e:' .. id, 't', token)
+      close(id, kind, topic)
+    end
+    if filled then
+      local t = get(filled)
+      if t and t.st == 'unexpected' then
+        admit(t)
+        say(t)
+      end
+    elseif retention > 0 then
+      local from = string.format('%.0f', math.floor(opened / 1000) * 1000)
+      local to = string.format('(%.0f', ends * 1000)
+      for _, refused in ipairs(redis.call('ZRANGEBYSCORE', P .. 'r:' .. kind .. ':' .. topic, from, to, 'LIMIT', 0, 100)) do
+        local t = get(refused)
+        if t and t.st == 'unexpected' and wasOpen(opened, ends, over, t) then
+          redis.call('HSET', P .. 'e:' .. id, 't', t.id)
+          close(id, kind, topic)
+          admit(t)
+          say(t)
+          break
+        end
+      end
+    end
+  end
 end
-if ARGV[10] ~= '' and redis.call('HSETNX', P .. 'e:' .. id, 't', ARGV[10]) == 1 then close(id, kind, topic) end
-return 'done'
+announce(ARGV[1], ARGV[2], under)
+return admitted
 `;
 
 /**
@@ -61,11 +110,21 @@ for at = 4, #ARGV, 18 do
     t.ra, t.ea = now - ARGV[at + 8], now + ARGV[at + 9]
     t.o = string.format('%.0f', t.ra * 1000 + (at - 4) / 18)
     if ARGV[at + 11] == '1' then t.sn = '1' end
-    if state == 'deferred' then t.st = judge(t) and 'live' or 'unexpected' else t.st = state end
+    -- One that was judged before fills its expectation anew, should that be lost.
+    local isExpected = judge(t)
+    if state == 'deferred' then t.st = isExpected and 'live' or 'unexpected' else t.st = state end
     if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), renewals end
     store(t, most)
     if t.st == 'live' then say(t) end
-  elseif t.st == 'live' and claim ~= '' then
+  elseif t.st == 'unexpected' then
+    -- It came to another instance, too, and that one knew that it was expected, or had it earlier.
+    t.ra = math.min(t.ra, now - ARGV[at + 8])
+    if judge(t) or state ~= 'deferred' then
+      admit(t)
+      say(t)
+    end
+  end
+  if not news and t.st == 'live' and claim ~= '' then
     local dl = tonumber(t.dl)
     if deliveries > dl or (deliveries == dl and t.cl == claim and renewals > tonumber(t.rn)) then
       news = true

@@ -14,6 +14,7 @@
  * | `n:TOPIC` | hash | the newest expectation of each kind | the last of them ends |
  * | `d` | sorted set | what is told when its time is over: tokens that nobody got, open expectations | a minute after the last |
  * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
+ * | `r:KIND:TOPIC` | sorted set | unexpected tokens under a correlator or of the pool, by order of arrival: an announcement that comes later may admit one | the same |
  * | `x`, `y`, `z` | hash, sorted set, number | what is written when nothing is to be kept, and the time of a write must pass | as a token, a minute later |
  * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
  */
@@ -164,23 +165,35 @@ local function fill(t)
   end
   return filled
 end
+-- Whether an expectation was open when a token arrived, in the same millisecond or later.
+local function wasOpen(opened, ends, cancelled, t)
+  local arrived = tonumber(t.ra)
+  local since = math.floor(tonumber(opened) / 1000) <= arrived
+  return since and arrived < tonumber(ends) and (not cancelled or tonumber(cancelled) > arrived)
+end
+local function close(id, kind, topic)
+  redis.call('ZREM', P .. 'o:' .. kind .. ':' .. topic, id)
+  redis.call('ZREM', P .. 'd', 'e:' .. kind .. ':' .. id)
+end
 local function judge(t)
+  local first, under
   for _, topic in ipairs(topics(t)) do
     for _, id in ipairs(redis.call('ZRANGE', P .. 'a:' .. t.k .. ':' .. topic, 0, -1)) do
       local e = redis.call('HMGET', P .. 'e:' .. id, 'op', 'ea', 'x', 't')
-      local open = e[1] and e[1] / 1000 <= t.ra and t.ra < tonumber(e[2]) and (not e[3] or tonumber(e[3]) > t.ra)
-      if open and (not e[4] or e[4] == t.id) then
-        redis.call('HSET', P .. 'e:' .. id, 't', t.id)
-        redis.call('ZREM', P .. 'o:' .. t.k .. ':' .. topic, id)
-        redis.call('ZREM', P .. 'd', 'e:' .. t.k .. ':' .. id)
-        return true
-      end
+      if e[4] == t.id then return true end
+      if not first and e[1] and not e[4] and wasOpen(e[1], e[2], e[3], t) then first, under = id, topic end
     end
   end
-  return false
+  if not first then return false end
+  redis.call('HSET', P .. 'e:' .. first, 't', t.id)
+  close(first, t.k, under)
+  return true
 end
 local function openNow(id, kind, topic, opened, ends)
-  redis.call('HSET', P .. 'n:' .. topic, kind, id)
+  local newest = redis.call('HGET', P .. 'n:' .. topic, kind)
+  if not newest or tonumber(redis.call('HGET', P .. 'e:' .. newest, 'op') or 0) <= tonumber(opened) then
+    redis.call('HSET', P .. 'n:' .. topic, kind, id)
+  end
   keep(P .. 'n:' .. topic, ends)
   local places = P .. 'o:' .. kind .. ':' .. topic
   for _, old in ipairs(redis.call('ZRANGE', places, 0, 2)) do
@@ -204,13 +217,10 @@ local function open(id, kind, topic, opened, ends, retention)
     keep(all, ends + retention)
   end
 end
-local function close(id, kind, topic)
-  redis.call('ZREM', P .. 'o:' .. kind .. ':' .. topic, id)
-  redis.call('ZREM', P .. 'd', 'e:' .. kind .. ':' .. id)
-end
-local function bound(id, order, ends, most)
-  redis.call('ZADD', P .. 'u', order, id)
-  keep(P .. 'u', ends)
+local function refuse(t, most)
+  redis.call('ZADD', P .. 'u', t.o, t.id)
+  keep(P .. 'u', t.ea)
+  for _, topic in ipairs(topics(t)) do place(P .. 'r:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) end
   while redis.call('ZCARD', P .. 'u') > most do
     redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
   end
@@ -241,11 +251,20 @@ local function record(t)
 end
 local function store(t, most)
   record(t)
-  if t.st == 'unexpected' then return bound(t.id, t.o, t.ea, most) end
+  if t.st == 'unexpected' then return refuse(t, most) end
   if t.st ~= 'live' then
     if t.p ~= '1' then index(t) end
     return
   end
+  index(t)
+  if not t.sn and tonumber(t.dl) == 0 then watch(t) end
+end
+-- A refused token that was expected after all.
+local function admit(t)
+  t.st = 'live'
+  redis.call('HSET', P .. 't:' .. t.id, 'st', 'live')
+  redis.call('ZREM', P .. 'u', t.id)
+  for _, topic in ipairs(topics(t)) do redis.call('ZREM', P .. 'r:' .. t.k .. ':' .. topic, t.id) end
   index(t)
   if not t.sn and tonumber(t.dl) == 0 then watch(t) end
 end

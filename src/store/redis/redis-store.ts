@@ -24,7 +24,17 @@ import { PutBatch } from './put-batch.ts';
 import type { ScriptName } from './scripts.ts';
 import { tellOfServers } from './server-checks.ts';
 import { connected, isConnected, lookForNodes, onTopologyChange } from './topology.ts';
-import { claimAnswerOf, expiryOf, hintOf, mergeArguments, prefixOf, readAnswerOf, settledOf } from './wire.ts';
+import {
+  cancelledOf,
+  claimAnswerOf,
+  expectationArguments,
+  expiryOf,
+  hintOf,
+  mergeArguments,
+  prefixOf,
+  readAnswerOf,
+  settledOf,
+} from './wire.ts';
 
 export interface RedisStoreOptions extends KeyOptions {
   address: RedisAddress;
@@ -38,6 +48,8 @@ export interface RedisStoreOptions extends KeyOptions {
 }
 
 const SWEEP_EVERY_MS = 1000;
+/** How often Redis' clock is asked for. */
+const CLOCK_SAMPLES = 3;
 const LOOK_FOR_NODES_EVERY_MS = 5000;
 
 export class RedisStore implements SharedStore {
@@ -168,7 +180,11 @@ export class RedisStore implements SharedStore {
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
-    return (await this.#run('caratCancel', merchant, this.#channel, merchant, id)) as 'done' | 'unknown';
+    return (await this.cancelAndTell(merchant, id, Date.now)) === undefined ? 'unknown' : 'done';
+  }
+
+  async cancelAndTell(merchant: string, id: string, now: () => number): Promise<ExpectationEntry | undefined> {
+    return cancelledOf(await this.#run('caratCancel', merchant, this.#channel, merchant, id), merchant, id, now());
   }
 
   async sequence(merchant: string): Promise<number> {
@@ -192,12 +208,22 @@ export class RedisStore implements SharedStore {
     return (await this.#run('caratMerge', merchant, this.#channel, merchant, maxUnexpected, ...flat)) as MergedState[];
   }
 
-  async mergeExpectation(expectation: ExpectationEntry, now: number): Promise<void> {
-    const { merchant, id, kind, topic, openedAt, expiresAt, cancelledAt, token = '' } = expectation;
-    if (expiresAt + this.#retentionMs <= now) return;
-    const cancelledAge = cancelledAt === undefined ? '' : now - cancelledAt;
-    const times = [now - openedAt, expiresAt - now, this.#retentionMs, cancelledAge];
-    await this.#run('caratMergeExpectation', merchant, this.#channel, merchant, id, kind, topic, ...times, token);
+  /** The answer lies between the question and its arrival: the quicker it comes, the more exact. */
+  async clockAhead(merchant: string, clock: () => number): Promise<number> {
+    let [least, most] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+    for (let sample = 0; sample < CLOCK_SAMPLES; sample += 1) {
+      const asked = clock();
+      const there = Number(await this.#run('caratClock', merchant)) / 1000;
+      least = Math.max(least, there - clock());
+      most = Math.min(most, there - asked);
+    }
+    return (least + most) / 2;
+  }
+
+  async mergeExpectations(merchant: string, expectations: readonly ExpectationEntry[], ahead: number): Promise<number> {
+    const flat = expectations.flatMap((expectation) => expectationArguments(expectation, ahead));
+    const args = [this.#channel, merchant, this.#retentionMs, ...flat];
+    return Number(await this.#run('caratMergeExpectations', merchant, ...args));
   }
 
   onReconnect(listener: () => void): void {

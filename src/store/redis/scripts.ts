@@ -2,7 +2,7 @@
  * The transitions of the Redis store, each one atomic script. KEYS[1] is the prefix of the merchant's keys; the prelude
  * says what they hold.
  */
-import { MERGE, MERGE_EXPECTATION } from './merge-scripts.ts';
+import { MERGE, MERGE_EXPECTATIONS } from './merge-scripts.ts';
 import { PRELUDE } from './prelude.ts';
 
 /**
@@ -39,7 +39,7 @@ for i, t in ipairs(tokens) do
       for _, topic in ipairs(named[i]) do under[#under + 1] = topic end
       answers[i] = 'kept'
     else
-      bound(t.id, t.o, ends, most)
+      refuse(t, most)
       answers[i] = 'unexpected'
     end
   end
@@ -175,15 +175,21 @@ open(ARGV[1], ARGV[2], ARGV[3], string.format('%.0f', time[1] * 1000000 + time[2
 return tostring(ends)
 `;
 
-/** ARGV: channel, merchant, expectation id. */
+/** ARGV: channel, merchant, expectation id. Answers its kind and topic, how long ago it was opened and cancelled, and how long it has left. */
 const CANCEL = `
-local e = redis.call('HMGET', P .. 'e:' .. ARGV[3], 'k', 'tp', 'x', 'ea')
-if not e[1] or tonumber(e[4]) <= now then return 'unknown' end
-if e[3] then return 'done' end
-redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', now)
-close(ARGV[3], e[1], e[2])
-announce(ARGV[1], ARGV[2], { e[2] })
-return 'done'
+local e = redis.call('HMGET', P .. 'e:' .. ARGV[3], 'k', 'tp', 'x', 'ea', 'op')
+if not e[1] or tonumber(e[4]) <= now then return {} end
+if not e[3] then
+  redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', now)
+  close(ARGV[3], e[1], e[2])
+  announce(ARGV[1], ARGV[2], { e[2] })
+end
+return { e[1], e[2], now - math.floor(e[5] / 1000), now - (e[3] or now), e[4] - now }
+`;
+
+/** Answers Redis' clock, in microseconds since 1970. */
+const CLOCK = `
+return string.format('%.0f', time[1] * 1000000 + time[2])
 `;
 
 /** Shows that Redis takes writes. */
@@ -209,7 +215,8 @@ const BODIES = {
   caratExpect: EXPECT,
   caratCancel: CANCEL,
   caratMerge: MERGE,
-  caratMergeExpectation: MERGE_EXPECTATION,
+  caratClock: CLOCK,
+  caratMergeExpectations: MERGE_EXPECTATIONS,
   caratProbe: PROBE,
   caratSweep: SWEEP,
 };

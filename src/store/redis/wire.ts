@@ -1,6 +1,7 @@
 /** How the Redis store's scripts are given tokens, and what their answers mean. */
 import type { Claim, Kind, NewToken, TokenRecord } from '../../token.ts';
 import type { ClaimAnswer, Expiry, Hint, ReadAnswer, SettleAnswer } from '../contract.ts';
+import type { ExpectationEntry } from '../embedded/records.ts';
 import type { MergedToken, Settled } from '../fallback/shared-store.ts';
 
 /** All keys of a merchant begin so, and live in one slot. */
@@ -30,6 +31,29 @@ export function mergeArguments({ entry, formerClaims, doubtful }: MergedToken, n
     doubtful ? '1' : '',
     formerClaims.map(({ id, released }) => (released ? `${id}!` : id)).join(','),
   ];
+}
+
+/** The 7 arguments of an expectation, as the script `caratMergeExpectations` takes them; times are by Redis' clock. */
+export function expectationArguments(expectation: ExpectationEntry, ahead: number): (string | number)[] {
+  const { id, kind, topic, openedAt, expiresAt, cancelledAt, token = '' } = expectation;
+  const there = (at: number): number => Math.round(at + ahead);
+  return [
+    id,
+    kind,
+    topic,
+    there(openedAt) * 1000,
+    there(expiresAt),
+    cancelledAt === undefined ? '' : there(cancelledAt),
+    token,
+  ];
+}
+
+/** What the script `caratCancel` answers, by a clock that says `now`. */
+export function cancelledOf(reply: unknown, merchant: string, id: string, now: number): ExpectationEntry | undefined {
+  const [kind, topic, age, cancelledAge, left] = reply as [Kind?, string?, number?, number?, number?];
+  if (kind === undefined || topic === undefined) return undefined;
+  const times = { openedAt: now - Number(age), cancelledAt: now - Number(cancelledAge), expiresAt: now + Number(left) };
+  return { id, merchant, kind, topic, standing: 'there', ...times };
 }
 
 /** What is over, as the script `caratSweep` tells it. */

@@ -57,6 +57,43 @@ describe('around a Redis that is there', () => {
   );
 });
 
+test('it tries again when a bug ends the reconciliation', async () => {
+  const redis = await startRedis();
+  const folder = await GuardedFolder.make('fallback-');
+  const options = { ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
+  const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: DEADLINE_MS });
+  let bugs = 0;
+  const buggy = new Proxy(shared, {
+    get(target, name) {
+      if (name === 'merge' && bugs > 0) {
+        bugs -= 1;
+        throw new TypeError('a bug');
+      }
+      const member = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+  const store = new FallbackStore({ shared: buggy, local, merchants: options.merchants });
+  const codes: string[] = [];
+  try {
+    const onNotice = ({ code }: { code: string }): void => void codes.push(code);
+    await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice });
+    await claimsAreShared(store, 'm');
+    const id = tokenId('m', 'token', 'value');
+    await store.put({ id, merchant: 'm', kind: 'token', value: 'value', pooled: true });
+    bugs = 2;
+    await redis.command('FLUSHALL');
+    await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until('Redis has the token again', async () => (await redis.command('EXISTS', `carat:{m}:t:${id}`)) === 1);
+    expect(codes.filter((code) => code === 'reconcile_failed')).toHaveLength(1);
+  } finally {
+    await store.close();
+    await folder.remove();
+    await redis.stop();
+  }
+});
+
 describe('its copy of a token that came to another instance', () => {
   test.each(['claimed', 'used'] as const)(
     'and was %s here while it came here, too, survives the loss of Redis',
