@@ -14,14 +14,20 @@ const WAIT_SLACK_MS = 10_000;
 
 export class Actor {
   readonly #name: string;
-  readonly #players: readonly Player[];
+  readonly #players: readonly Pick<Player, 'api'>[];
   readonly #history: History;
   readonly #random: Random;
   /** Tokens that Carat posted lately, of all actors. */
   readonly #recent: Posted[];
   #count = 0;
 
-  constructor(name: string, players: readonly Player[], history: History, random: Random, recent: Posted[]) {
+  constructor(
+    name: string,
+    players: readonly Pick<Player, 'api'>[],
+    history: History,
+    random: Random,
+    recent: Posted[],
+  ) {
     this.#name = name;
     this.#players = players;
     this.#history = history;

@@ -56,7 +56,7 @@ export async function run({ seed, ms, actors, onProgress = () => {} }: RunOption
 }
 
 /** Reads every token that has a correlator, and empties the pools: what is left when all is well again. */
-async function look(players: readonly Player[], history: History): Promise<Found> {
+export async function look(players: readonly Pick<Player, 'api'>[], history: History): Promise<Found> {
   for (const { api } of players) {
     await until(
       'the stores are brought together',
@@ -86,7 +86,7 @@ async function look(players: readonly Player[], history: History): Promise<Found
   await Promise.all([...players, ...players].map(({ api }) => reader(api)));
   for (const merchant of MERCHANTS) {
     for (let claims = 0; ; claims++) {
-      const { api } = players[claims % players.length] as Player;
+      const { api } = players[claims % players.length] as Pick<Player, 'api'>;
       const answer = await untilKnown(() => api.claim(`look-${claims}`, { kind: 'token', merchant, lease: 600 }));
       count(history, 'last look', answer.status);
       if (answer.status !== 200) break;

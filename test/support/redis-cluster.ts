@@ -1,5 +1,5 @@
 /** A Redis Cluster of three masters with a replica each. */
-import { type GroupOptions, type RedisServer, startRedis } from './redis.ts';
+import { type RedisOptions, type RedisServer, startRedis } from './redis.ts';
 import { until } from './until.ts';
 
 const MASTERS = 3;
@@ -7,24 +7,28 @@ const NODES = 2 * MASTERS;
 const SLOTS = 16_384;
 const NODE_TIMEOUT_MS = 2_000;
 const SETTLE_DEADLINE_MS = 30_000;
+const KEYS_A_MIGRATION = 10;
 
 export interface RedisCluster {
   /** At the start the first three are masters, and the fourth to sixth their replicas, in the same order. */
   nodes: RedisServer[];
-  /** `redis-cluster://h:p,h:p,…`, with all nodes. */
+  /** `redis-cluster://h:p,h:p,…`, or `rediss-cluster://…`, with all nodes. */
   url: string;
   /** What a running node says of itself. */
   roleOf(node: RedisServer): Promise<'master' | 'replica'>;
   /** Who owns the key's slot, as the most recent of the running nodes' views has it, though it may be down. */
   masterOf(key: string): Promise<RedisServer>;
+  /** Moves a key's slot to another master, in the steps of `redis-cli --cluster reshard`; fails where that aborts. */
+  moveSlot(key: string, to: RedisServer): Promise<void>;
   /** Resolves when every running node calls the cluster ok and every running replica is in sync with its master. */
   settled(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Resolves when the cluster has settled. All nodes get the same options. */
-export async function startCluster(options: GroupOptions = {}): Promise<RedisCluster> {
+/** Resolves when the cluster has settled. All nodes get the same options; with TLS they use it among themselves, too. */
+export async function startCluster(options: RedisOptions = {}): Promise<RedisCluster> {
   const config = {
+    ...(options.tls ? { 'tls-cluster': 'yes', 'tls-replication': 'yes' } : {}),
     'cluster-enabled': 'yes',
     'cluster-node-timeout': String(NODE_TIMEOUT_MS),
     'repl-ping-replica-period': '1',
@@ -45,12 +49,30 @@ export async function startCluster(options: GroupOptions = {}): Promise<RedisClu
   }
   return {
     nodes,
-    url: `redis-cluster://${nodes.map((node) => `${node.host}:${node.port}`).join(',')}`,
+    url: `${options.tls ? 'rediss' : 'redis'}-cluster://${nodes.map((node) => `${node.host}:${node.port}`).join(',')}`,
     roleOf,
     masterOf: (key) => masterOf(nodes, key),
+    moveSlot: (key, to) => moveSlot(nodes, key, to),
     settled: () => settled(nodes),
     stop,
   };
+}
+
+async function moveSlot(nodes: RedisServer[], key: string, to: RedisServer): Promise<void> {
+  const from = await masterOf(nodes, key);
+  const slot = String(await to.command('CLUSTER', 'KEYSLOT', key));
+  const [fromId, toId] = [String(await from.command('CLUSTER', 'MYID')), String(await to.command('CLUSTER', 'MYID'))];
+  await to.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId);
+  await from.command('CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId);
+  for (;;) {
+    const keys = (await from.command('CLUSTER', 'GETKEYSINSLOT', slot, String(KEYS_A_MIGRATION))) as string[];
+    if (keys.length === 0) break;
+    await from.command('MIGRATE', to.host, String(to.port), '', '0', '5000', 'KEYS', ...keys);
+  }
+  // The new owner first: whoever is sent from the old one must find it.
+  for (const node of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
+    if ((await roleOf(node)) === 'master') await node.command('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
+  }
 }
 
 async function join(nodes: RedisServer[]): Promise<void> {

@@ -1,5 +1,5 @@
 /** Real Redis (or Valkey) servers on free loopback ports, each in a temporary folder of its own. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Certificate } from './certificate.ts';
 import { GuardedFolder } from './guarded-folder.ts';
@@ -45,20 +45,14 @@ export class RedisServer {
   readonly #kind: RedisKind;
   readonly #binary: Tool;
   readonly #options: RedisOptions;
-  readonly #ca: Buffer | undefined;
   readonly #folder: GuardedFolder;
   #port = 0;
   #process: ServerProcess | undefined;
 
-  private constructor(
-    kind: RedisKind,
-    options: RedisOptions,
-    made: { binary: Tool; ca: Buffer | undefined; folder: GuardedFolder },
-  ) {
+  private constructor(kind: RedisKind, options: RedisOptions, made: { binary: Tool; folder: GuardedFolder }) {
     this.#kind = kind;
     this.#options = options;
     this.#binary = made.binary;
-    this.#ca = made.ca;
     this.#folder = made.folder;
   }
 
@@ -66,9 +60,8 @@ export class RedisServer {
   static async start(kind: RedisKind, options: RedisOptions): Promise<RedisServer> {
     const name = options.server ?? 'redis';
     const binary = await findTool(name);
-    const ca = options.tls && (await readFile(options.tls.certFile));
     const folder = await GuardedFolder.make(`test-${name}-`);
-    const server = new RedisServer(kind, options, { binary, ca, folder });
+    const server = new RedisServer(kind, options, { binary, folder });
     try {
       await server.#startOnFreePort();
       return server;
@@ -98,7 +91,11 @@ export class RedisServer {
 
   /** Fails within seconds if the server is down or frozen. Replies are as in RESP2. */
   command(name: string, ...args: string[]): Promise<unknown> {
-    return sendCommand({ port: this.#port, password: this.#password, ca: this.#ca }, name, args);
+    return sendCommand(
+      { port: this.#port, password: this.#password, tls: this.#options.tls !== undefined },
+      name,
+      args,
+    );
   }
 
   /** One section of INFO, by field. */

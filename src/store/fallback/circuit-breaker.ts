@@ -15,6 +15,7 @@ export interface CircuitBreakerOptions {
 export class CircuitBreaker {
   readonly #options: CircuitBreakerOptions;
   #open = false;
+  #reason = '';
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: CircuitBreakerOptions) {
@@ -25,9 +26,15 @@ export class CircuitBreaker {
     return this.#open;
   }
 
+  /** The last failure, while it is open. */
+  get reason(): string {
+    return this.#reason;
+  }
+
   trip(reason: string): void {
     if (this.#open) return;
     this.#open = true;
+    this.#reason = reason;
     this.#options.onOpen(reason);
     this.#later();
   }
@@ -46,7 +53,10 @@ export class CircuitBreaker {
     const timer = this.#timer;
     const through = await this.#options.probe().then(
       () => true,
-      () => false,
+      (error: Error) => {
+        this.#reason = error.message;
+        return false;
+      },
     );
     if (this.#timer !== timer) return;
     if (!through) return this.#later();

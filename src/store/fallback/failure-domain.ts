@@ -83,6 +83,21 @@ export class FailureDomain {
     return this.#merging.isAnnouncing;
   }
 
+  /** Why it is away. */
+  get reason(): string {
+    return this.#breaker.reason;
+  }
+
+  /** Finds out whether the shared store takes writes, before anybody needs it. */
+  async check(): Promise<void> {
+    await this.ask(() => this.#probe());
+  }
+
+  async #probe(): Promise<void> {
+    const { merchants, shared } = this.#options;
+    await Promise.all(merchants.map((merchant) => shared.probe(merchant)));
+  }
+
   /** Brings there what the shared store never took, and what it may have lost. */
   restore(): void {
     this.#merging.restore();

@@ -209,11 +209,12 @@ export class FallbackStore implements TokenStore {
     const shared = this.#shared.health();
     const local = this.#local.health();
     // A connection that is lost shows before anybody asks for something.
-    const open = shared.state === 'away' || [...this.#domains.values()].some((domain) => domain.isAway);
+    const away = [...this.#domains.values()].find((domain) => domain.isAway);
+    const open = shared.state === 'away' || away !== undefined;
     const pending = this.#local.pendingCount;
     const isMerging = pending > 0 || [...this.#domains.values()].some((domain) => domain.isReconciling);
     const state = open ? 'away' : local.state === 'ok' ? 'ok' : 'degraded';
-    const detail = [open ? (shared.detail ?? 'takes no writes') : undefined, local.detail].filter(Boolean).join('; ');
+    const detail = [open ? (shared.detail ?? away?.reason) : undefined, local.detail].filter(Boolean).join('; ');
     return {
       kind: shared.kind,
       state,

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Cluster, Redis, RedisOptions } from 'ioredis';
+import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../../config/store-url.ts';
 import { SCRIPTS, type ScriptName } from './scripts.ts';
 
@@ -56,7 +56,7 @@ export function createRedisClient(
   return client as RedisClient;
 
   function connect(): Redis | Cluster {
-    const { Cluster, Redis } = ioredis();
+    const { Redis } = ioredis();
     switch (topology) {
       case 'single':
         return new Redis({ ...options, ...(nodes[0] as { host: string; port: number }) });
@@ -75,9 +75,11 @@ export function createRedisClient(
       case 'cluster': {
         // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
         // off is not: nobody could say whether it was done.
-        const { db: _db, retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
-        const cluster = new Cluster([...nodes], {
+        const { retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
+        const cluster = createCluster(nodes, {
           redisOptions: nodeOptions,
+          // Keep names as names: certificates may name hosts and no addresses.
+          dnsLookup: (name, callback) => callback(null, name),
           lazyConnect: true,
           enableOfflineQueue: false,
           // It would be refused by a node that is not connected yet, and then all begins anew; commands find out in time.
@@ -119,7 +121,48 @@ export function listen(client: RedisClient, channel: string): Promise<void> {
   });
 }
 
+/**
+ * A cluster client that does not follow `ASK`. While a slot moves, its keys are on two nodes, and a script would see only
+ * a part of them. The refusal makes the store away for the slot's merchants until the move is over.
+ */
+function createCluster(
+  nodes: readonly { host: string; port: number }[],
+  options: ClusterOptions & { redisOptions: { replyMapping?: never } },
+): Cluster {
+  class WholeSlotCluster extends ioredis().Cluster {
+    override handleError(...[error, ttl, handlers]: Parameters<Cluster['handleError']>): void {
+      if (error.message.startsWith('ASK ')) handlers.defaults();
+      else super.handleError(error, ttl, handlers);
+    }
+  }
+  return new WholeSlotCluster([...nodes], options);
+}
+
 const require = createRequire(import.meta.url);
+let library: typeof import('ioredis') | undefined;
 
 /** From the second call on it is there already. */
-export const ioredis = (): typeof import('ioredis') => require('ioredis');
+export function ioredis(): typeof import('ioredis') {
+  if (library === undefined) {
+    library = require('ioredis') as typeof import('ioredis');
+    guardSockets(library.AbstractConnector.prototype as unknown as Connector);
+  }
+  return library;
+}
+
+interface Connector {
+  stream?: NodeJS.EventEmitter;
+  disconnect(): void;
+}
+
+/**
+ * ioredis listens for one error of a socket. A TLS handshake that it abandons can emit two: the certificate's and the
+ * alert of the server. The second one would end the process.
+ */
+function guardSockets(connector: Connector): void {
+  const { disconnect } = connector;
+  connector.disconnect = function () {
+    this.stream?.on('error', () => {});
+    disconnect.call(this);
+  };
+}

@@ -54,3 +54,4 @@ export async function within<T>(deadlineMs: number, reply: Promise<T>): Promise<
     clearTimeout(timer);
   }
 }
+  if (refusal === 'ASK') return 'its slot is moving to another node (ASK)';
