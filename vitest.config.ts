@@ -15,7 +15,7 @@ const BEYOND_SERVICE: Record<string, string[]> = {
   ],
   topologies: [
     'test/store/redis/redis-topologies.test.ts',
-    'test/faults/failover.test.ts',
+    'test/faults/{failover,redis-setup,redis-tls,reshard}.test.ts',
     'test/support/redis-{cluster,sentinel}.test.ts',
   ],
   exhaustion: ['test/exhaustion/**/*.test.ts'],

@@ -214,9 +214,14 @@ function secretsOf({ paths, workerKeys, encryptionKeys, store }: Config): string
     key.toString('base64url'),
     key.toString('hex'),
   ]);
-  const password = store?.password === undefined ? [] : [store.password, encodeURIComponent(store.password)];
+  const passwords = [store?.password, store?.sentinelPassword].filter((password) => password !== undefined);
   const secretPaths = [...paths.keys()].filter((path) => path !== DEFAULT_PATH);
-  return [...secretPaths, ...workerKeys.map(({ key }) => key), ...keys, ...password];
+  return [
+    ...secretPaths,
+    ...workerKeys.map(({ key }) => key),
+    ...keys,
+    ...passwords.flatMap((password) => [password, encodeURIComponent(password)]),
+  ];
 }
 
 function createStore(config: Config): TokenStore {

@@ -1,4 +1,6 @@
 /** The forms of `STORE_URL`. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 
 export interface RedisAddress {
   topology: 'single' | 'sentinel' | 'cluster';
@@ -10,8 +12,11 @@ export interface RedisAddress {
   db: number;
   /** The name that the sentinels know the master by. */
   masterName?: string;
-  /** The file of the certificate authority to trust, from the query `?ca=`. */
-  caFile?: string;
+  /** For sentinels that have a user or password of their own, from the query. */
+  sentinelUsername?: string;
+  sentinelPassword?: string;
+  /** The certificate authority to trust, as PEM: the file of the query `?ca=`. */
+  ca?: string;
   /** The address without user and password, to be shown. */
   shown: string;
 }
@@ -25,15 +30,28 @@ const SCHEMES: Record<string, { topology: RedisAddress['topology']; tls: boolean
   'rediss-cluster': { topology: 'cluster', tls: true, port: 6379 },
 };
 
+const PARAMETERS = ['ca', 'sentinel_username', 'sentinel_password'];
+const NOT_ENCODED = 'expected @ / % in the user and password of the address to be percent-encoded (%40 %2F %25)';
+
 const FORMS = 'redis://, rediss://, redis-sentinel://h1:p,h2:p/NAME or redis-cluster://h1:p,h2:p';
 
 /**
- * Reads `scheme://[user[:password]@]host[:port][,host[:port]…][/path][?ca=FILE]`. The path is the database's number; for
+ * Reads `scheme://[user[:password]@]host[:port][,host[:port]…][/path][?ca=FILE&sentinel_password=…]`. The path is the database's number; for
  * Sentinel the master's name, and then, if wanted, `/number`.
  *
  * @throws Error that says what was expected, and repeats nothing of a user or password
  */
 export function parseStoreUrl(url: string): RedisAddress {
+  try {
+    return parse(url);
+  } catch (error) {
+    // A password with a character that ends it is the likeliest reason, whatever part of the address then looks wrong.
+    if (!/^[a-z-]+:\/\/[^?]*[@/].*@/s.test(url)) throw error;
+    throw new Error(`${NOT_ENCODED}; or ${(error as Error).message}`);
+  }
+}
+
+function parse(url: string): RedisAddress {
   const [, scheme = '', userInfo, hosts = '', path = '', query = ''] =
     /^([a-z-]+):\/\/(?:([^@/]*)@)?([^/?@]*)\/?([^?]*)(?:\?(.*))?$/s.exec(url) ?? [];
   const kind = Object.hasOwn(SCHEMES, scheme) ? SCHEMES[scheme] : undefined;
@@ -51,10 +69,14 @@ export function parseStoreUrl(url: string): RedisAddress {
   const db = readDatabase(parts, topology);
   const parameters = new URLSearchParams(query);
   for (const name of parameters.keys()) {
-    if (name !== 'ca') throw new Error('expected no parameter but "ca" in the address');
+    if (!PARAMETERS.includes(name))
+      throw new Error(`expected no parameter but ${PARAMETERS.join(', ')} in the address`);
+    if (name !== 'ca' && topology !== 'sentinel') throw new Error(`expected "${name}" only in an address of sentinels`);
   }
-  const ca = parameters.get('ca');
-  if (ca !== null && !tls) throw new Error('expected "ca" only in an address with TLS (rediss)');
+  const caFile = parameters.get('ca');
+  if (caFile !== null && !tls) throw new Error('expected "ca" only in an address with TLS (rediss)');
+  const sentinelUsername = parameters.get('sentinel_username');
+  const sentinelPassword = parameters.get('sentinel_password');
   const where = nodes.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`).join(',');
   return {
     topology,
@@ -65,8 +87,26 @@ export function parseStoreUrl(url: string): RedisAddress {
     ...(username === undefined || username === '' ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...(masterName === undefined ? {} : { masterName }),
-    ...(ca === null ? {} : { caFile: ca }),
+    ...(sentinelUsername === null ? {} : { sentinelUsername }),
+    ...(sentinelPassword === null ? {} : { sentinelPassword }),
+    ...(caFile === null ? {} : { ca: readAuthority(caFile) }),
   };
+}
+
+/** @throws Error when it is missing or not a PEM */
+function readAuthority(file: string): string {
+  let pem: string;
+  try {
+    pem = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(`expected the file of "ca" to be readable: ${(error as NodeJS.ErrnoException).code}`);
+  }
+  try {
+    new X509Certificate(pem);
+  } catch {
+    throw new Error('expected the file of "ca" to hold a certificate as PEM');
+  }
+  return pem;
 }
 
 function readNode(text: string, defaultPort: number): { host: string; port: number } {
@@ -87,7 +127,7 @@ function readUser(userInfo: string | undefined): [string?, string?] {
       ? [decodeURIComponent(user)]
       : [decodeURIComponent(user), decodeURIComponent(password)];
   } catch {
-    throw new Error('expected user and password of the address to be percent-encoded');
+    throw new Error(NOT_ENCODED);
   }
 }
 

@@ -1,8 +1,23 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { parseStoreUrl, type RedisAddress } from '../../src/config/store-url.ts';
+import { makeCertificate } from '../support/certificate.ts';
+import { GuardedFolder } from '../support/guarded-folder.ts';
 
 const node = (host: string, port: number): { host: string; port: number } => ({ host, port });
 const single = { topology: 'single', tls: false, db: 0 } as const;
+
+test('reads the authority of `ca`', async () => {
+  const folder = await GuardedFolder.make('ca-');
+  try {
+    const { certFile } = await makeCertificate(folder.path);
+    const ca = await readFile(certFile, 'utf8');
+    const expected = { ...single, tls: true, nodes: [node('h', 6379)], ca, shown: 'rediss://h:6379' };
+    expect(parseStoreUrl(`rediss://h?ca=${certFile}`)).toEqual(expected);
+  } finally {
+    await folder.remove();
+  }
+});
 
 describe('the forms of STORE_URL', () => {
   test.each<[string, RedisAddress]>([
@@ -23,10 +38,6 @@ describe('the forms of STORE_URL', () => {
     ['redis://u:@h', { ...single, nodes: [node('h', 6379)], username: 'u', password: '', shown: 'redis://h:6379' }],
     ['rediss://h', { ...single, tls: true, nodes: [node('h', 6379)], shown: 'rediss://h:6379' }],
     [
-      'rediss://h?ca=/etc/ca.pem',
-      { ...single, tls: true, nodes: [node('h', 6379)], caFile: '/etc/ca.pem', shown: 'rediss://h:6379' },
-    ],
-    [
       'redis-sentinel://a:1,b/mymaster',
       {
         ...{ topology: 'sentinel', tls: false, db: 0, masterName: 'mymaster' },
@@ -40,6 +51,21 @@ describe('the forms of STORE_URL', () => {
         ...{ topology: 'sentinel', tls: false, db: 3, masterName: 'm', username: 'u', password: 'p' },
         nodes: [node('a', 26_379)],
         shown: 'redis-sentinel://a:26379/m/3',
+      },
+    ],
+    [
+      'redis-sentinel://a/m?sentinel_username=u&sentinel_password=p%40ss',
+      {
+        ...{
+          topology: 'sentinel',
+          tls: false,
+          db: 0,
+          masterName: 'm',
+          sentinelUsername: 'u',
+          sentinelPassword: 'p@ss',
+        },
+        nodes: [node('a', 26_379)],
+        shown: 'redis-sentinel://a:26379/m',
       },
     ],
     [
@@ -79,11 +105,16 @@ describe('what is none is refused, and nothing of a user or password repeated', 
     ['redis-cluster://h/1', 'expected no database but 0'],
     ['redis-sentinel://a:1', 'expected the name of the master'],
     ['redis-sentinel://a:1/', 'expected the name of the master'],
-    ['redis://h?db=1', 'expected no parameter but "ca"'],
+    ['redis://h?db=1', 'expected no parameter but ca, sentinel_username, sentinel_password'],
     ['redis://h?ca=x', 'only in an address with TLS'],
     ['redis://u:S3CRET%zz@h', 'percent-encoded'],
-    ['redis://u:S3CRET/x@h', 'expected '],
+    ['redis://u:S3CRET/x@h', 'percent-encoded'],
+    ['redis://:S3@CRET@h:6379', 'percent-encoded'],
+    ['redis-cluster://:S3@CRET@a,b', 'percent-encoded'],
     ['redis://u:S3CRET@h:x', 'expected host:port'],
+    ['redis://h?sentinel_password=S3CRET', 'only in an address of sentinels'],
+    ['rediss://h?ca=/no/such@file', 'expected the file of "ca" to be readable: ENOENT'],
+    [`rediss://h?ca=${import.meta.filename}`, 'expected the file of "ca" to hold a certificate'],
   ])('%s', (url, message) => {
     expect(() => parseStoreUrl(url)).toThrow(message);
     expect(() => parseStoreUrl(url)).not.toThrow('S3CRET');

@@ -24,6 +24,7 @@ const TROUBLES = new Set([
     ...text.matchAll(
       /(?:#tell|#notify|trouble|onNotice)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g,
     ),
+    ...text.matchAll(/(?:#report|new Misconfigured)\(\s*'(redis_[a-z_]+)'/g),
     ...text.matchAll(/\bwarn\(\s*'(redis_[a-z_]+)'/g),
     ...text.matchAll(/what === 'merge' \? '(merging)'/g),
     ...text.matchAll(/what === 'merge' \? 'merging' : '(restoring)'/g),

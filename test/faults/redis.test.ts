@@ -257,17 +257,27 @@ describe.concurrent('Redis', () => {
     const nobody = await freePort();
     const address = `${redis.host}:${redis.port}`;
     const wrong = [
-      { url: `redis://:s3cret@${LOOPBACK}:${nobody}`, shown: `redis://${LOOPBACK}:${nobody}`, says: /ECONNREFUSED/ },
-      { url: `redis://:s3cret@${address}`, shown: `redis://${address}`, says: /WRONGPASS/ },
-      { url: `redis://${address}`, shown: `redis://${address}`, says: /NOAUTH/ },
-      { url: `redis://:right@${address}/99`, shown: `redis://${address}/99`, says: /DB index|out of range/ },
+      {
+        url: `redis://:s3cret@${LOOPBACK}:${nobody}`,
+        code: 'redis_unreachable',
+        shown: `redis://${LOOPBACK}:${nobody}`,
+        says: /ECONNREFUSED/,
+      },
+      { url: `redis://:s3cret@${address}`, code: 'redis_unreachable', shown: `redis://${address}`, says: /WRONGPASS/ },
+      { url: `redis://${address}`, code: 'redis_unreachable', shown: `redis://${address}`, says: /NOAUTH/ },
+      {
+        url: `redis://:right@${address}/99`,
+        code: 'redis_no_database',
+        shown: `redis://${address}/99`,
+        says: /no database/,
+      },
     ];
     try {
-      for (const { url, shown, says } of wrong) {
+      for (const { url, code: expected, shown, says } of wrong) {
         const a = await Instance.start(url);
-        await until('it says so', () => a.told('redis_unreachable') > 0);
+        await until('it says so', () => a.told(expected) > 0);
         expect((await a.post({ seid: value(), merchant_data: 'x' })).status).toBe(200);
-        const lines = a.log.filter(({ code }) => code === 'redis_unreachable');
+        const lines = a.log.filter(({ code }) => code === expected);
         expect(lines.some(({ msg }) => msg.includes(shown) && says.test(msg))).toBe(true);
         expect(JSON.stringify(a.log)).not.toMatch(/s3cret|:right@/);
         await a.stop();

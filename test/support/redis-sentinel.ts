@@ -22,8 +22,15 @@ export interface RedisSentinel {
   stop(): Promise<void>;
 }
 
-/** Resolves when the replicas are in sync and each Sentinel knows all the others, so that a failover can happen. */
-export async function startSentinel(options: GroupOptions = {}): Promise<RedisSentinel> {
+/**
+ * Resolves when the replicas are in sync and each Sentinel knows all the others, so that a failover can happen.
+ *
+ * @param sentinelConfig lines for the Sentinels alone
+ */
+export async function startSentinel(
+  options: GroupOptions = {},
+  sentinelConfig: Record<string, string> = {},
+): Promise<RedisSentinel> {
   const servers: RedisServer[] = [];
   const sentinels: RedisServer[] = [];
   const stop = async () => {
@@ -38,7 +45,8 @@ export async function startSentinel(options: GroupOptions = {}): Promise<RedisSe
       const states = Array.from({ length: REPLICAS }, (_, index) => replication.get(`slave${index}`));
       return states.every((state) => state?.includes('state=online'));
     });
-    for (let count = 0; count < SENTINELS; count++) sentinels.push(await startOneSentinel(master, options));
+    for (let count = 0; count < SENTINELS; count++)
+      sentinels.push(await startOneSentinel(master, options, sentinelConfig));
     await until('the Sentinels know each other', () => allKnown(sentinels), SETTLE_DEADLINE_MS);
   } catch (error) {
     await stop();
@@ -59,8 +67,13 @@ function startReplica(master: RedisServer, options: GroupOptions): Promise<Redis
   return startRedis({ ...options, config });
 }
 
-function startOneSentinel(master: RedisServer, options: GroupOptions): Promise<RedisServer> {
+function startOneSentinel(
+  master: RedisServer,
+  options: GroupOptions,
+  sentinelConfig: Record<string, string>,
+): Promise<RedisServer> {
   const config: Record<string, string> = {
+    ...sentinelConfig,
     [`sentinel monitor ${MASTER_NAME}`]: `${master.host} ${master.port} ${QUORUM}`,
     [`sentinel down-after-milliseconds ${MASTER_NAME}`]: String(DOWN_AFTER_MS),
     [`sentinel failover-timeout ${MASTER_NAME}`]: String(FAILOVER_TIMEOUT_MS),

@@ -32,7 +32,7 @@ export class FailureDomain {
     const { merchants, shared, local, events } = options;
     this.#options = options;
     this.#breaker = new CircuitBreaker({
-      probe: () => shared.probe(merchants[0] as string),
+      probe: () => this.#probe(),
       onOpen: (reason) => {
         this.#tell('warn', 'store_away', `the store is away (${reason}); tokens are kept on local disk`);
         events()?.onGap();

@@ -63,6 +63,7 @@ export class FallbackStore implements TokenStore {
     await this.#local.open({ ...events, onHint }, restore);
     this.#shared.onReconnect(restore);
     await this.#shared.open(events);
+    await Promise.all([...this.#domains.values()].map((domain) => domain.check()));
   }
 
   async put(token: NewToken): Promise<PutAnswer> {

@@ -2,12 +2,11 @@
  * Connections to Redis. Every option is stated, because ioredis' defaults queue what is sent while there is no
  * connection and try again for over a minute: the opposite of a deadline.
  */
-import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../../config/store-url.ts';
-import { SCRIPTS, type ScriptName } from './scripts.ts';
+import { type ScriptName, scriptsFor } from './scripts.ts';
 
 export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: string[]) => Promise<unknown>>;
 
@@ -29,13 +28,12 @@ export function createRedisClient(
   deadlineMs: number = DEADLINE_MS,
 ): RedisClient {
   const connectWithinMs = CONNECT_WITHIN_DEADLINES * deadlineMs;
-  const { nodes, topology, username, password, db, caFile } = address;
-  const tls = address.tls ? { tls: caFile === undefined ? {} : { ca: readFileSync(caFile) } } : {};
+  const { nodes, topology, username, password, ca } = address;
+  const tls = address.tls ? { tls: ca === undefined ? {} : { ca } } : {};
   const options = {
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),
     ...tls,
-    db,
     connectionName: `carat-authenticity-${role}`,
     lazyConnect: true,
     connectTimeout: connectWithinMs,
@@ -52,7 +50,7 @@ export function createRedisClient(
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   } satisfies RedisOptions;
   const client = connect();
-  for (const [name, script] of Object.entries(SCRIPTS)) client.defineCommand(name, script);
+  for (const [name, script] of Object.entries(scriptsFor(address.db))) client.defineCommand(name, script);
   return client as RedisClient;
 
   function connect(): Redis | Cluster {
@@ -66,6 +64,8 @@ export function createRedisClient(
           sentinels: [...nodes],
           name: address.masterName as string,
           role: 'master',
+          ...(address.sentinelUsername === undefined ? {} : { sentinelUsername: address.sentinelUsername }),
+          ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
           sentinelRetryStrategy: retryMs,
           sentinelReconnectStrategy: retryMs,
           sentinelCommandTimeout: connectWithinMs,

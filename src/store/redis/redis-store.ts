@@ -19,7 +19,7 @@ import {
 import type { ExpectationEntry } from '../embedded/records.ts';
 import type { MergedState, MergedToken, Settled, SharedStore } from '../fallback/shared-store.ts';
 import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type RedisClient } from './client.ts';
-import { within } from './deadline.ts';
+import { Misconfigured, within } from './deadline.ts';
 import { PutBatch } from './put-batch.ts';
 import type { ScriptName } from './scripts.ts';
 import { tellOfServers } from './server-checks.ts';
@@ -51,6 +51,10 @@ const SWEEP_EVERY_MS = 1000;
 /** How often Redis' clock is asked for. */
 const CLOCK_SAMPLES = 3;
 const LOOK_FOR_NODES_EVERY_MS = 5000;
+/** More reasons of one absence are not reported. */
+const MOST_REASONS = 10;
+/** What ioredis says when it gives up a connection, whatever the reason was. */
+const CONNECTION_CLOSED = 'Connection is closed.';
 
 export class RedisStore implements SharedStore {
   readonly #options: RedisStoreOptions;
@@ -59,18 +63,22 @@ export class RedisStore implements SharedStore {
   readonly #subscriber: RedisClient;
   readonly #channel: string;
   readonly #posts: PutBatch;
+  /** As the scripts take it. */
+  readonly #openable: string;
   /** For how long a verdict may be put off after an expectation ended. */
   readonly #retentionMs: number;
   #events: StoreEvents | undefined;
   #timers: NodeJS.Timeout[] = [];
-  /** As the scripts take it. */
-  readonly #openable: string;
   #trouble: string | undefined;
+  #nodeError: string | undefined;
+  /** Why it could not be reached, since it last was. */
+  readonly #reported = new Set<string>();
   #told = false;
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
     this.#retentionMs = options.accept === 'expected' ? options.ttlMs : 0;
+    this.#openable = options.openable === undefined ? '*' : [...options.openable].map((key) => `${key},`).join('');
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.#writer = createRedisClient(options.address, 'writer', this.#deadlineMs);
     this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
@@ -90,7 +98,13 @@ export class RedisStore implements SharedStore {
 
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
-    for (const client of [this.#writer, this.#subscriber]) client.on('error', (error: Error) => this.#onError(error));
+    for (const client of [this.#writer, this.#subscriber]) {
+      client.on('error', (error: Error) => this.#onError(client, error));
+      // A cluster's client reports only that it failed; its nodes report why.
+      client.on('node error', ({ message }: Error) => {
+        if (message !== CONNECTION_CLOSED) this.#nodeError = message;
+      });
+    }
     this.#writer.on('ready', () => this.#onReady());
     this.#subscriber.on('message', (_channel: string, message: string) => {
       if (message !== '') events.onHint(hintOf(message));
@@ -102,7 +116,7 @@ export class RedisStore implements SharedStore {
       setInterval(() => lookForNodes(this.#subscriber), LOOK_FOR_NODES_EVERY_MS),
     ];
     const ready = Promise.all([connected(this.#writer), listen(this.#subscriber, this.#channel)]).catch(
-      (error: Error) => this.#onError(error),
+      (error: Error) => this.#onError(this.#writer, error),
     );
     await Promise.race([
       ready,
@@ -188,9 +202,7 @@ export class RedisStore implements SharedStore {
   }
 
   async sequence(merchant: string): Promise<number> {
-    const key = `${prefixOf(merchant)}s`;
-    if (!isConnected(this.#writer, key)) throw new StoreAway('not connected', true);
-    return Number((await within(this.#deadlineMs, this.#writer.get(key))) ?? 0);
+    return Number((await this.#run('caratSequence', merchant)) ?? 0);
   }
 
   /** A cluster's masters fail one by one, anything else as a whole. */
@@ -199,7 +211,12 @@ export class RedisStore implements SharedStore {
   }
 
   async probe(merchant: string): Promise<void> {
-    await this.#run('caratProbe', merchant);
+    try {
+      await this.#run('caratProbe', merchant, this.#channel);
+    } catch (error) {
+      if (error instanceof Misconfigured) this.#report(error.code, error.message);
+      throw error;
+    }
   }
 
   async merge(merchant: string, tokens: MergedToken[], now: number): Promise<MergedState[]> {
@@ -253,8 +270,10 @@ export class RedisStore implements SharedStore {
   }
 
   #onReady(): void {
-    if (this.#trouble !== undefined) this.#tell('info', 'redis_back', 'Redis answers again');
+    if (this.#reported.size > 0) this.#tell('info', 'redis_back', 'Redis answers again');
+    this.#reported.clear();
     this.#trouble = undefined;
+    this.#nodeError = undefined;
     this.#events?.onGap();
     if (this.#told || this.#events === undefined) return;
     this.#told = true;
@@ -262,12 +281,19 @@ export class RedisStore implements SharedStore {
     void tellOfServers(this.#writer, shown, (trouble) => this.#events?.onNotice(trouble));
   }
 
-  #onError(error: Error): void {
+  #onError(client: RedisClient, error: Error): void {
     const { cause, lastNodeError } = error as { cause?: { message?: string }; lastNodeError?: Error };
-    const reason = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
-    if (reason === this.#trouble) return;
-    this.#trouble = reason;
-    this.#tell('error', 'redis_unreachable', `cannot use Redis at ${this.#options.address.shown}: ${reason}`);
+    const told = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
+    const reason = told === CONNECTION_CLOSED ? (this.#nodeError ?? told) : told;
+    if (client === this.#writer) this.#trouble = reason;
+    this.#report('redis_unreachable', reason);
+  }
+
+  /** Two connections, and each sentinel, may fail for reasons of their own, in turn and with every attempt. */
+  #report(code: string, reason: string): void {
+    if (this.#reported.has(reason) || this.#reported.size >= MOST_REASONS) return;
+    this.#reported.add(reason);
+    this.#tell('error', code, `cannot use Redis at ${this.#options.address.shown}: ${reason}`);
   }
 
   #tell(level: 'info' | 'error', code: string, message: string): void {

@@ -58,7 +58,7 @@ announce(ARGV[1], ARGV[2], under)
 return answers
 `;
 
-/** ARGV: topic, kind or ''. */
+/** ARGV: topic, kind or '', the keys that can be opened. */
 const READ = `
 openable = ARGV[3]
 local live, used, distinct = find(ARGV[1], ARGV[2])
@@ -70,7 +70,7 @@ end
 return answer('live', distinct, live.id)
 `;
 
-/** ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts. */
+/** ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts, the keys that can be opened. */
 const CLAIM = `
 local claim, lease, what, topic, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 openable = ARGV[7]
@@ -192,10 +192,15 @@ const CLOCK = `
 return string.format('%.0f', time[1] * 1000000 + time[2])
 `;
 
-/** Shows that Redis takes writes. */
+/** Shows that Redis takes writes and announcements. ARGV: channel. */
 const PROBE = `
+redis.call('PUBLISH', ARGV[1], '')
 redis.call('SET', P .. 'probe', '1', 'PX', 1000)
 return 'done'
+`;
+
+const SEQUENCE = `
+return redis.call('GET', P .. 's')
 `;
 
 /** Answers what is over, once: 't:KIND:ID' for an unseen token, 'e:KIND:ID' for an expectation without its post. */
@@ -218,11 +223,18 @@ const BODIES = {
   caratClock: CLOCK,
   caratMergeExpectations: MERGE_EXPECTATIONS,
   caratProbe: PROBE,
+  caratSequence: SEQUENCE,
   caratSweep: SWEEP,
 };
 export type ScriptName = keyof typeof BODIES;
 
-/** The scripts, for ioredis' `defineCommand`. */
-export const SCRIPTS = Object.fromEntries(
-  Object.entries(BODIES).map(([name, body]) => [name, { lua: PRELUDE + body, numberOfKeys: 1 }]),
-) as Record<ScriptName, { lua: string; numberOfKeys: number }>;
+/**
+ * The scripts, for ioredis' `defineCommand`. Each selects its database itself: a connection whose `SELECT` was refused
+ * would work in database 0.
+ */
+export function scriptsFor(db: number): Record<ScriptName, { lua: string; numberOfKeys: number }> {
+  const select = db === 0 ? '' : `redis.call('SELECT', ${db})\n`;
+  return Object.fromEntries(
+    Object.entries(BODIES).map(([name, body]) => [name, { lua: select + PRELUDE + body, numberOfKeys: 1 }]),
+  ) as Record<ScriptName, { lua: string; numberOfKeys: number }>;
+}
