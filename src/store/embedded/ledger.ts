@@ -244,6 +244,7 @@ export class Ledger {
     const claims = this.#book(merchant).remove(entry);
     this.changes.gone('token', merchant, id);
     for (const claim of claims) this.changes.gone('claim', merchant, claim);
+    this.#byExpiry.compact(this.count, () => [...this.tokens()]);
   }
 
   #boundUnexpected(book: TokenIndex): void {
@@ -251,7 +252,6 @@ export class Ledger {
       const [oldest] = book.unexpected;
       if (oldest !== undefined) this.forget(oldest);
     }
-    this.#byExpiry.compact(this.count, () => [...this.tokens()]);
   }
 
   #book(merchant: string): TokenIndex {

@@ -46,9 +46,10 @@ export class TokenIndex {
     }
   }
 
-  /** Makes a pooled token claimable, now or when its lease ends. */
+  /** Makes a pooled token claimable, now or when its lease ends; only a shared store shares out what it may have. */
   offer(entry: TokenEntry): void {
-    if (entry.token.pooled && entry.state === 'live') this.pool(entry.token.kind).offer(entry);
+    if (entry.token.pooled && entry.state === 'live' && entry.standing === 'here')
+      this.pool(entry.token.kind).offer(entry);
   }
 
   /**
