@@ -20,7 +20,10 @@ const BEYOND_SERVICE: Record<string, string[]> = {
   ],
   exhaustion: ['test/exhaustion/**/*.test.ts'],
   chaos: ['test/{chaos,fuzz,bench}/**/*.test.ts', 'test/security/oracle.test.ts'],
-  deployment: ['test/{package,examples,snippets}/**/*.test.ts', 'test/deploy/{tools,rolling-update,redirect}.test.ts'],
+  deployment: [
+    'test/{package,examples,snippets}/**/*.test.ts',
+    'test/deploy/{alerts,tools,rolling-update,redirect}.test.ts',
+  ],
   browser: ['test/operator/page.test.ts'],
 };
 

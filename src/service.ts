@@ -88,6 +88,8 @@ export class Service {
       waitersOf: (merchant) => this.waiters.countOf(merchant),
       maxWaiters: config.maxWaiters,
       health: () => this.store.health(),
+      dataDir: config.dataDir,
+      certificateExpiresAt: () => this.#certificate?.expiresAt,
     });
     const [fingerprintKey] = config.encryptionKeys;
     this.#recorder = new Recorder({ log, metrics, fingerprintKey, secrets: secretsOf(config) });

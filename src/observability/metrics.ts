@@ -2,8 +2,10 @@
  * The figures of `/metrics`, by Prometheus' conventions. Every label takes a bounded number of values: merchants, kinds and
  * outcomes come from the configuration and the protocol, never from what was sent.
  */
+import { statfs } from 'node:fs/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StoreHealth } from '../store/contract.ts';
+import { KINDS, UNUSABLE_REASONS } from '../token.ts';
 
 const PREFIX = 'carat_authenticity_';
 
@@ -14,6 +16,9 @@ export interface Watched {
   waitersOf: (merchant: string) => number;
   maxWaiters: number;
   health: () => StoreHealth;
+  dataDir: string;
+  /** Milliseconds since 1970; undefined without a certificate of its own. */
+  certificateExpiresAt: () => number | undefined;
 }
 
 export class Metrics {
@@ -87,14 +92,14 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** Adds the gauges, and a zero for each merchant where the absence of a series could be taken for health. */
-  watch({ version, merchants, waitersOf, maxWaiters, health }: Watched): void {
-    for (const merchant of merchants) {
-      for (const counter of [this.notOk, this.unanswered, this.leasesLost, this.conflicts])
-        counter.inc({ merchant }, 0);
-      for (const what of ['no_show', 'orphan']) {
-        for (const kind of ['seid', 'nit', 'token']) this.expired.inc({ merchant, kind, what }, 0);
-      }
+  /**
+   * Adds the gauges, and each series that an alert or a panel uses at 0. `increase()` sees nothing of a series that is born
+   * at 1, so the first lost post would raise no alert.
+   */
+  watch({ version, merchants, waitersOf, maxWaiters, health, dataDir, certificateExpiresAt }: Watched): void {
+    for (const merchant of merchants) this.#zero(merchant);
+    for (const operation of STORE_OPERATIONS) {
+      for (const outcome of ['ok', 'away', 'error']) this.storeSeconds.zero({ operation, outcome });
     }
     this.#gauge('waiters', 'Workers that wait for a token', ['merchant'], (gauge) => {
       for (const merchant of merchants) gauge.set({ merchant }, waitersOf(merchant));
@@ -116,6 +121,34 @@ export class Metrics {
     this.#gauge('fallback_journaled', 'Tokens on local disk, copies of what Redis has among them', [], (gauge) =>
       gauge.set(health().fallback?.journaled ?? 0),
     );
+    this.#gauge('data_dir_available_bytes', 'Free space of the file system of DATA_DIR', [], async (gauge) => {
+      gauge.remove();
+      const space = await statfs(dataDir).catch(() => undefined);
+      if (space !== undefined) gauge.set(space.bavail * space.bsize);
+    });
+    this.#gauge('certificate_expiry_timestamp_seconds', 'When the certificate of TLS_CERT_FILE ends', [], (gauge) => {
+      const at = certificateExpiresAt();
+      if (at === undefined) gauge.remove();
+      else gauge.set(at / 1000);
+    });
+  }
+
+  #zero(merchant: string): void {
+    for (const counter of [this.notOk, this.unanswered, this.leasesLost, this.conflicts]) counter.inc({ merchant }, 0);
+    this.answerSeconds.zero({ merchant });
+    for (const outcome of UNUSABLE_REASONS) this.posts.inc({ merchant, kind: 'none', outcome }, 0);
+    for (const kind of KINDS) {
+      for (const outcome of POST_OUTCOMES) this.posts.inc({ merchant, kind, outcome }, 0);
+      for (const what of ['no_show', 'orphan']) this.expired.inc({ merchant, kind, what }, 0);
+      for (const how of ['read', 'claim']) {
+        this.handovers.inc({ merchant, kind, how }, 0);
+        this.handoverSeconds.zero({ merchant, kind, how });
+      }
+      this.redeliveries.inc({ merchant, kind }, 0);
+    }
+    for (const how of ['read', 'claim']) {
+      for (const outcome of WORKER_OUTCOMES) this.workerRequests.inc({ merchant, how, outcome }, 0);
+    }
   }
 
   #counter<T extends string>(name: string, help: string, labelNames: T[]): Counter<T> {
@@ -126,7 +159,12 @@ export class Metrics {
     return new Histogram({ name: `${PREFIX}${name}`, help, labelNames, buckets, registers: [this.registry] });
   }
 
-  #gauge<T extends string>(name: string, help: string, labelNames: T[], look: (gauge: Gauge<T>) => void): void {
+  #gauge<T extends string>(
+    name: string,
+    help: string,
+    labelNames: T[],
+    look: (gauge: Gauge<T>) => void | Promise<void>,
+  ): void {
     const gauge: Gauge<T> = new Gauge({
       name: `${PREFIX}${name}`,
       help,
@@ -137,4 +175,10 @@ export class Metrics {
   }
 }
 
+const POST_OUTCOMES = ['kept', 'known', 'unexpected', 'deferred', 'late', 'failed'] as const;
+const WORKER_OUTCOMES = [
+  ...(['token', 'nothing', 'gone', 'used', 'cancelled', 'claimed', 'conflict'] as const),
+  ...(['store_away', 'draining', 'too_many_waiters'] as const),
+];
+const STORE_OPERATIONS = ['put', 'read', 'claim', 'settle', 'undo', 'use', 'expect', 'cancel'] as const;
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];

@@ -119,7 +119,7 @@ export class Recorder {
 
   /** What a worker was answered that asked for a token. */
   answered(merchant: string, how: 'read' | 'claim' | 'renew', outcome: Handed['outcome']): void {
-    this.#metrics.workerRequests.inc({ merchant, how, outcome });
+    this.#metrics.workerRequests.inc({ merchant, how, outcome: outcome === 'disconnected' ? 'gone' : outcome });
     if (outcome === 'conflict') this.#metrics.conflicts.inc({ merchant });
   }
 

@@ -47,6 +47,8 @@ const names = async (): Promise<string[]> => {
     waitersOf: () => 0,
     maxWaiters: 0,
     health: () => ({ kind: 'redis', state: 'ok' }),
+    dataDir: '.',
+    certificateExpiresAt: () => 0,
   });
   return (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name);
 };

@@ -46,6 +46,34 @@ describe('the metrics', () => {
     expect(figure(series)).toBe(value);
   });
 
+  it.each([
+    ...['kept', 'known', 'unexpected', 'deferred', 'late', 'failed'].map(
+      (one) => `posts_total{merchant="default",kind="nit",outcome="${one}"}`,
+    ),
+    ...['empty', 'not_a_form', 'not_allowed'].map(
+      (one) => `posts_total{merchant="default",kind="none",outcome="${one}"}`,
+    ),
+    'answer_seconds_count{merchant="default"}',
+    'worker_requests_total{merchant="default",how="claim",outcome="too_many_waiters"}',
+    'handovers_total{merchant="default",kind="nit",how="read"}',
+    'handover_seconds_count{merchant="default",kind="nit",how="read"}',
+    'redeliveries_total{merchant="default",kind="nit"}',
+    'leases_lost_total{merchant="default"}',
+    'conflicts_total{merchant="default"}',
+    'expired_total{merchant="default",kind="nit",what="no_show"}',
+    'store_operation_seconds_count{operation="cancel",outcome="away"}',
+  ])('begin with %s at 0, so that the first one is an increase', async (series) => {
+    const fresh = await RunningService.start();
+    const metrics = (await fresh.worker('GET', '/metrics')).text;
+    await fresh.stop();
+    expect(metrics).toContain(`\ncarat_authenticity_${series} 0\n`);
+  });
+
+  it('say how much space DATA_DIR has, and no end of a certificate where there is none', () => {
+    expect(figure('data_dir_available_bytes')).toBeGreaterThan(0);
+    expect(figure('certificate_expiry_timestamp_seconds')).toBeUndefined();
+  });
+
   it.each(['deploy/grafana/dashboard.json', 'deploy/prometheus/alerts.yml', 'docs/operator-page.md'])(
     'exist, all that %s names',
     async (file) => {

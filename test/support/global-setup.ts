@@ -6,7 +6,7 @@ import { findTool, type ToolName } from './tools.ts';
 
 const TOOLS: Record<string, readonly ToolName[]> = {
   topologies: ['valkey'],
-  deployment: ['nginx', 'caddy', 'shellcheck', 'systemd-analyze', 'python3', 'php', 'java'],
+  deployment: ['nginx', 'caddy', 'promtool', 'shellcheck', 'systemd-analyze', 'python3', 'php', 'java'],
   browser: ['chromium'],
 };
 

@@ -69,6 +69,13 @@ const TOOLS = {
     packages: ['caddy'],
     dependencies: { of: 'caddy', direct: true },
   },
+  promtool: {
+    names: ['promtool'],
+    arguments: VERSION,
+    file: 'usr/bin/promtool',
+    packages: ['prometheus'],
+    dependencies: { of: 'prometheus', direct: true },
+  },
   shellcheck: {
     names: ['shellcheck'],
     arguments: VERSION,

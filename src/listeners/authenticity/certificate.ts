@@ -27,6 +27,8 @@ export interface CertificateWatchOptions {
 export class CertificateWatch {
   readonly #options: CertificateWatchOptions;
   #serving: string;
+  /** When the certificate that serves ends, in milliseconds since 1970. */
+  expiresAt: number;
   /** What was found wrong when it was looked last; only what is still so the next time is told, for files change one after the other. */
   #doubt: string | undefined;
   #told: string | undefined;
@@ -36,6 +38,7 @@ export class CertificateWatch {
   constructor(options: CertificateWatchOptions) {
     this.#options = options;
     this.#serving = digest(options.pair);
+    this.expiresAt = Date.parse(new X509Certificate(options.pair.cert).validTo);
   }
 
   start(): void {
@@ -81,6 +84,7 @@ export class CertificateWatch {
     this.#doubt = undefined;
     this.#told = undefined;
     const { subject, validTo } = new X509Certificate(pair.cert);
+    this.expiresAt = Date.parse(validTo);
     this.#tell('info', 'tls_reloaded', 'the new certificate serves', { subject, validTo });
   }
 
