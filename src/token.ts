@@ -24,6 +24,7 @@ export const UNUSABLE_REASONS = [
   'too_large',
   'not_allowed',
   'not_post',
+  'cut_off',
 ] as const;
 export type UnusableReason = (typeof UNUSABLE_REASONS)[number];
 
@@ -40,6 +41,17 @@ export interface TokenPost {
   dropped: Correlator[];
   /** True when the value has another length than the documented 64 or 66. */
   unusualLength: boolean;
+}
+
+/** A post that carries no token that can be read: why, and what could not be read. Never a value. */
+export interface UnusablePost {
+  reason: UnusableReason;
+  /** Fields that are malformed, or came with different values. */
+  dropped?: readonly (Kind | Correlator)[] | undefined;
+  /** The media type, where that is the reason; `malformed` if it is none. */
+  contentType?: string | undefined;
+  /** The name of the compression, where that is the reason. */
+  contentEncoding?: string | undefined;
 }
 
 /** Whom a token belongs to, and which token it is. Stable: the same post gives the same id on every instance. */

@@ -27,6 +27,8 @@ export interface IntakeOptions {
   deadlineMs?: number;
 }
 
+const NOT_ALLOWED = { usable: false, reason: 'not_allowed' } as const;
+
 export class Intake {
   readonly #store: TokenStore;
   readonly #sources: SenderPolicy;
@@ -62,10 +64,10 @@ export class Intake {
         begunAt,
       );
     }
-    const reason = reading.usable || !this.#sources.isAllowed(from) ? 'not_allowed' : reading.reason;
+    const unusable = reading.usable || !this.#sources.isAllowed(from) ? NOT_ALLOWED : reading;
     return this.#inTime(
       () => this.#store.feign(merchant),
-      (_outcome, tookMs) => this.#recorder.unusablePost(merchant, reason, { from, tookMs }),
+      (_outcome, tookMs) => this.#recorder.unusablePost(merchant, unusable, { from, tookMs }),
       begunAt,
     );
   }

@@ -2,9 +2,17 @@
  * Reads an authenticity post: the text of a form body becomes a token with its correlators, or a reason why it is
  * unusable. Pure and total: it never throws, whatever the bytes.
  */
-import { type Correlator, type Correlators, KINDS, type TokenPost, type UnusableReason } from '../token.ts';
+import {
+  type Correlator,
+  type Correlators,
+  KINDS,
+  type Kind,
+  type TokenPost,
+  type UnusablePost,
+  type UnusableReason,
+} from '../token.ts';
 
-export type PostReading = { usable: true; post: TokenPost } | { usable: false; reason: UnusableReason };
+export type PostReading = { usable: true; post: TokenPost } | ({ usable: false } & UnusablePost);
 
 /** A body over this many bytes is never a token. */
 export const MAX_FORM_BYTES = 16 * 1024;
@@ -48,8 +56,8 @@ export function readPost(body: string): PostReading {
   const kind = kinds[0];
   if (kind === undefined) return unusable('no_token');
   const value = fields.get(kind);
-  if (kinds.length > 1 || typeof value !== 'string') return unusable('several_tokens');
-  if (!VALUE.test(value)) return unusable('bad_value');
+  if (kinds.length > 1 || typeof value !== 'string') return unusable('several_tokens', kinds);
+  if (!VALUE.test(value)) return unusable('bad_value', kinds);
 
   const correlators: Correlators = {};
   const dropped: Correlator[] = [];
@@ -72,27 +80,48 @@ export function readPost(body: string): PostReading {
   };
 }
 
-function unusable(reason: UnusableReason): PostReading {
-  return { usable: false, reason };
+function unusable(reason: UnusableReason, dropped?: readonly Kind[]): PostReading {
+  return { usable: false, reason, dropped };
 }
 
-/** Collects the known fields of a form. Unknown ones are not even decoded: Carat may add some at any time. */
+/**
+ * Collects the known fields of a form. Unknown ones are not even decoded: Carat may add some at any time. Carat's portal
+ * prints its example with line breaks between the fields, and some relays of PHP separate them by `&amp;`.
+ */
 function readFields(body: string): Fields {
   const fields: Fields = new Map();
   for (let start = 0; start <= body.length; ) {
-    let end = body.indexOf('&', start);
-    if (end === -1) end = body.length;
+    const end = endOfField(body, start);
     let equals = body.indexOf('=', start);
     if (equals === -1 || equals > end) equals = end;
-    const name = fieldName(decode(body.slice(start, equals)));
+    const name = fieldName(decode(trimmed(body.slice(start, equals))));
     if (name !== undefined && equals < end) {
-      const value = decode(body.slice(equals + 1, end));
+      const value = decode(trimmed(body.slice(equals + 1, end)));
       const before = fields.get(name);
       if (value !== '') fields.set(name, before === undefined || before === value ? value : CONTRADICTORY);
     }
-    start = end + 1;
+    start = end + (body.startsWith('&amp;', end) ? 5 : 1);
   }
   return fields;
+}
+
+const SEPARATOR = /[&\r\n]/g;
+
+function endOfField(body: string, start: number): number {
+  SEPARATOR.lastIndex = start;
+  return SEPARATOR.exec(body)?.index ?? body.length;
+}
+
+/** Drops white space at the ends. What is encoded there is part of the value. */
+function trimmed(text: string): string {
+  let [start, end] = [0, text.length];
+  while (isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
 }
 
 function fieldName(name: string): string | undefined {

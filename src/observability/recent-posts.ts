@@ -2,7 +2,7 @@
  * The last posts that came, and what became of their tokens: redacted, bounded, and for each merchant by itself, so that
  * one merchant's flood hides nothing of another's. It is told by the events, those of other instances among them.
  */
-import type { Correlators, Kind } from '../token.ts';
+import type { Correlator, Correlators, Kind } from '../token.ts';
 import type { Event } from './events.ts';
 
 const POSTS_KEPT = 500;
@@ -23,6 +23,11 @@ export interface RecentPost extends Correlators {
   /** Why it is unusable. */
   reason: string | undefined;
   from: string;
+  /** Fields that could not be read. */
+  dropped: readonly (Kind | Correlator)[] | undefined;
+  /** What was sent instead of a form. */
+  contentType: string | undefined;
+  contentEncoding: string | undefined;
   /** None for what is never handed out. */
   became: TokenStatus | undefined;
   claim: string | undefined;
@@ -143,7 +148,8 @@ function recentPosts({ event, became, claim, handedOverAfterMs }: Kept): RecentP
   const { at: receivedAt, instance, merchant = '', facts } = event;
   const { token, kind, merchant_data, sid, merchant_usn, order_id, fingerprint, outcome, reason, from } =
     facts as Facts;
+  const { dropped, contentType, contentEncoding } = facts as Facts;
   const correlators = { merchant_data, sid, merchant_usn, order_id };
   const told = { receivedAt, instance, merchant, token, kind, ...correlators, fingerprint, outcome, reason, from };
-  return [{ ...told, became, claim, handedOverAfterMs }];
+  return [{ ...told, dropped, contentType, contentEncoding, became, claim, handedOverAfterMs }];
 }

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Handed } from '../handoff/handoff.ts';
 import type { Expiry, PutAnswer } from '../store/contract.ts';
 import type { Notice } from '../store/notice.ts';
-import type { Claim, TokenPost, TokenRecord, UnusableReason } from '../token.ts';
+import type { Claim, TokenPost, TokenRecord, UnusablePost } from '../token.ts';
 import { Events } from './events.ts';
 import { LogThrottle, type LogThrottleOptions } from './log-throttle.ts';
 import type { Metrics } from './metrics.ts';
@@ -110,11 +110,13 @@ export class Recorder {
     this.#log[level](line, `authenticity post: ${outcome}`);
   }
 
-  unusablePost(merchant: string, reason: UnusableReason, { from, tookMs }: Arrival): void {
+  unusablePost(merchant: string, post: UnusablePost, { from, tookMs }: Arrival): void {
+    const { reason, dropped, contentType, contentEncoding } = post;
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
-    this.events.tell('post', merchant, { outcome: 'unusable', reason, from, tookMs });
+    const facts = { from, dropped, contentType, contentEncoding };
+    this.events.tell('post', merchant, { outcome: 'unusable', reason, ...facts, tookMs });
     if (!this.#mayLog({ event: 'post', outcome: reason, merchant })) return;
-    this.#log.warn({ event: 'post', outcome: reason, merchant, from }, `authenticity post not usable: ${reason}`);
+    this.#log.warn({ event: 'post', outcome: reason, merchant, ...facts }, `authenticity post not usable: ${reason}`);
   }
 
   /** What a worker was answered that asked for a token. */

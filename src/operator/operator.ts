@@ -98,6 +98,7 @@ function countOf({ waiters }: InstanceState, merchants: readonly string[]): numb
 function postView(post: ReturnType<Recorder['posts']['last']>[number]): PostView {
   const { receivedAt, instance, merchant, kind, fingerprint, from, became, handedOverAfterMs } = post;
   const { merchant_data, sid, merchant_usn, order_id } = post;
+  const { dropped, contentType, contentEncoding } = post;
   return {
     at: receivedAt,
     instance,
@@ -107,6 +108,9 @@ function postView(post: ReturnType<Recorder['posts']['last']>[number]): PostView
     correlators: { merchant_data, sid, merchant_usn, order_id },
     fingerprint,
     from,
+    dropped,
+    contentType,
+    contentEncoding,
     became,
     handedAfterMs: handedOverAfterMs,
   };

@@ -53,7 +53,8 @@ function correlator(name: keyof Correlators, correlators: Correlators): Html {
 const GRAVE: ReadonlySet<PostOutcome> = new Set(['failed', 'late']);
 const FINE: ReadonlySet<PostOutcome> = new Set(['kept', 'known', 'deferred']);
 
-function outcomeOf({ outcome, became, handedAfterMs }: PostView, t: Texts): Html {
+function outcomeOf(post: PostView, t: Texts): Html {
+  const { outcome, became, handedAfterMs } = post;
   // Another instance may be newer, and know outcomes that we do not.
   const { label, advice } = t.outcomes[outcome] ?? { label: outcome };
   const after = handedAfterMs === undefined ? '' : ` ${t.posts.after(durationText(handedAfterMs, t.lang))}`;
@@ -62,7 +63,17 @@ function outcomeOf({ outcome, became, handedAfterMs }: PostView, t: Texts): Html
   const first = outcome === 'kept' && fate !== undefined ? fate : label;
   return html`<span class="tag ${became === 'waiting' ? 'open' : mood}">${first}</span>${
     outcome !== 'kept' && fate !== undefined && html` <span>${fate}</span>`
-  }${advice !== undefined && html`<p class="advice">${advice}</p>`}`;
+  }${advice !== undefined && html`<p class="advice">${advice}</p>`}${unreadOf(post, t)}`;
+}
+
+/** What could not be read, by name. */
+function unreadOf({ dropped = [], contentType, contentEncoding }: PostView, t: Texts): Html | undefined {
+  const parts = [
+    ...(dropped.length === 0 ? [] : [t.posts.dropped(dropped.join(', '))]),
+    ...(contentType === undefined ? [] : [t.posts.contentType(contentType)]),
+    ...(contentEncoding === undefined ? [] : [t.posts.contentEncoding(contentEncoding)]),
+  ];
+  return parts.length === 0 ? undefined : html`<p class="advice mono">${parts.join(' · ')}</p>`;
 }
 
 export function waitingSection({ waiting, now, merchants, only }: View, t: Texts): Html {

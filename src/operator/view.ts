@@ -16,6 +16,11 @@ export interface PostView {
   correlators: Correlators;
   fingerprint: string | undefined;
   from: string;
+  /** Fields that could not be read. */
+  dropped: readonly string[] | undefined;
+  /** What was sent instead of a form. */
+  contentType: string | undefined;
+  contentEncoding: string | undefined;
   /** None for what is never handed out. */
   became: TokenStatus | undefined;
   /** How long it took until the token was first handed over. */

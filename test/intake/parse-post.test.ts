@@ -43,6 +43,45 @@ describe("the posts of Carat's documentation", () => {
   });
 });
 
+describe('separators', () => {
+  const expected = { kind: 'seid', value: V64, correlators: { merchant_data: '14114532781', sid: V64 }, dropped: [] };
+
+  test.each([
+    ['line breaks', '\n', ''],
+    ['carriage returns', '\r', ''],
+    ['both', '\r\n', ''],
+    ['a line break and an ampersand', '\n&', ''],
+    ['an ampersand and a line break', '&\r\n', ''],
+    ['an escaped ampersand', '&amp;', ''],
+    ['an ampersand, with a line break at the end', '&', '\n'],
+    ['an ampersand, with spaces around', ' & ', ' '],
+    ['blank lines', '\n\n\n', '\r\n\r\n'],
+  ])('%s', (_name, separator, end) => {
+    const body = [`seid=${V64}`, 'merchant_data=14114532781', `sid=${V64}`].join(separator) + end;
+    expect(readPost(body)).toMatchObject({ usable: true, post: { ...expected, pooled: false } });
+  });
+
+  test('a field that is called amp; something else is not one of ours', () => {
+    expect(read('token=t&amp=1&ampsid=x').correlators).toEqual({});
+  });
+
+  test.each(['token=a%0Ab', 'token=a%0D%0A', 'token=%0Aa'])('%s: an encoded line break stays a bad value', (body) => {
+    expect(readPost(body)).toMatchObject({ usable: false, reason: 'bad_value', dropped: ['token'] });
+  });
+
+  test.each([
+    ['token= t ', 't'],
+    ['token =\tt', 't'],
+  ])('%j: white space at the ends is dropped', (body, value) => {
+    expect(read(body).value).toBe(value);
+  });
+
+  test('16 KiB of white space cost no more than other bytes', () => {
+    expect(reason(readPost(`token=x${' '.repeat(16_000)}x`))).toBe('bad_value');
+    expect(reason(readPost(' '.repeat(16_000)))).toBe('no_token');
+  });
+});
+
 describe('names', () => {
   test.each<[string, Correlators]>([
     ['merchant_data=x', { merchant_data: 'x' }],
@@ -62,8 +101,10 @@ describe('names', () => {
     ['Pedido=x', { order_id: 'x' }],
     ['pedido=y&order_id=x', { order_id: 'x' }],
     ['merchant-data=x', {}],
-    [' merchant_data=x', {}],
+    [' merchant_data=x', { merchant_data: 'x' }],
+    ['\tsid\t=x', { sid: 'x' }],
     ['+sid=x', {}],
+    ['sid%0A=x', {}],
     ['sid%00=x', {}],
     ['merchant_data2=x', {}],
     ['__proto__=x&constructor=y&toString=z', {}],

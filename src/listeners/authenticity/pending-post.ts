@@ -6,7 +6,6 @@ import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Intake } from '../../intake/intake.ts';
 import { MAX_FORM_BYTES, type PostReading } from '../../intake/parse-post.ts';
-import type { UnusableReason } from '../../token.ts';
 import type { Connections, Pending } from './connections.ts';
 import { answerOk } from './ok-response.ts';
 
@@ -22,8 +21,11 @@ export interface PostsContext {
 }
 
 const FORM = 'application/x-www-form-urlencoded';
-/** A missing or empty content type counts as a form's. */
-const FORM_TYPE = /^(?:application\/x-www-form-urlencoded[ \t]*(?:;.*)?)?$/i;
+/** A missing or empty content type counts as a form's. What follows the media type does not matter. */
+const FORM_TYPE = /^(?:$|["']?application\/x-www-form-urlencoded(?![^\s;,"']))/i;
+/** Other encodings than these leave a form readable: senders name a charset there, or nothing. */
+const COMPRESSION = /(?<![^\s,;"'])(?:x-)?(gzip|deflate|br|zstd|compress)(?![^\s,;"'])/i;
+const MEDIA_TYPE = /^[\w.+-]{1,40}\/[\w.+-]{1,40}(?![^\s;,"'])/;
 
 export class PendingPost implements Pending {
   readonly #context: PostsContext;
@@ -31,9 +33,12 @@ export class PendingPost implements Pending {
   readonly #request: FastifyRequest;
   readonly #reply: FastifyReply;
   readonly #begunAt = performance.now();
+  readonly #contentType: string;
+  readonly #compression: string | undefined;
   readonly #isForm: boolean;
   #bytes = 0;
   #isReading = true;
+  #isCutOff = false;
 
   constructor(context: PostsContext, merchant: string, request: FastifyRequest, reply: FastifyReply) {
     this.#context = context;
@@ -41,8 +46,10 @@ export class PendingPost implements Pending {
     this.#request = request;
     this.#reply = reply;
     const { method, headers } = request.raw;
-    const isPlain = (headers['content-encoding'] ?? 'identity').toLowerCase() === 'identity';
-    this.#isForm = method === 'POST' && isPlain && FORM_TYPE.test(headers['content-type'] ?? '');
+    this.#contentType = headers['content-type'] ?? '';
+    const encoding = headers['content-encoding'];
+    this.#compression = encoding === undefined ? undefined : COMPRESSION.exec(encoding)?.[1];
+    this.#isForm = method === 'POST' && this.#compression === undefined && FORM_TYPE.test(this.#contentType);
     // Fastify refuses content types that it cannot parse; here each is that of a form, or of something to skip.
     headers['content-type'] = this.#isForm ? FORM : 'application/octet-stream';
   }
@@ -77,15 +84,13 @@ export class PendingPost implements Pending {
     const { intake, connections, isStopping } = this.#context;
     connections.endReading();
     const { headers, socket } = this.#request.raw;
-    const flaw = this.#flaw();
     const answer = (): void => answerOk(this.#reply, isStopping());
     intake
       .receive({
         merchant: this.#merchant,
         peer: socket.remoteAddress,
         forwardedFor: headers['x-forwarded-for'] as string | undefined,
-        reading:
-          flaw === undefined && reading !== undefined ? reading : { usable: false, reason: flaw ?? 'not_a_form' },
+        reading: this.#unusable() ?? reading ?? { usable: false, reason: 'not_a_form' },
       })
       .then(answer, answer);
   }
@@ -93,21 +98,27 @@ export class PendingPost implements Pending {
   giveUp(): void {
     if (!this.#isReading) return;
     this.#context.connections.endAfterAnswer(this.#request.raw.socket);
+    this.#isCutOff = true;
     this.receive();
   }
 
   onOver(): void {
-    if (this.#isReading) this.#context.connections.endReading();
-    this.#isReading = false;
+    // The client went away in the middle of its body: nobody gets the answer, but the post is recorded.
+    this.giveUp();
     const { statusCode, writableFinished } = this.#reply.raw;
     const seconds = (performance.now() - this.#begunAt) / 1000;
     this.#context.onAnswer(this.#merchant, writableFinished ? statusCode : 'gone', seconds);
   }
 
   /** What is wrong with it apart from the fields of its form. */
-  #flaw(): UnusableReason | undefined {
-    if (this.#request.raw.method !== 'POST') return 'not_post';
-    if (this.#bytes > MAX_FORM_BYTES) return 'too_large';
-    return this.#isForm ? undefined : 'not_a_form';
+  #unusable(): PostReading | undefined {
+    if (this.#request.raw.method !== 'POST') return { usable: false, reason: 'not_post' };
+    if (this.#bytes > MAX_FORM_BYTES) return { usable: false, reason: 'too_large' };
+    if (!this.#isForm) {
+      const contentType = MEDIA_TYPE.exec(this.#contentType)?.[0] ?? 'malformed';
+      const why = this.#compression === undefined ? { contentType } : { contentEncoding: this.#compression };
+      return { usable: false, reason: 'not_a_form', ...why };
+    }
+    return this.#isCutOff ? { usable: false, reason: 'cut_off' } : undefined;
   }
 }

@@ -119,6 +119,9 @@ function postAnswer({ receivedAt, handedOverAfterMs, ...post }: RecentPost): Las
     reason,
     from,
     instance,
+    dropped,
+    contentType,
+    contentEncoding,
     became,
   } = post;
   return {
@@ -134,6 +137,9 @@ function postAnswer({ receivedAt, handedOverAfterMs, ...post }: RecentPost): Las
     outcome,
     reason: reason as LastPost['reason'],
     from,
+    dropped: dropped === undefined ? undefined : [...dropped],
+    content_type: contentType,
+    content_encoding: contentEncoding,
     became,
     handed_over_after_ms: handedOverAfterMs ?? null,
   };

@@ -219,6 +219,12 @@ export const PostsAnswer = z.object({
         outcome: growing('What became of the post.', POST_OUTCOMES),
         reason: growing('Why it is unusable.', UNUSABLE_REASONS).optional(),
         from: z.string().describe("The sender's address."),
+        dropped: z
+          .array(z.enum([...KINDS, ...CORRELATORS]))
+          .optional()
+          .describe('Fields that could not be read: malformed, or sent with different values.'),
+        content_type: z.string().optional().describe('The media type, where it is the reason for `not_a_form`.'),
+        content_encoding: z.string().optional().describe('The compression, where it is the reason for `not_a_form`.'),
         became: growing('Where its token is now. Absent for what is never handed out.', TOKEN_STATUSES).optional(),
         handed_over_after_ms: z
           .number()

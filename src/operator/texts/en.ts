@@ -48,6 +48,10 @@ const outcomes: Record<PostOutcome, Told> = {
     label: 'not a POST',
     advice: 'A browser, a probe, or a redirect on the way that turned the post into a GET.',
   },
+  cut_off: {
+    label: 'cut off',
+    advice: 'The body ended before its length, or did not end. Check the proxy in front and its limits.',
+  },
 };
 
 const became: Record<TokenStatus, string> = {
@@ -142,6 +146,9 @@ export const ENGLISH = {
     after: (time: string) => `after ${time}`,
     via: (instance: string) => `via ${instance}`,
     pool: 'none: shared out by kind',
+    dropped: (fields: string) => `Not readable: ${fields}`,
+    contentType: (type: string) => `Content type: ${type}`,
+    contentEncoding: (encoding: string) => `Content encoding: ${encoding}`,
   },
   waiting: {
     title: 'Who waits',

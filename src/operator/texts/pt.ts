@@ -77,6 +77,9 @@ export const PORTUGUESE: Texts = {
     after: (time) => `após ${time}`,
     via: (instance) => `via ${instance}`,
     pool: 'nenhum: distribuído por tipo',
+    dropped: (fields: string) => `Ilegível: ${fields}`,
+    contentType: (type: string) => `Content-Type: ${type}`,
+    contentEncoding: (encoding: string) => `Content-Encoding: ${encoding}`,
   },
   waiting: {
     title: 'Quem espera',
@@ -149,6 +152,11 @@ export const PORTUGUESE: Texts = {
     not_post: {
       label: 'não é POST',
       advice: 'Um navegador, uma sonda, ou um redirecionamento no caminho que transformou o post em GET.',
+    },
+    cut_off: {
+      label: 'cortado',
+      advice:
+        'O corpo terminou antes do tamanho declarado, ou não terminou. Verifique o proxy na frente e seus limites.',
     },
   },
   became: {

@@ -37,6 +37,27 @@ const FORMS: Door[] = [
   { name: 'an odd charset', request: typed(`${FORM}; charset=klingon`), outcome: 'kept' },
   { name: 'a parameter without value', request: typed(`${FORM}; charset`), outcome: 'kept' },
   { name: 'broken parameters', request: typed(`${FORM};;charset="x;=`), outcome: 'kept' },
+  { name: 'a charset without a semicolon', request: typed(`${FORM} charset=utf-8`), outcome: 'kept' },
+  { name: 'a content type doubled by a comma', request: typed(`${FORM}, ${FORM}`), outcome: 'kept' },
+  { name: 'another content type behind a comma', request: typed(`${FORM},text/plain`), outcome: 'kept' },
+  { name: 'a content type in quotes', request: typed(`"${FORM}"`), outcome: 'kept' },
+  {
+    name: 'a doubled content type header',
+    request: {
+      headers: [
+        ['Content-Type', FORM],
+        ['Content-Type', 'text/plain'],
+      ],
+      body: form(),
+    },
+    outcome: 'kept',
+  },
+  ...['UTF-8', '', '8bit', 'binary', 'none', 'identity', 'utf-8, 8bit', 'bright'].map((encoding) => ({
+    name: `the content encoding "${encoding}"`,
+    request: encoded(encoding, form()),
+    outcome: 'kept',
+  })),
+  { name: 'line breaks between the fields', request: { body: form().replace('&', '\r\n') }, outcome: 'kept' },
   { name: 'a shouted content type', request: typed(FORM.toUpperCase()), outcome: 'kept' },
   { name: 'chunks', request: inChunks('seid=in&merchant_', 'data=chunks'), outcome: 'kept' },
   { name: 'a raw NUL in an unknown field', request: { body: form('&x=\0') }, outcome: 'kept' },
@@ -68,7 +89,10 @@ const UNUSABLE: Door[] = [
   { name: 'a longer content type', request: typed(`${FORM}-x`), outcome: 'not_a_form' },
   { name: 'gzip', request: encoded('gzip', gzipSync(form())), outcome: 'not_a_form' },
   { name: 'gzip that is none', request: encoded('gzip', form()), outcome: 'not_a_form' },
-  { name: 'an unknown encoding', request: encoded('zstd, br', form()), outcome: 'not_a_form' },
+  { name: 'several encodings', request: encoded('zstd, br', form()), outcome: 'not_a_form' },
+  { name: 'an encoding behind a charset', request: encoded('utf-8;X-GZIP', form()), outcome: 'not_a_form' },
+  { name: 'a form behind another type', request: typed(`text/plain, ${FORM}`), outcome: 'not_a_form' },
+  { name: 'a content type with a dot behind', request: typed(`${FORM}.x`), outcome: 'not_a_form' },
 ];
 
 const LARGE: Door[] = [

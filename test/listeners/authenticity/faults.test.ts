@@ -213,7 +213,7 @@ describe('while it stops', () => {
     expect(undated(await halfway.answer())).toBe(LAST_OK);
     await halfway.isClosed();
     await stopped;
-    expect(recorded().map(({ outcome }) => outcome)).toEqual(['not_post', 'not_a_form']);
+    expect(recorded().map(({ outcome }) => outcome)).toEqual(['not_post', 'cut_off']);
   });
 
   test('a connection that never asked anything does not hold it up', async () => {

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EmbeddedBench } from '../../support/embedded.ts';
 import { EventStream, type EventStreamOptions } from '../../support/event-stream.ts';
+import { RawConnection, rawRequest } from '../../support/raw-http.ts';
 import { RunningService } from '../../support/service.ts';
 import { telling } from '../../support/spoiled-stores.ts';
 import { until } from '../../support/until.ts';
@@ -265,6 +266,44 @@ describe('/v1/posts', () => {
     const all = await posts('?limit=500');
     expect(all[3]).toMatchObject({ merchant_data: 'M1', became: 'waiting', handed_over_after_ms: null });
     expect(JSON.stringify(all)).not.toContain(SEID);
+  });
+
+  it('names what could not be read, as do the log and the page', async () => {
+    const connection = await RawConnection.open(Number(new URL(running.service.authenticityUrl).port));
+    const requests = [
+      { headers: [['Content-Type', 'text/plain; x="SeCrEt"']] as const, body: 'seid=SeCrEt' },
+      { headers: [['Content-Type', 'SeCrEt']] as const, body: 'seid=SeCrEt' },
+      { headers: [['Content-Encoding', 'gzip, SeCrEt']] as const, body: 'seid=SeCrEt' },
+      { body: 'seid=Se CrEt' },
+      { body: `seid=${SEID}&merchant_data=SeCrEt%00&sid=mine` },
+      { headers: [['Content-Length', '100']] as const, body: 'seid=SeCrEt' },
+    ];
+    for (const request of requests) connection.write(rawRequest(request));
+    connection.halfClose();
+    await connection.isClosed();
+    const posts = async () => (await running.worker('GET', '/v1/posts', { key: ALL })).json.posts;
+    await until('all are recorded', async () => (await posts()).length === requests.length);
+    const expected = [
+      { reason: 'not_a_form', content_type: 'text/plain' },
+      { reason: 'not_a_form', content_type: 'malformed' },
+      { reason: 'not_a_form', content_encoding: 'gzip' },
+      { reason: 'bad_value', dropped: ['seid'] },
+      { outcome: 'kept', sid: 'mine', dropped: ['merchant_data'] },
+      { reason: 'cut_off' },
+    ];
+    expect((await posts()).reverse()).toMatchObject(expected);
+    const log = running.log.filter((line) => line.includes('"event":"post"'));
+    expect(log.map((line) => JSON.parse(line))).toMatchObject([
+      { outcome: 'not_a_form', contentType: 'text/plain' },
+      { outcome: 'not_a_form', contentType: 'malformed' },
+      { outcome: 'not_a_form', contentEncoding: 'gzip' },
+      { outcome: 'bad_value', dropped: ['seid'] },
+      { outcome: 'kept', dropped: ['merchant_data'] },
+      { outcome: 'cut_off' },
+    ]);
+    const { text: page } = await running.worker('GET', '/', { key: ALL });
+    for (const part of ['text/plain', 'gzip', 'Not readable: merchant_data', 'cut off']) expect(page).toContain(part);
+    for (const seen of [page, log.join(), JSON.stringify(await posts())]) expect(seen).not.toContain('CrEt');
   });
 
   it('shows a key that is limited to a merchant its own', async () => {
