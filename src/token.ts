@@ -87,6 +87,8 @@ export interface Claim {
   deliveries: number;
   /** How often its lease was renewed since it was handed out. */
   renewals: number;
+  /** When it took the token, in microseconds by the clock of a shared store; absent where there is none. */
+  taken?: number;
 }
 
 /** What a worker asks for: tokens under one correlator, or the pool of a kind. */

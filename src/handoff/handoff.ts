@@ -101,7 +101,7 @@ export class Handoff {
    */
   async renew(request: Omit<ClaimRequest, 'query' | 'refuseConflict'>): Promise<Handed> {
     const { store, onConflict } = this.#options;
-    const answer = await store.claim({ ...request, refuseConflict: false });
+    const answer = await store.claim({ ...request, refuseConflict: false, isRenewal: true });
     if (answer.state === 'none' && !answer.away) return { outcome: 'lease_lost' };
     return handedOf(answer, onConflict);
   }

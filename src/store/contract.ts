@@ -68,6 +68,10 @@ export interface ClaimRequest {
   leaseMs: number;
   /** What to take; without it only a token that the claim holds already is answered, its lease renewed. */
   query?: TokenQuery | undefined;
+  /** Without a query: `none` must mean that no instance knows of anything that the claim holds. */
+  isRenewal?: boolean;
+  /** Names this call, for a shared store that may have to take back what a call took whose answer was lost. */
+  call?: string;
   /** Answer `conflict`, and take nothing, when there are different live values under the query. */
   refuseConflict: boolean;
 }
@@ -130,6 +134,8 @@ export interface StoreHealth {
 export class StoreAway extends Error {
   /** True when the store surely never saw the request. */
   readonly unseen: boolean;
+  /** Resolves when the store answered too late; rejects when it will not. */
+  late?: Promise<unknown>;
   constructor(message: string, unseen: boolean) {
     super(message);
     this.name = 'StoreAway';

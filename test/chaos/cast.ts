@@ -125,6 +125,35 @@ const FAULTS: Fault[] = [
     },
   },
   {
+    name: 'Redis comes back empty',
+    async run({ redis, players }, random, signal) {
+      await redis.kill();
+      await pause(random.pick([0, 4000]), signal);
+      await redis.restartEmpty();
+      await untilTogether(players);
+    },
+  },
+  {
+    name: 'Redis loses its data',
+    async run({ redis, players }) {
+      await redis.command('FLUSHALL');
+      await untilTogether(players);
+    },
+  },
+  {
+    name: 'Redis comes back empty, one instance after the other',
+    async run({ redis, players }, random, signal) {
+      const { proxy } = random.pick(players);
+      await proxy.mode({ kind: 'refuse' });
+      proxy.cut();
+      await pause(500 + random.below(1500), signal);
+      await redis.restartEmpty();
+      await pause(random.below(2000), signal);
+      await proxy.mode({ kind: 'pass' });
+      await untilTogether(players);
+    },
+  },
+  {
     name: 'hang Redis',
     async run({ redis }, random, signal) {
       redis.hang();
@@ -229,4 +258,18 @@ export async function monkey(
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await delay(ms, undefined, { signal }).catch(() => {});
+}
+
+/** What only Redis and one instance know is lost with both: the next fault waits until it is known twice again. */
+export async function untilTogether(players: readonly Pick<Player, 'api'>[]): Promise<void> {
+  for (const { api } of players) {
+    await until(
+      'the stores are brought together',
+      async () => {
+        const body = (await api.get('/readyz')).body as Record<'store' | 'fallback', Record<string, unknown>>;
+        return body.store['state'] === 'ok' && body.fallback['state'] === 'idle' && body.fallback['pending'] === 0;
+      },
+      30_000,
+    );
+  }
 }

@@ -3,7 +3,7 @@ import { Random } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import { untilKnown } from '../support/worker-api.ts';
 import { Actor } from './actors.ts';
-import { MERCHANTS, monkey, type Player, startStage, stopStage } from './cast.ts';
+import { MERCHANTS, monkey, type Player, startStage, stopStage, untilTogether } from './cast.ts';
 import { check, type Found } from './checker.ts';
 import { count, type History, newHistory, type Posted } from './history.ts';
 
@@ -57,16 +57,7 @@ export async function run({ seed, ms, actors, onProgress = () => {} }: RunOption
 
 /** Reads every token that has a correlator, and empties the pools: what is left when all is well again. */
 export async function look(players: readonly Pick<Player, 'api'>[], history: History): Promise<Found> {
-  for (const { api } of players) {
-    await until(
-      'the stores are brought together',
-      async () => {
-        const body = (await api.get('/readyz')).body as Record<'store' | 'fallback', Record<string, unknown>>;
-        return body.store['state'] === 'ok' && body.fallback['state'] === 'idle' && body.fallback['pending'] === 0;
-      },
-      30_000,
-    );
-  }
+  await untilTogether(players);
   const leasesEnd = performance.now() + LEASES_OVER_MS;
   await until('every lease is over', () => performance.now() > leasesEnd, 2 * LEASES_OVER_MS);
   const live = new Set<string>();

@@ -1,5 +1,5 @@
 /** Real Redis (or Valkey) servers on free loopback ports, each in a temporary folder of its own. */
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Certificate } from './certificate.ts';
 import { GuardedFolder } from './guarded-folder.ts';
@@ -123,6 +123,15 @@ export class RedisServer {
   async restart(): Promise<void> {
     await this.kill();
     await this.#startWithRetry(async () => undefined);
+  }
+
+  /** Starts it again on the same port without any data, after a kill if it still runs. Resolves when it answers. */
+  async restartEmpty(): Promise<void> {
+    await this.kill();
+    for (const name of ['appendonlydir', 'dump.rdb']) {
+      await rm(join(this.#folder.path, name), { recursive: true, force: true });
+    }
+    await this.restart();
   }
 
   async stop(): Promise<void> {

@@ -28,10 +28,10 @@ export class Claims {
     return holder?.id === claimId ? this.#lease(entry, claimId, leaseMs, holder.renewals + 1, now) : undefined;
   }
 
-  /** True when a claim holds a token of which only a shared store can say more. */
+  /** True when a shared store knows what a claim id took last: the id must not take another token here. */
   isElsewhere({ merchant, claimId }: ClaimRequest, now: number): boolean {
     const { entry } = this.#of(merchant, claimId, now);
-    return entry?.state === 'live' && entry.standing !== 'here' && holderOf(entry, now)?.id === claimId;
+    return entry !== undefined && entry.standing !== 'here';
   }
 
   /** Remembers which token a claim id took. */
@@ -56,7 +56,7 @@ export class Claims {
 
   take(entry: TokenEntry, { merchant, claimId, leaseMs }: ClaimRequest, now: number): Held {
     entry.deliveries += 1;
-    this.note({ merchant, id: claimId, token: entry.token.id, released: false });
+    this.note({ merchant, id: claimId, token: entry.token.id, released: false, takenAt: now });
     return this.#lease(entry, claimId, leaseMs, 0, now);
   }
 

@@ -132,7 +132,7 @@ export class Ledger {
     const held = this.claims.renew(request, now);
     if (held !== undefined) return held;
     const { query } = request;
-    if (this.claims.isElsewhere(request, now)) return { state: 'none' };
+    if (this.claims.isElsewhere(request, now)) return { state: 'none', elsewhere: true };
     if (query === undefined) return { state: 'none' };
     if (query.by === 'pool') return this.claims.takeFromPool(query.kind, request, now);
 
@@ -216,7 +216,7 @@ export class Ledger {
   /** Notes what a shared store said of a token. */
   update(
     entry: TokenEntry,
-    change: Partial<Pick<TokenEntry, 'standing' | 'state' | 'claim' | 'deliveries' | 'seen'>>,
+    change: Partial<Pick<TokenEntry, 'standing' | 'state' | 'claim' | 'deliveries' | 'seen' | 'ends'>>,
   ): void {
     Object.assign(entry, change);
     if (entry.state === 'unexpected') {

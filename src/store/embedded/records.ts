@@ -21,6 +21,8 @@ export interface TokenEntry {
   deliveries: number;
   /** True once anybody read it. */
   seen: boolean;
+  /** When the token expires by the clock of a shared store, once that has it: milliseconds since 1970. */
+  ends?: number;
 }
 
 /** A claim id, and the token it took last. */
@@ -29,6 +31,9 @@ export interface ClaimEntry {
   id: string;
   token: string;
   released: boolean;
+  /** When it took the token: milliseconds since 1970 by this process, or microseconds by the clock of a shared store. */
+  takenAt?: number;
+  taken?: number;
 }
 
 export interface ExpectationEntry extends Omit<Expectation, 'ttlMs'> {

@@ -6,11 +6,13 @@ import { StoreAway, type StoreEvents } from '../contract.ts';
 import type { Notice } from '../notice.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import type { LocalStore } from './local-store.ts';
+import { Membership } from './membership.ts';
 import { Reconciler } from './reconciler.ts';
 import type { SharedStore } from './shared-store.ts';
 
 /** For how long a question waits for what the shared store may have lost, before it is not asked. */
 const STEADY_WITHIN_MS = 500;
+const ATTEND_EVERY_MS = 1000;
 
 export interface FailureDomainOptions {
   /** Empty when there is but one. */
@@ -27,10 +29,15 @@ export class FailureDomain {
   readonly #merging: Reconciler;
   /** True while reconciliation fails by a bug: that is reported once. */
   #isBroken = false;
+  readonly #members: ReadonlyMap<string, Membership>;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: FailureDomainOptions) {
     const { merchants, shared, local, events } = options;
     this.#options = options;
+    this.#members = new Map(
+      merchants.map((merchant) => [merchant, new Membership({ merchant, shared, instance: () => local.name })]),
+    );
     this.#breaker = new CircuitBreaker({
       probe: () => this.#probe(),
       onOpen: (reason) => {
@@ -45,8 +52,10 @@ export class FailureDomain {
     });
     this.#merging = new Reconciler({
       merchants,
+      members: this.#members,
       shared,
       local,
+      onAsserted: () => events()?.onGap(),
       isAway: () => this.isAway,
       onFailure: (error) => this.#onFailure(error),
       onProgress: (what, done, left) =>
@@ -121,21 +130,39 @@ export class FailureDomain {
     }
   }
 
+  /** Like `ask`, for what a used token must not be in: a store that came back may have forgotten uses. */
+  askAsserted<T>(question: () => Promise<T>): Promise<T | 'away'> {
+    return this.#askAfter(this.#merging.assertion, question);
+  }
+
   /**
    * Like `ask`, for what concerns claims: a store that came back may have forgotten some. Until it was told, what it
    * says of them counts for nothing.
    */
-  async askSteady<T>(question: () => Promise<T>, onUnanswered?: () => void): Promise<T | 'away'> {
-    if (this.#merging.isRunning && !this.isAway) {
+  askSteady<T>(question: () => Promise<T>): Promise<T | 'away'> {
+    return this.#askAfter(this.#merging.isRunning ? this.#merging.idle() : undefined, question);
+  }
+
+  async #askAfter<T>(ready: Promise<void> | undefined, question: () => Promise<T>): Promise<T | 'away'> {
+    if (ready !== undefined && !this.isAway) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => {
         timer = setTimeout(resolve, STEADY_WITHIN_MS, 'late');
       });
-      const outcome = await Promise.race([this.#merging.idle(), late]);
+      const outcome = await Promise.race([ready, late]);
       clearTimeout(timer);
       if (outcome === 'late') return 'away';
     }
-    return this.ask(question, onUnanswered);
+    return this.ask(question);
+  }
+
+  /** Whether every other instance confirms that it has nothing of this merchant pending. */
+  async areOthersWhole(merchant: string): Promise<boolean> {
+    return (await this.ask(() => this.#memberOf(merchant).areOthersWhole())) === true;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#attend(), ATTEND_EVERY_MS);
   }
 
   /** A bug must not end the process: reconciliation is tried again. */
@@ -147,8 +174,34 @@ export class FailureDomain {
   }
 
   stop(): void {
+    clearInterval(this.#timer);
     this.#breaker.stop();
     this.#merging.stop();
+    for (const member of this.#members.values()) member.stop();
+  }
+
+  /** Says goodbye where nothing of this instance is pending. */
+  async leave(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(
+      [...this.#members].map(async ([merchant, member]) => {
+        if (!this.#merging.isRunning && !this.#options.local.hasPending(merchant)) await this.ask(() => member.leave());
+      }),
+    );
+  }
+
+  /** Renews the marks; one that is missing tells of data that was lost without a new connection. */
+  async #attend(): Promise<void> {
+    if (this.isAway || this.#merging.isRunning) return;
+    const { local } = this.#options;
+    const present = await Promise.all(
+      [...this.#members].map(([merchant, member]) => this.ask(() => member.isStillThere(!local.hasPending(merchant)))),
+    );
+    if (present.includes(false)) this.restore();
+  }
+
+  #memberOf(merchant: string): Membership {
+    return this.#members.get(merchant) as Membership;
   }
 
   /** Resolves when nothing is under way any more. */

@@ -6,6 +6,7 @@
  * What keeps a token from being handed out twice: only a token that the shared store surely never saw is given to a
  * claim here, and it is fenced on disk before it is sent there.
  */
+import { randomBytes } from 'node:crypto';
 import { type Claim, MOST_DISTINCT, type NewToken, type TokenQuery } from '../../token.ts';
 import {
   type ClaimAnswer,
@@ -36,6 +37,9 @@ export class FallbackStore implements TokenStore {
   /** The puts under way, by token: a second one of the same token waits for the first, and has nothing to decide. */
   readonly #puts = new Map<string, Promise<PutAnswer>>();
   #events: StoreEvents | undefined;
+  /** Names the calls of this process that ask the shared store for a token. */
+  readonly #callPrefix = randomBytes(6).toString('hex');
+  #calls = 0;
 
   constructor({ shared, local, merchants }: FallbackOptions) {
     this.#shared = shared;
@@ -62,6 +66,8 @@ export class FallbackStore implements TokenStore {
     const onHint: StoreEvents['onHint'] = ({ merchant, topics }) => events.onHint({ merchant, topics });
     await this.#local.open({ ...events, onHint }, restore);
     this.#shared.onReconnect(restore);
+    this.#shared.onTokenChange((change) => this.#local.changed(change));
+    for (const domain of this.#domains.values()) domain.start();
     await this.#shared.open(events);
     await Promise.all([...this.#domains.values()].map((domain) => domain.check()));
   }
@@ -90,16 +96,16 @@ export class FallbackStore implements TokenStore {
     if (domain.isAway || isPutOff) return this.#local.keep(token);
     const copy = this.#local.copy(merchant, id);
     if (copy !== undefined) {
-      // Should the shared store have lost it, it gets back all that is known of it, lest a used one be new.
-      await domain.ask(() => this.#shared.merge(merchant, [copy], Date.now()));
+      // Send the full copy again. If the shared store lost the token, a used one must not come back as new.
+      await domain.ask(() => this.#shared.merge(merchant, [copy], this.#local.now(), this.#local.name));
       await this.#local.feign();
       return 'known';
     }
     const before = this.#local.note(token);
     try {
-      const answer = await this.#shared.put(token);
-      await this.#local.taken(token, answer, before);
-      return answer;
+      const put = await this.#shared.putAndTell(token);
+      await this.#local.taken(token, put, before);
+      return put.answer;
     } catch (error) {
       const { unseen } = domain.trip(error);
       return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
@@ -113,48 +119,85 @@ export class FallbackStore implements TokenStore {
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
-    const shared = await this.#domainOf(query.merchant).ask(() => this.#shared.read(query));
+    const shared = await this.#domainOf(query.merchant).askAsserted(() => this.#shared.read(query));
     if (shared === 'away') return { ...(await this.#local.read(query)), away: true };
     return this.#local.hasPending(query.merchant) ? mergeAnswers(shared, await this.#local.read(query)) : shared;
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     const { merchant, claimId, leaseMs } = request;
+    const domain = this.#domainOf(merchant);
     if (this.#local.isClaimPending(merchant, claimId)) {
       const held = await this.#local.claim({ ...request, query: undefined });
       if (held.state === 'held') return held;
     }
-    const shared = await this.#domainOf(merchant).askSteady(
-      () => this.#shared.claim(request),
-      // A renewal takes nothing, so that one without an answer leaves no doubt.
-      () => request.query && this.#local.doubt(merchant, claimId),
-    );
+    const shared = await domain.askSteady(() => this.#claimShared(request));
     if (shared === 'away') return { ...(await this.#local.claim(request)), away: true };
     if (shared.state === 'held') this.#local.mirrorClaim(shared.token, shared.claim, leaseMs);
-    // What this claim holds is on its way to the shared store.
-    if (shared.state === 'none' && !request.query && this.#local.isClaimPending(merchant, claimId)) {
-      return { ...shared, away: true };
+    if (shared.state !== 'none' || request.query !== undefined) return shared;
+    // What this claim holds may be on its way to the shared store, from here or from another instance.
+    const isPending = this.#local.isClaimPending(merchant, claimId);
+    const isKnown = isPending || (request.isRenewal && !(await domain.areOthersWhole(merchant)));
+    return isKnown ? { ...shared, away: true } : shared;
+  }
+
+  /** Asks the shared store; while its answer is open, the claim id is in doubt. */
+  async #claimShared(request: ClaimRequest): Promise<ClaimAnswer> {
+    const { merchant, claimId } = request;
+    const { doubts } = this.#local;
+    this.#calls += 1;
+    const call = `${this.#callPrefix}-${this.#calls}`;
+    // A renewal takes nothing, so that one without an answer leaves no doubt.
+    if (request.query !== undefined) doubts.asked(merchant, claimId, call);
+    try {
+      const answer = await this.#shared.claim({ ...request, call });
+      doubts.ended(merchant, claimId, call, 'answered');
+      return answer;
+    } catch (error) {
+      if (error instanceof StoreAway && error.unseen) doubts.ended(merchant, claimId, call, 'unseen');
+      else doubts.unanswered(merchant, claimId, call);
+      if (error instanceof StoreAway)
+        void error.late?.then(() => this.#answeredLate(merchant, claimId, call)).catch(() => {});
+      throw error;
     }
-    return shared;
+  }
+
+  /** The shared store has spoken: what it gave is put back, and then the claim id is not in doubt any more. */
+  async #answeredLate(merchant: string, claimId: string, call: string): Promise<void> {
+    const { doubts } = this.#local;
+    const calls = doubts.unansweredCalls(merchant, claimId);
+    if (!calls.includes(call)) return;
+    await this.#shared.revoke(merchant, [{ claimId, calls }]);
+    doubts.ended(merchant, claimId, call, 'answered');
   }
 
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
-    if (this.#local.isClaimPending(merchant, claimId)) {
-      const answer = await this.#local.settle(merchant, claimId, how);
-      if (answer !== 'away') return answer;
-    }
-    const settled = await this.#domainOf(merchant).askSteady(() => this.#shared.settleAndTell(merchant, claimId, how));
+    if (this.#local.decides(merchant, claimId, how)) return this.#local.settle(merchant, claimId, how);
+    const domain = this.#domainOf(merchant);
+    const settled = await domain.askSteady(() => this.#shared.settleAndTell(merchant, claimId, how));
     if (settled === 'away') return 'away';
     const { answer, used } = settled;
     if (used !== undefined) this.#local.mirrorUsed(used);
     else if (answer === 'done') this.#local.mirrorReleased(merchant, claimId);
-    return answer === 'unknown' && this.#local.isClaimPending(merchant, claimId) ? 'away' : answer;
+    if (answer !== 'unknown') return answer;
+    return (await this.#isKnownNowhere(domain, merchant, this.#local.knowsClaim(merchant, claimId)))
+      ? 'unknown'
+      : 'away';
+  }
+
+  /** What the shared store does not know may be known here, or at an instance that has something pending. */
+  async #isKnownNowhere(domain: FailureDomain, merchant: string, isKnownHere: boolean): Promise<boolean> {
+    // The shared store has lost it, or is yet to be told.
+    if (isKnownHere) domain.restore();
+    return !isKnownHere && (await domain.areOthersWhole(merchant));
   }
 
   async undo(merchant: string, claim: Claim): Promise<boolean> {
-    if (this.#local.isClaimPending(merchant, claim.id)) return this.#local.undo(merchant, claim);
-    // If the store is away, the lease ends by itself.
-    const undone = await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, claim));
+    if (this.#local.decides(merchant, claim.id, 'use')) return this.#local.undo(merchant, claim);
+    // A claim that was brought there since has another lease end by that clock.
+    const there = this.#local.isClaimPending(merchant, claim.id) ? { ...claim, leaseExpiresAt: 0 } : claim;
+    // If the store is away, the lease ends automatically.
+    const undone = await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, there));
     if (undone !== true) return false;
     this.#local.mirrorReleased(merchant, claim.id);
     return true;
@@ -165,10 +208,12 @@ export class FallbackStore implements TokenStore {
       const answer = await this.#local.use(merchant, id);
       if (answer !== 'away') return answer;
     }
-    const settled = await this.#domainOf(merchant).askSteady(() => this.#shared.useAndTell(merchant, id));
+    const domain = this.#domainOf(merchant);
+    const settled = await domain.askSteady(() => this.#shared.useAndTell(merchant, id));
     if (settled === 'away') return 'away';
     if (settled.used !== undefined) this.#local.mirrorUsed(settled.used);
-    return settled.answer === 'unknown' && this.#local.isPending(merchant, id) ? 'away' : settled.answer;
+    if (settled.answer !== 'unknown') return settled.answer;
+    return (await this.#isKnownNowhere(domain, merchant, this.#local.knowsToken(merchant, id))) ? 'unknown' : 'away';
   }
 
   async expect(expectation: Expectation): Promise<number> {
@@ -231,6 +276,7 @@ export class FallbackStore implements TokenStore {
   }
 
   async close(): Promise<void> {
+    for (const domain of this.#domains.values()) await domain.leave();
     for (const domain of this.#domains.values()) domain.stop();
     await this.#shared.close();
     for (const domain of this.#domains.values()) await domain.idle();

@@ -2,12 +2,15 @@
  * The local half of the fallback store: the embedded store, which also knows where each token stands with regard to the
  * shared one. It keeps what the shared store did not take, and a copy of what it did.
  */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type Claim, type NewToken, type TokenRecord, topicsOf } from '../../token.ts';
-import type { Expectation, PutAnswer, StoreEvents } from '../contract.ts';
+import type { ClaimAnswer, ClaimRequest, Expectation, PutAnswer, StoreEvents } from '../contract.ts';
 import { type EmbeddedOptions, EmbeddedStore } from '../embedded/embedded-store.ts';
-import type { Change, ExpectationEntry, Standing, TokenEntry } from '../embedded/records.ts';
+import { type Change, type ExpectationEntry, holderOf, type Standing, type TokenEntry } from '../embedded/records.ts';
+import { Doubts } from './doubts.ts';
 import { Pending } from './pending.ts';
-import type { MergedState, MergedToken } from './shared-store.ts';
+import type { MergedToken, MergeResult, TokenChange } from './shared-store.ts';
 
 export interface Fenced {
   tokens: MergedToken[];
@@ -26,10 +29,13 @@ export class LocalStore extends EmbeddedStore {
   /** What the shared store is yet to be told. */
   #pending = new Pending();
   readonly #pendingExpectations = new Set<ExpectationEntry>();
-  /** Claims for which the shared store may have taken a token that nobody got. */
-  readonly #doubtful = new Set<string>();
+  /** Claim ids of which only the shared store can say what they hold. */
+  readonly doubts: Doubts;
   /** True when a token must be expected: then the shared store has the last word. */
   readonly isStrict: boolean;
+  readonly #ttlMs: number;
+  readonly #nameFile: string;
+  #name: string | undefined;
   #onRestored: () => void = () => {};
 
   constructor(options: EmbeddedOptions) {
@@ -37,6 +43,9 @@ export class LocalStore extends EmbeddedStore {
     // An expectation that is over may still decide on a token that waits for its verdict.
     super({ ...options, expectationRetentionMs: isStrict ? options.ttlMs : 0 });
     this.isStrict = isStrict;
+    this.doubts = new Doubts(options.ttlMs);
+    this.#ttlMs = options.ttlMs;
+    this.#nameFile = `${options.directory}.instance`;
   }
 
   /** @param onRestored called when a disk that was away at the start is there, and more is pending than before */
@@ -65,6 +74,29 @@ export class LocalStore extends EmbeddedStore {
     for (const entry of [...entries].sort((a, b) => a.order - b.order)) this.#pending.add(entry);
   }
 
+  /** The name of this instance among those that share a store: the same after a restart, as long as the disk is there. */
+  get name(): string {
+    this.#name ??= nameIn(this.#nameFile);
+    return this.#name;
+  }
+
+  override async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    if (!this.doubts.has(request.merchant, request.claimId)) return super.claim(request);
+    const answer = await super.claim({ ...request, query: undefined });
+    return answer.state === 'held' ? answer : { state: 'none', elsewhere: true };
+  }
+
+  /**
+   * Whether a settle can be decided here: only this instance has the token, and the claim still holds it or put it back. A
+   * claim that is over may have taken another token since, through another instance.
+   */
+  decides(merchant: string, claimId: string, how: 'use' | 'release'): boolean {
+    const claim = this.ledger.claims.find(merchant, claimId);
+    const entry = claim && this.ledger.get(merchant, claim.token);
+    if (entry?.standing !== 'here' || this.doubts.has(merchant, claimId)) return false;
+    return holderOf(entry, this.clock())?.id === claimId || (claim?.released === true && how === 'release');
+  }
+
   /** Keeps a token that the shared store is not even asked to take. */
   async keep(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'here');
@@ -84,6 +116,17 @@ export class LocalStore extends EmbeddedStore {
     const entry = this.ledger.get(merchant, id);
     if (entry === undefined || entry.token.expiresAt <= this.clock()) return false;
     return this.#pending.has(entry);
+  }
+
+  /** Whether the token that a claim took last is remembered here. */
+  knowsClaim(merchant: string, claimId: string): boolean {
+    const claim = this.ledger.claims.find(merchant, claimId);
+    return claim !== undefined && this.knowsToken(merchant, claim.token);
+  }
+
+  knowsToken(merchant: string, id: string): boolean {
+    const entry = this.ledger.get(merchant, id);
+    return entry !== undefined && entry.state !== 'unexpected' && entry.token.expiresAt > this.clock();
   }
 
   isClaimPending(merchant: string, claimId: string): boolean {
@@ -133,20 +176,30 @@ export class LocalStore extends EmbeddedStore {
   }
 
   /** The shared store has taken the token. `known` to it before, somebody else keeps the copy. */
-  async taken(token: NewToken, answer: PutAnswer, before: PutAnswer): Promise<void> {
+  async taken(
+    token: NewToken,
+    { answer, arrivedAt }: { answer: PutAnswer; arrivedAt: number },
+    before: PutAnswer,
+  ): Promise<void> {
     const entry = this.ledger.get(token.merchant, token.id);
-    if (entry !== undefined && answer === 'kept')
-      this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : 'live' });
-    else if (entry?.standing === 'unsure' && before !== 'known' && !this.#pending.has(entry)) this.ledger.forget(entry);
+    if (entry !== undefined && answer === 'kept') {
+      const state = entry.state === 'used' ? 'used' : 'live';
+      this.ledger.update(entry, { standing: 'there', state, ends: arrivedAt + this.#ttlMs });
+    } else if (entry?.standing === 'unsure' && before !== 'known' && !this.#pending.has(entry))
+      this.ledger.forget(entry);
     if (answer !== 'kept') this.decoy.keep(this.clock());
     await this.disk.commit();
   }
 
-  /** Up to `most` of a merchant's pending tokens, fenced: from now on only the shared store gives them to claims. */
-  async fence(merchant: string, most: number): Promise<Fenced> {
+  /**
+   * Up to `most` of a merchant's pending tokens, fenced: from now on only the shared store gives them to claims.
+   * `certain`: only those of which this instance knows more than any other can.
+   */
+  async fence(merchant: string, which: 'certain' | 'all', most: number): Promise<Fenced> {
     const batch: TokenEntry[] = [];
     for (const entry of this.#pending.of(merchant)) {
       if (entry.token.expiresAt <= this.clock()) this.#pending.delete(entry);
+      else if (which === 'certain' && entry.standing !== 'here' && !this.#isSettledOrHeld(entry)) continue;
       else if (batch.push(entry) === most) break;
     }
     const wereHere = batch.filter((entry) => entry.standing === 'here');
@@ -162,21 +215,33 @@ export class LocalStore extends EmbeddedStore {
   }
 
   /** The shared store has them now, in these states. */
-  merged(tokens: MergedToken[], states: MergedState[]): void {
+  merged(tokens: MergedToken[], results: MergeResult[]): void {
     for (const [i, { entry }] of tokens.entries()) {
       this.#pending.delete(entry);
-      if (entry.claim !== undefined) this.#doubtful.delete(`${entry.token.merchant}\n${entry.claim.id}`);
-      const state = states[i];
-      if (state === undefined) continue;
-      this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : state });
+      const { state, ends } = results[i] as MergeResult;
+      if (state === 'over') this.ledger.forget(entry);
+      else this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : state, ends });
     }
     this.disk.commitSoon();
   }
 
-  /** The copies of what the shared store has, to be put back should it have lost them. */
-  copies(merchant: string): MergedToken[] {
-    const copies = [...this.ledger.tokensOf(merchant)].filter(({ standing }) => standing === 'there');
-    return copies.map((entry) => this.#toMerge(entry));
+  /**
+   * The copies of what the shared store has, to be put back should it have lost them. `certain`: those that were used or
+   * are held; `rest`: the others, which another instance may know to be used.
+   */
+  copies(merchant: string, which: 'certain' | 'rest'): MergedToken[] {
+    return [...this.ledger.tokensOf(merchant)]
+      .filter((entry) => entry.standing === 'there' && this.#isSettledOrHeld(entry) === (which === 'certain'))
+      .map((entry) => this.#toMerge(entry));
+  }
+
+  hasCopies(merchant: string): boolean {
+    for (const { standing } of this.ledger.tokensOf(merchant)) if (standing !== 'here') return true;
+    return false;
+  }
+
+  #isSettledOrHeld(entry: TokenEntry): boolean {
+    return entry.state === 'used' || holderOf(entry, this.clock()) !== null;
   }
 
   /** The copy of one token. */
@@ -186,22 +251,42 @@ export class LocalStore extends EmbeddedStore {
     return isCopy ? this.#toMerge(entry) : undefined;
   }
 
-  /** The shared store was asked for a token for this claim, and nobody knows whether it gave one. */
-  doubt(merchant: string, claimId: string): void {
-    this.#doubtful.add(`${merchant}\n${claimId}`);
+  /** Takes over what became of a token through any instance, if its copy is kept here. */
+  changed(change: TokenChange): void {
+    const { merchant, id, what } = change;
+    const entry = this.ledger.get(merchant, id);
+    if (entry === undefined || entry.standing === 'here' || entry.state === 'used') return;
+    if (what === 'used') this.ledger.update(entry, { state: 'used' });
+    else if (what === 'released') this.mirrorReleased(merchant, change.claimId);
+    else this.#mirrorChange(entry, change);
+    this.disk.commitLater();
+  }
+
+  #mirrorChange(entry: TokenEntry, change: TokenChange & { what: 'claimed' }): void {
+    const { merchant, id, claimId, leaseMs, deliveries, renewals, taken } = change;
+    const last = entry.claim?.taken ?? 0;
+    // This instance may have heard of a later one already, by its own answer.
+    if (last > taken || (last === taken && (entry.claim?.renewals ?? -1) >= renewals)) return;
+    const claim = { id: claimId, leaseExpiresAt: this.clock() + leaseMs, deliveries, renewals, taken };
+    this.ledger.update(entry, { claim, deliveries });
+    const before = this.ledger.claims.find(merchant, claimId);
+    if ((before?.taken ?? 0) <= taken) {
+      this.ledger.claims.note({ merchant, id: claimId, token: id, released: false, taken });
+    }
   }
 
   /** The shared store gave this token to a claim. Its clock may differ from ours, by which copies are kept. */
   mirrorClaim(token: TokenRecord, claim: Claim, leaseMs: number): void {
     const { merchant, id } = token;
-    this.#doubtful.delete(`${merchant}\n${claim.id}`);
     // A lease that ends with its token tells nothing of the clock.
     const ahead = claim.leaseExpiresAt >= token.expiresAt ? 0 : claim.leaseExpiresAt - leaseMs - this.clock();
-    const entry = this.#copyOf({ ...token, receivedAt: token.receivedAt - ahead, expiresAt: token.expiresAt - ahead });
+    const times = { receivedAt: token.receivedAt - ahead, expiresAt: token.expiresAt - ahead };
+    const entry = this.#copyOf({ ...token, ...times }, token.expiresAt);
     const ours = { ...claim, leaseExpiresAt: claim.leaseExpiresAt - ahead };
     const state = entry.state === 'used' ? 'used' : 'live';
     this.ledger.update(entry, { standing: 'there', state, claim: ours, deliveries: claim.deliveries });
-    this.ledger.claims.note({ merchant, id: claim.id, token: id, released: false });
+    const taken = claim.taken === undefined ? {} : { taken: claim.taken };
+    this.ledger.claims.note({ merchant, id: claim.id, token: id, released: false, ...taken });
     this.disk.commitSoon();
   }
 
@@ -216,7 +301,7 @@ export class LocalStore extends EmbeddedStore {
 
   /** The token is used in the shared store, whoever put it there: should that be lost, this is what remains of it. */
   mirrorUsed(token: TokenRecord): void {
-    this.ledger.update(this.#copyOf(token), { standing: 'there', state: 'used' });
+    this.ledger.update(this.#copyOf(token, token.expiresAt), { standing: 'there', state: 'used' });
     this.disk.commitSoon();
   }
 
@@ -292,27 +377,45 @@ export class LocalStore extends EmbeddedStore {
     super.sweep();
     const now = this.clock();
     this.#pending.sweep(now);
+    this.doubts.sweep();
     for (const entry of this.#pendingExpectations) {
       if (this.ledger.expectations.get(entry.merchant, entry.id) === undefined) this.#pendingExpectations.delete(entry);
     }
   }
 
-  /** What is kept of a token that the shared store has, begun if it is new here. */
-  #copyOf(token: TokenRecord): TokenEntry {
+  /** What is kept of a token that the shared store has until it `ends` there, begun if it is new here. */
+  #copyOf(token: TokenRecord, ends: number): TokenEntry {
     const before = this.ledger.get(token.merchant, token.id);
-    if (before !== undefined) return before;
+    if (before !== undefined) return Object.assign(before, { ends });
     const order = token.receivedAt * 1000;
-    const entry: TokenEntry = { token, standing: 'there', state: 'live', deliveries: 0, seen: true, order };
+    const entry: TokenEntry = { token, standing: 'there', state: 'live', deliveries: 0, seen: true, order, ends };
     this.ledger.add(entry);
     return entry;
   }
 
   #toMerge(entry: TokenEntry): MergedToken {
-    const { claim, token } = entry;
+    const claims = this.ledger.claimsOf(entry);
     return {
       entry,
-      formerClaims: this.ledger.claimsOf(entry).filter(({ id }) => id !== claim?.id),
-      doubtful: claim !== undefined && this.#doubtful.has(`${token.merchant}\n${claim.id}`),
+      claimEntry: claims.find(({ id }) => id === entry.claim?.id),
+      formerClaims: claims.filter(({ id }) => id !== entry.claim?.id),
     };
+  }
+}
+
+/** The name in a file, written there when it is new. Without a disk it lasts as long as the process. */
+function nameIn(file: string): string {
+  const name = randomBytes(8).toString('hex');
+  try {
+    writeFileSync(file, name, { flag: 'wx' });
+    return name;
+  } catch {
+    // It is there already, or cannot be written.
+  }
+  try {
+    const before = readFileSync(file, 'utf8');
+    return /^[0-9a-f]{16}$/.test(before) ? before : name;
+  } catch {
+    return name;
   }
 }

@@ -1,12 +1,14 @@
 /**
- * Brings the local and the shared store together, for what fails together: first the expectations, by which tokens are
- * judged; then the tokens that the shared store never took, in the order in which they came; then the copies of those
+ * Brings the local and the shared store together, for what fails together. First the expectations, by which tokens are
+ * judged. Then what this instance knows for certain: tokens that only it has, and those that were used or are held. When
+ * the other instances have done the same, the rest: tokens that the shared store may have taken, and the copies of those
  * that it did take and may have lost.
  */
 import { StoreAway } from '../contract.ts';
 import type { ExpectationEntry } from '../embedded/records.ts';
 import type { LocalStore } from './local-store.ts';
-import type { MergedToken, SharedStore } from './shared-store.ts';
+import type { Membership } from './membership.ts';
+import type { SharedStore } from './shared-store.ts';
 
 /** One call's worth: it keeps the shared store from others for about a millisecond. */
 const BATCH = 100;
@@ -15,20 +17,32 @@ const RETRY_AFTER_MS = 500;
 
 export interface ReconcilerOptions {
   merchants: readonly string[];
+  members: ReadonlyMap<string, Membership>;
   shared: SharedStore;
   local: LocalStore;
   isAway(): boolean;
   /** Called when the shared store failed, or with a bug. */
   onFailure(error: unknown): void;
+  /** What was used or held is in the shared store, whichever instance knew. */
+  onAsserted(): void;
   onProgress(what: 'merge' | 'restore', done: number, left: number): void;
   /** So many tokens that were refused are live now, because their expectation came later. */
   onAdmitted(count: number): void;
   onDone(): void;
 }
 
+/** Open until this instance and the others have asserted their uses and claims. */
+class Assertion {
+  end: () => void = () => {};
+  readonly done = new Promise<void>((resolve) => {
+    this.end = resolve;
+  });
+}
+
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   #running: Promise<void> | undefined;
+  #assertion: Assertion | undefined;
   #again = false;
   #isAnnouncing = false;
   #stopped = false;
@@ -38,13 +52,20 @@ export class Reconciler {
     this.#options = options;
   }
 
-  /** Begins, or begins again when it is under way. */
+  /** Begins, or begins again when it is in progress. */
   restore(): void {
     this.#again = true;
     this.#isAnnouncing = true;
+    this.#assertion ??= new Assertion();
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
+      this.#asserted();
     });
+  }
+
+  /** Resolves when what was used or is held is in the shared store; undefined if it is. */
+  get assertion(): Promise<void> | undefined {
+    return this.#assertion?.done;
   }
 
   get isRunning(): boolean {
@@ -66,14 +87,28 @@ export class Reconciler {
   }
 
   async #run(): Promise<void> {
-    const { isAway, onFailure, onDone } = this.#options;
+    const { merchants, members, isAway, onFailure, onAsserted, onDone } = this.#options;
     while (this.#again && !isAway() && !this.#stopped) {
       this.#again = false;
       try {
         await this.#mergeExpectations();
         if (!this.#again) this.#isAnnouncing = false;
-        await this.#mergePending();
-        await this.#restoreCopies();
+        for (const merchant of merchants) {
+          await members.get(merchant)?.look();
+          await this.#settleDoubts(merchant);
+          await this.#mergePending(merchant, 'certain');
+          await this.#restoreCopies(merchant, 'certain');
+        }
+        await Promise.all(
+          merchants.map((merchant) => members.get(merchant)?.asserted(this.#options.local.hasCopies(merchant))),
+        );
+        if (this.#again) continue;
+        this.#asserted();
+        onAsserted();
+        for (const merchant of merchants) {
+          await this.#mergePending(merchant, 'all');
+          await this.#restoreCopies(merchant, 'rest');
+        }
         onDone();
       } catch (error) {
         if (this.#stopped) return;
@@ -117,41 +152,47 @@ export class Reconciler {
     }
   }
 
-  async #mergePending(): Promise<number> {
-    const { merchants, shared, local } = this.#options;
-    let done = 0;
-    for (const merchant of merchants) {
-      while (local.hasPending(merchant)) {
-        const fenced = await local.fence(merchant, BATCH);
-        if (fenced.tokens.length === 0) continue;
-        try {
-          local.merged(fenced.tokens, await shared.merge(merchant, fenced.tokens, Date.now()));
-        } catch (error) {
-          if (error instanceof StoreAway && error.unseen) local.unfence(fenced);
-          throw error;
-        }
-        done += fenced.tokens.length;
-        this.#tell('merge', done, local.pendingCount);
-      }
-    }
-    return done;
+  #asserted(): void {
+    this.#assertion?.end();
+    this.#assertion = undefined;
   }
 
-  async #restoreCopies(): Promise<number> {
-    const { merchants, shared, local } = this.#options;
+  async #mergePending(merchant: string, which: 'certain' | 'all'): Promise<void> {
+    const { shared, local } = this.#options;
     let done = 0;
-    for (const merchant of merchants) {
-      const copies = local.copies(merchant);
-      for (let at = 0; at < copies.length; at += BATCH) {
-        const batch: MergedToken[] = copies
-          .slice(at, at + BATCH)
-          .filter(({ entry }) => entry.token.expiresAt > Date.now());
-        local.merged(batch, await shared.merge(merchant, batch, Date.now()));
-        done += batch.length;
-        this.#tell('restore', done, copies.length - at - batch.length);
+    for (;;) {
+      const fenced = await local.fence(merchant, which, BATCH);
+      if (fenced.tokens.length === 0) return;
+      try {
+        const guard = which === 'all' ? local.name : undefined;
+        local.merged(fenced.tokens, await shared.merge(merchant, fenced.tokens, local.now(), guard));
+      } catch (error) {
+        if (error instanceof StoreAway && error.unseen) local.unfence(fenced);
+        throw error;
       }
+      done += fenced.tokens.length;
+      this.#tell('merge', done, local.pendingCount);
     }
-    return done;
+  }
+
+  /** Puts back what calls may have taken that nobody heard the answer of. */
+  async #settleDoubts(merchant: string): Promise<void> {
+    const { shared, local } = this.#options;
+    for (const doubt of local.doubts.unansweredOf(merchant)) {
+      await shared.revoke(merchant, [doubt]);
+      for (const call of doubt.calls) local.doubts.ended(merchant, doubt.claimId, call, 'unseen');
+    }
+  }
+
+  async #restoreCopies(merchant: string, which: 'certain' | 'rest'): Promise<void> {
+    const { shared, local } = this.#options;
+    const copies = local.copies(merchant, which);
+    for (let at = 0; at < copies.length; at += BATCH) {
+      const batch = copies.slice(at, at + BATCH);
+      const guard = which === 'rest' ? local.name : undefined;
+      local.merged(batch, await shared.merge(merchant, batch, local.now(), guard));
+      this.#tell('restore', at + batch.length, copies.length - at - batch.length);
+    }
   }
 
   #tell(what: 'merge' | 'restore', done: number, left: number): void {

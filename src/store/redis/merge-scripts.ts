@@ -68,85 +68,96 @@ return admitted
 
 /**
  * Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one wins; of two claims
- * the one of the later delivery, then of the later renewal. ARGV: channel, merchant, most unexpected, then 18 fields a
- * token: the 8 of put, its age, how long it has left, its state ('live', 'used' or 'deferred'), '1' if anybody saw it,
- * its last claim or '', how long that lease has left, deliveries, renewals, '1' if that claim may have taken another
- * token here that nobody got, and the claims before the last, separated by commas, released ones with '!'. Answers the
- * state that each token has now.
+ * the one of the later delivery, then of the later renewal. Nothing is put that is over by the clock of Redis. What is
+ * here already is indexed again, for the script that put it may have failed half-way.
+ *
+ * ARGV: channel, merchant, most unexpected, the instance that must have asserted here or '', then 19 fields a token: the 8
+ * of put, its age, how long it has left, when it ends by the clock of Redis or '', its state ('live', 'used' or
+ * 'deferred'), '1' if anybody saw it, its last claim or '', how long that lease has left, deliveries, renewals, when it was
+ * taken, and its former claims: 'id:taken', with '!' before ':' if released, separated by commas. Taken: microseconds by
+ * the clock of Redis, or negative: minus the milliseconds since; '' if the claim took another token after this one.
+ *
+ * Answers for each token the state that it has now and when it ends; 'lost' if the instance has not asserted here.
  */
 export const MERGE = `
 local most = tonumber(ARGV[3])
-local states, under = {}, {}
+if ARGV[4] ~= '' and redis.call('HEXISTS', P .. 'w', ARGV[4]) == 0 then return 'lost' end
+local answers, under = {}, {}
 local function say(t)
   for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
 end
-local function remember(claim, t, released)
-  if redis.call('HSETNX', P .. 'c:' .. claim, 't', t.id) == 0 then return end
-  if released then redis.call('HSET', P .. 'c:' .. claim, 'r', '1') end
-  redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
+local function orderOf(taken)
+  local order = tonumber(taken) or 0
+  return order < 0 and (now + order) * 1000 or order
 end
--- The newest that a worker heard is t. What its claim holds besides stays held only if somebody may have heard of it.
-local function rememberHolder(claim, t, doubtful)
-  local was = redis.call('HGET', P .. 'c:' .. claim, 't')
-  if was and was ~= t.id then
-    local other = get(was)
-    if other and other.st == 'live' and other.cl == claim and held(other) then
-      if not doubtful then return end
-      if other.rn == '0' then giveBack(other, claim) else putBack(other, claim) end
-      say(other)
-    end
-    redis.call('DEL', P .. 'c:' .. claim)
-  end
-  remember(claim, t)
+-- A claim id speaks of the token that it took last.
+local function remember(claim, t, taken, released)
+  local key, order = P .. 'c:' .. claim, orderOf(taken)
+  local c = redis.call('HMGET', key, 't', 'o')
+  -- It outlives the older token, which would come back under the id otherwise.
+  if c[1] and (c[1] == t.id or tonumber(c[2] or 0) >= order) then return keep(key, t.ea) end
+  redis.call('HDEL', key, 'r', 'n')
+  redis.call('HSET', key, 't', t.id, 'o', string.format('%.0f', order))
+  if released then redis.call('HSET', key, 'r', '1') end
+  keep(key, t.ea)
 end
-for at = 4, #ARGV, 18 do
-  local id, state, claim, lease = ARGV[at], ARGV[at + 10], ARGV[at + 12], tonumber(ARGV[at + 13])
-  local deliveries, renewals = tonumber(ARGV[at + 14]), tonumber(ARGV[at + 15])
+for at = 5, #ARGV, 19 do
+  local id, ends, state, claim = ARGV[at], tonumber(ARGV[at + 10]) or now + ARGV[at + 9], ARGV[at + 11], ARGV[at + 13]
+  local lease, deliveries, renewals = tonumber(ARGV[at + 14]), tonumber(ARGV[at + 15]), tonumber(ARGV[at + 16])
   local t = get(id)
   local news = not t
-  if not t then
+  if not t and ends > now then
     t = { id = id, k = ARGV[at + 1], v = ARGV[at + 2], p = ARGV[at + 3], md = ARGV[at + 4], sd = ARGV[at + 5] }
-    t.mu, t.oi, t.dl = ARGV[at + 6], ARGV[at + 7], deliveries
-    t.ra, t.ea = now - ARGV[at + 8], now + ARGV[at + 9]
-    t.o = string.format('%.0f', t.ra * 1000 + (at - 4) / 18)
-    if ARGV[at + 11] == '1' then t.sn = '1' end
+    t.mu, t.oi, t.dl, t.ea = ARGV[at + 6], ARGV[at + 7], deliveries, string.format('%.0f', ends)
+    t.ra = ends - ARGV[at + 8] - ARGV[at + 9]
+    t.o = string.format('%.0f', t.ra * 1000 + (at - 5) / 19)
+    if ARGV[at + 12] == '1' then t.sn = '1' end
     -- One that was judged before fills its expectation anew, should that be lost.
     local isExpected = judge(t)
     if state == 'deferred' then t.st = isExpected and 'live' or 'unexpected' else t.st = state end
-    if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, t.ea), renewals end
+    if claim ~= '' then t.cl, t.le, t.rn = claim, math.min(now + lease, ends), renewals end
     store(t, most)
     if t.st == 'live' then say(t) end
-  elseif t.st == 'unexpected' then
+  elseif t and t.st == 'unexpected' then
     -- It came to another instance, too, and that one knew that it was expected, or had it earlier.
-    t.ra = math.min(t.ra, now - ARGV[at + 8])
+    t.ra = math.min(t.ra, ends - ARGV[at + 8] - ARGV[at + 9])
     if judge(t) or state ~= 'deferred' then
       admit(t)
       say(t)
     end
   end
-  if not news and t.st == 'live' and claim ~= '' then
-    local dl = tonumber(t.dl)
-    if deliveries > dl or (deliveries == dl and t.cl == claim and renewals > tonumber(t.rn)) then
-      news = true
-      t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), renewals, deliveries
-      redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', t.rn, 'dl', t.dl)
-      unpool(t)
-      index(t)
-      told(t)
+  if not news and t and t.st == 'live' then
+    if claim ~= '' then
+      local dl = tonumber(t.dl)
+      if deliveries > dl or (deliveries == dl and t.cl == claim and renewals > tonumber(t.rn)) then
+        news = true
+        t.cl, t.le, t.rn, t.dl = claim, math.min(now + lease, tonumber(t.ea)), renewals, deliveries
+        redis.call('HSET', P .. 't:' .. id, 'cl', t.cl, 'le', t.le, 'rn', t.rn, 'dl', t.dl)
+        told(t)
+      end
+    end
+    if state ~= 'used' and index(t) then say(t) end
+  end
+  if t then
+    if state == 'used' and t.st == 'live' then
+      markUsed(t)
+      t.st = 'used'
+    end
+    local taken = ARGV[at + 17]
+    if claim ~= '' and taken ~= '' then
+      remember(claim, t, taken)
+      if news and t.cl == claim and redis.call('HGET', P .. 'c:' .. claim, 't') == id then
+        redis.call('HDEL', P .. 'c:' .. claim, 'r')
+      end
+    end
+    for other, released, order in string.gmatch(ARGV[at + 18], '([^,!:]+)(!?):([^,]*)') do
+      remember(other, t, order, released == '!')
     end
   end
-  if state == 'used' and t.st == 'live' then
-    markUsed(t)
-    t.st = 'used'
-  end
-  -- What was known of the claim already says nothing of what it took since. One that lost its token is to hear so.
-  if claim ~= '' then
-    if news and t.cl == claim then rememberHolder(claim, t, ARGV[at + 16] == '1') else remember(claim, t) end
-  end
-  for other, released in string.gmatch(ARGV[at + 17], '([^,!]+)(!?)') do remember(other, t, released == '!') end
-  states[#states + 1] = t.st
+  answers[#answers + 1] = t and t.st or 'over'
+  answers[#answers + 1] = t and t.ea or '0'
 end
 announce(ARGV[1], ARGV[2], under)
 if #under == 0 then mutter(ARGV[1]) end
-return states
+return answers
 `;

@@ -7,7 +7,7 @@
  * | `t:ID` | hash | a token | it expires |
  * | `i:KIND:TOPIC` | sorted set | tokens under a correlator, by order of arrival | the last of them expires |
  * | `f:KIND`, `l:KIND` | sorted set | the pool's free tokens by arrival, its leased ones by the end of the lease | the same |
- * | `c:CLAIM` | hash | the token that a claim id took last | its token expires |
+ * | `c:CLAIM` | hash | the token that a claim id took last, when (`o`, microseconds), and the calls that did (`n`) | the last token that it took expires |
  * | `e:ID` | hash | an expectation | it ends, or is of no use to a verdict that was put off |
  * | `o:KIND:TOPIC` | sorted set | open expectations, oldest first | the last of them ends |
  * | `a:KIND:TOPIC` | sorted set | all expectations, also those over, while a verdict may still be put off; only where one is demanded | the last is forgotten |
@@ -16,6 +16,7 @@
  * | `u` | sorted set | unexpected tokens, a bounded number | the last of them expires |
  * | `r:KIND:TOPIC` | sorted set | unexpected tokens under a correlator or of the pool, by order of arrival: an announcement that comes later may admit one | the same |
  * | `x`, `y`, `z` | hash, sorted set, number | what is written when nothing is to be kept, and the time of a write must pass | as a token, a minute later |
+ * | `w` | hash | the instances: which run of Redis each has restored, and when it last had nothing pending | none was heard of for a token's lifetime |
  * | `s` | number | the counter of announcements | it has rested for twice the longest wait |
  */
 import { KINDS, MOST_DISTINCT } from '../../token.ts';
@@ -52,6 +53,10 @@ local function announce(channel, merchant, under)
   if sequence == 1 then sequence = redis.call('INCRBY', P .. 's', now) end
   redis.call('PEXPIRE', P .. 's', 120000)
   redis.call('PUBLISH', channel, merchant .. '\\n' .. sequence .. '\\n' .. table.concat(under, '\\n'))
+end
+-- Tells the instances that keep a copy of a token what became of it. An empty merchant marks it: older versions skip it.
+local function mirror(channel, merchant, t, what)
+  redis.call('PUBLISH', channel, '\\n' .. merchant .. '\\n' .. t.id .. '\\n' .. what)
 end
 -- As long as an announcement, and nobody hears anything of it.
 local function mutter(channel)
@@ -114,14 +119,15 @@ local function unpool(t)
   end
 end
 local function told(t) redis.call('ZREM', P .. 'd', 't:' .. t.k .. ':' .. t.id) end
+-- A script may fail at any command. A token in two sets is harmless, and one in none is lost: add before removing.
 local function putBack(t, claim)
-  redis.call('HSET', P .. 'c:' .. claim, 'r', '1')
-  redis.call('HDEL', P .. 't:' .. t.id, 'cl', 'le', 'rn')
   if t.p == '1' then
-    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
     redis.call('ZADD', P .. 'f:' .. t.k, t.o, t.id)
     keep(P .. 'f:' .. t.k, t.ea)
+    redis.call('ZREM', P .. 'l:' .. t.k, t.id)
   end
+  redis.call('HSET', P .. 'c:' .. claim, 'r', '1')
+  redis.call('HDEL', P .. 't:' .. t.id, 'cl', 'le', 'rn')
 end
 local function markUsed(t)
   if t.st ~= 'used' then
@@ -132,17 +138,23 @@ local function markUsed(t)
 end
 -- A set that was there before may hold what has expired, and lives as long as the last that comes into it.
 local function place(key, score, id, ends)
-  redis.call('ZADD', key, score, id)
+  local added = redis.call('ZADD', key, score, id)
   if redis.call('PEXPIREAT', key, ends, 'NX') == 0 then
     for _, old in ipairs(redis.call('ZRANGE', key, 0, 2)) do
-      if redis.call('EXISTS', P .. 't:' .. old) == 0 then redis.call('ZREM', key, old) end
+      if old ~= id and redis.call('EXISTS', P .. 't:' .. old) == 0 then redis.call('ZREM', key, old) end
     end
     redis.call('PEXPIREAT', key, ends, 'GT')
   end
+  return added == 1
 end
+-- Answers whether the token was missing anywhere.
 local function index(t, named)
   if t.p == '1' then return place(P .. (held(t) and 'l:' or 'f:') .. t.k, held(t) and t.le or t.o, t.id, t.ea) end
-  for _, topic in ipairs(named or topics(t)) do place(P .. 'i:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) end
+  local missing = false
+  for _, topic in ipairs(named or topics(t)) do
+    if place(P .. 'i:' .. t.k .. ':' .. topic, t.o, t.id, t.ea) then missing = true end
+  end
+  return missing
 end
 local function fill(t)
   local filled = false
@@ -250,13 +262,14 @@ local function record(t)
   redis.call('PEXPIREAT', P .. 't:' .. t.id, t.ea)
 end
 local function store(t, most)
-  record(t)
-  if t.st == 'unexpected' then return refuse(t, most) end
-  if t.st ~= 'live' then
-    if t.p ~= '1' then index(t) end
-    return
+  if t.st == 'unexpected' then
+    record(t)
+    return refuse(t, most)
   end
-  index(t)
+  -- First the index: should the script fail there, the token is not taken for one that is here.
+  if t.st == 'live' or t.p ~= '1' then index(t) end
+  record(t)
+  if t.st ~= 'live' then return end
   if not t.sn and tonumber(t.dl) == 0 then watch(t) end
 end
 -- A refused token that was expected after all.

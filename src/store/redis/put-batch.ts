@@ -9,10 +9,16 @@ const MOST_TOKENS_A_CALL = 16;
 /** What goes to Redis when nothing is to be kept; no id tells it from a token. */
 const FEIGNED: NewToken = { id: '', merchant: '', kind: 'token', value: 'x'.repeat(64), pooled: true };
 
+/** What became of a token, and when it arrived by the clock of Redis. */
+export interface Put {
+  answer: PutAnswer;
+  arrivedAt: number;
+}
+
 interface Waiting {
   /** None is for one that is feigned. */
   token: NewToken | undefined;
-  resolve: (answer: PutAnswer) => void;
+  resolve: (answer: Put) => void;
   reject: (error: StoreAway) => void;
 }
 
@@ -37,7 +43,7 @@ export class PutBatch {
   }
 
   /** Without a token, one is feigned. @throws StoreAway */
-  put(merchant: string, token: NewToken | undefined): Promise<PutAnswer> {
+  put(merchant: string, token: NewToken | undefined): Promise<Put> {
     return new Promise((resolve, reject) => {
       const batch = this.#batchOf(merchant);
       const count = batch.waiting.push({ token, resolve, reject });
@@ -73,8 +79,10 @@ export class PutBatch {
     batch.waiting = [];
     const tokens = waiting.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
     this.#call(merchant, tokens).then(
-      (answers) => {
-        for (const [i, { resolve }] of waiting.entries()) resolve((answers as PutAnswer[])[i] as PutAnswer);
+      (reply) => {
+        const answers = reply as PutAnswer[];
+        const arrivedAt = Number(answers.at(-1));
+        for (const [i, { resolve }] of waiting.entries()) resolve({ answer: answers[i] as PutAnswer, arrivedAt });
       },
       (error: StoreAway) => {
         for (const { reject } of waiting) reject(error);

@@ -17,20 +17,30 @@ import {
   type StoreHealth,
 } from '../contract.ts';
 import type { ExpectationEntry } from '../embedded/records.ts';
-import type { MergedState, MergedToken, Settled, SharedStore } from '../fallback/shared-store.ts';
+import type {
+  Attendance,
+  MergedToken,
+  MergeResult,
+  Settled,
+  SharedStore,
+  TokenChange,
+} from '../fallback/shared-store.ts';
 import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type RedisClient } from './client.ts';
 import { Misconfigured, within } from './deadline.ts';
-import { PutBatch } from './put-batch.ts';
+import { type Put, PutBatch } from './put-batch.ts';
 import type { ScriptName } from './scripts.ts';
 import { tellOfServers } from './server-checks.ts';
 import { connected, isConnected, lookForNodes, onTopologyChange } from './topology.ts';
 import {
+  attendanceOf,
   cancelledOf,
+  changeOf,
   claimAnswerOf,
   expectationArguments,
   expiryOf,
   hintOf,
   mergeArguments,
+  mergedOf,
   prefixOf,
   readAnswerOf,
   settledOf,
@@ -68,6 +78,7 @@ export class RedisStore implements SharedStore {
   /** For how long a verdict may be put off after an expectation ended. */
   readonly #retentionMs: number;
   #events: StoreEvents | undefined;
+  #onTokenChange: (change: TokenChange) => void = () => {};
   #timers: NodeJS.Timeout[] = [];
   #trouble: string | undefined;
   #nodeError: string | undefined;
@@ -107,7 +118,10 @@ export class RedisStore implements SharedStore {
     }
     this.#writer.on('ready', () => this.#onReady());
     this.#subscriber.on('message', (_channel: string, message: string) => {
-      if (message !== '') events.onHint(hintOf(message));
+      if (message === '') return;
+      const change = changeOf(message);
+      if (change === undefined) events.onHint(hintOf(message));
+      else this.#onTokenChange(change);
     });
     // Hints that were sent while nobody listened are lost: everybody looks again.
     for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
@@ -124,7 +138,11 @@ export class RedisStore implements SharedStore {
     ]);
   }
 
-  put(token: NewToken): Promise<PutAnswer> {
+  async put(token: NewToken): Promise<PutAnswer> {
+    return (await this.putAndTell(token)).answer;
+  }
+
+  putAndTell(token: NewToken): Promise<Put> {
     return this.#posts.put(token.merchant, token);
   }
 
@@ -139,32 +157,19 @@ export class RedisStore implements SharedStore {
     );
   }
 
-  async claim({ merchant, claimId, leaseMs, query, refuseConflict }: ClaimRequest): Promise<ClaimAnswer> {
+  async claim({ merchant, claimId, leaseMs, query, refuseConflict, call = '' }: ClaimRequest): Promise<ClaimAnswer> {
     const what = query === undefined ? 'held' : query.by === 'pool' ? 'pool' : 'topic';
     const topic = query === undefined ? '' : topicOf(query);
     const refuse = refuseConflict ? '1' : '';
-    const reply = this.#send(
-      'caratClaim',
-      merchant,
-      claimId,
-      leaseMs,
-      what,
-      topic,
-      query?.kind ?? '',
-      refuse,
-      this.#openable,
-    );
+    const whatFor = [claimId, leaseMs, what, topic, query?.kind ?? '', refuse, this.#openable];
+    const reply = this.#send('caratClaim', merchant, ...whatFor, call, this.#channel, merchant);
     try {
       return claimAnswerOf(await within(this.#deadlineMs, reply), merchant);
     } catch (error) {
-      void reply.then((late) => this.#putBack(claimAnswerOf(late, merchant), merchant)).catch(() => {});
+      reply.catch(() => {});
+      if (error instanceof StoreAway) error.late = reply;
       throw error;
     }
-  }
-
-  /** A token that came when nobody waited for the answer any more. */
-  async #putBack(late: ClaimAnswer, merchant: string): Promise<void> {
-    if (late.state === 'held' && late.claim.renewals === 0) await this.undo(merchant, late.claim);
   }
 
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
@@ -186,7 +191,7 @@ export class RedisStore implements SharedStore {
   }
 
   async useAndTell(merchant: string, id: string): Promise<Settled> {
-    return settledOf(await this.#run('caratUse', merchant, id), merchant);
+    return settledOf(await this.#run('caratUse', merchant, id, this.#channel, merchant), merchant);
   }
 
   async expect({ id, merchant, kind, topic, ttlMs }: Expectation): Promise<number> {
@@ -219,10 +224,25 @@ export class RedisStore implements SharedStore {
     }
   }
 
-  async merge(merchant: string, tokens: MergedToken[], now: number): Promise<MergedState[]> {
+  async merge(merchant: string, tokens: MergedToken[], now: number, instance = ''): Promise<MergeResult[]> {
     const { maxUnexpected } = this.#options;
     const flat = tokens.flatMap((token) => mergeArguments(token, now));
-    return (await this.#run('caratMerge', merchant, this.#channel, merchant, maxUnexpected, ...flat)) as MergedState[];
+    const reply = await this.#run('caratMerge', merchant, this.#channel, merchant, maxUnexpected, instance, ...flat);
+    if (reply === 'lost') throw new StoreAway('its data was lost', true);
+    return mergedOf(reply);
+  }
+
+  async revoke(merchant: string, claims: { claimId: string; calls: string[] }[]): Promise<void> {
+    const flat = claims.flatMap(({ claimId, calls }) => [claimId, calls.join(',')]);
+    await this.#run('caratRevoke', merchant, this.#channel, merchant, ...flat);
+  }
+
+  async attend(merchant: string, instance: string, what: 'look' | 'asserted' | 'whole' | 'leave'): Promise<Attendance> {
+    return attendanceOf(await this.#run('caratAttend', merchant, instance, what, this.#options.ttlMs));
+  }
+
+  onTokenChange(listener: (change: TokenChange) => void): void {
+    this.#onTokenChange = listener;
   }
 
   /** The answer lies between the question and its arrival: the quicker it comes, the more exact. */

@@ -7,7 +7,7 @@ import { PRELUDE } from './prelude.ts';
 
 /**
  * ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token, whose id is empty if it is only feigned.
- * Answers `put`'s answer for each.
+ * Answers `put`'s answer for each, and last when they arrived.
  */
 const PUT = `
 local accept, most = ARGV[4], tonumber(ARGV[5])
@@ -32,9 +32,10 @@ for i, t in ipairs(tokens) do
     seen[t.id] = true
     t.o = string.format('%.0f', order + i)
     t.st = ((isAnyExpected and fill(t)) or accept == 'any') and 'live' or 'unexpected'
+    -- First the index: should the script fail there, the token is not taken for one that is here.
+    if t.st == 'live' then index(t, named[i]) end
     record(t)
     if t.st == 'live' then
-      index(t, named[i])
       watched[#watched + 1], watched[#watched + 2] = ends, 't:' .. t.k .. ':' .. t.id
       for _, topic in ipairs(named[i]) do under[#under + 1] = topic end
       answers[i] = 'kept'
@@ -47,6 +48,7 @@ end
 if #under == 0 then
   redis.call('ZADD', P .. 'y', 'NX', ends, 'x')
   mutter(ARGV[1])
+  answers[#answers + 1] = arrived
   return answers
 end
 if redis.call('ZADD', P .. 'd', 'NX', unpack(watched)) * 2 == #watched then
@@ -55,6 +57,7 @@ else
   for i, t in ipairs(tokens) do if answers[i] == 'kept' then watch(t) end end
 end
 announce(ARGV[1], ARGV[2], under)
+answers[#answers + 1] = arrived
 return answers
 `;
 
@@ -70,33 +73,43 @@ end
 return answer('live', distinct, live.id)
 `;
 
-/** ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts, the keys that can be opened. */
+/**
+ * ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts, the keys that can
+ * be opened, the name of this call, channel, merchant. With 'held' it answers also when the token was taken.
+ */
 const CLAIM = `
 local claim, lease, what, topic, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 openable = ARGV[7]
-local function hold(t, renewals)
+local function hold(t, distinct, renewals, taken)
   local ends = math.min(now + lease, tonumber(t.ea))
-  redis.call('HSET', P .. 't:' .. t.id, 'cl', claim, 'le', ends, 'dl', t.dl, 'rn', renewals)
   if t.p == '1' then
-    redis.call('ZREM', P .. 'f:' .. t.k, t.id)
     redis.call('ZADD', P .. 'l:' .. t.k, ends, t.id)
     keep(P .. 'l:' .. t.k, t.ea)
+    redis.call('ZREM', P .. 'f:' .. t.k, t.id)
   end
+  redis.call('HSET', P .. 't:' .. t.id, 'cl', claim, 'le', ends, 'dl', t.dl, 'rn', renewals)
+  mirror(ARGV[9], ARGV[10], t, table.concat({ 'claimed', claim, ends - now, t.dl, renewals, taken }, '\\n'))
+  local held = answer('held', distinct, t.id)
+  held[4], held[5] = held[4] or false, taken
+  return held
 end
 local function take(t, distinct)
   t.dl = t.dl + 1
-  hold(t, 0)
+  local taken = string.format('%.0f', time[1] * 1000000 + time[2])
+  local held = hold(t, distinct, 0, taken)
   told(t)
-  redis.call('DEL', P .. 'c:' .. claim)
-  redis.call('HSET', P .. 'c:' .. claim, 't', t.id)
-  redis.call('PEXPIREAT', P .. 'c:' .. claim, t.ea)
-  return answer('held', distinct, t.id)
+  redis.call('HDEL', P .. 'c:' .. claim, 'r')
+  redis.call('HSET', P .. 'c:' .. claim, 't', t.id, 'o', taken, 'n', ARGV[8])
+  -- It outlives a token that the id took before, whose older claim would come back from a copy otherwise.
+  keep(P .. 'c:' .. claim, t.ea)
+  return held
 end
-local mine = redis.call('HGET', P .. 'c:' .. claim, 't')
-local t = mine and get(mine)
+local mine = redis.call('HMGET', P .. 'c:' .. claim, 't', 'o', 'n')
+local t = mine[1] and get(mine[1])
 if t and t.st == 'live' and held(t) and t.cl == claim then
-  hold(t, (t.rn or 0) + 1)
-  return answer('held', 1, t.id)
+  local calls = mine[3] and #mine[3] < 400 and mine[3] .. ',' .. ARGV[8] or ''
+  redis.call('HSET', P .. 'c:' .. claim, 'n', calls)
+  return hold(t, 1, (t.rn or 0) + 1, mine[2] or '0')
 end
 if what == 'held' then return { 'none' } end
 if what == 'pool' then
@@ -114,7 +127,7 @@ if what == 'pool' then
     local id = redis.call('ZRANGE', free, at, at)[1]
     if not id then break end
     local first = get(id)
-    if not first or first.st ~= 'live' then redis.call('ZREM', free, id)
+    if not first or first.st ~= 'live' or held(first) then redis.call('ZREM', free, id)
     elseif opens(first) then return take(first, 1)
     else at = at + 1 end
   end
@@ -139,32 +152,61 @@ if ARGV[4] == 'release' then
   if t.st == 'used' then return 'used' end
   if t.cl ~= claim then return 'lease_lost' end
   putBack(t, claim)
+  mirror(ARGV[1], ARGV[2], t, 'released\\n' .. claim)
   announce(ARGV[1], ARGV[2], topics(t))
   return 'done'
 end
 if c[2] or t.cl ~= claim then return 'lease_lost' end
 markUsed(t)
+mirror(ARGV[1], ARGV[2], t, 'used')
 return answer('done', 1, t.id)
 `;
 
-/** ARGV: channel, merchant, claim id, deliveries, renewals, and when its lease ends: that tells this claim from a later one. */
+/** ARGV: channel, merchant, claim id, deliveries, renewals, and when its lease ends, or 0: that tells this claim from a later one. */
 const UNDO = `
 local claim = ARGV[3]
 local id = redis.call('HGET', P .. 'c:' .. claim, 't')
 local t = id and get(id)
-if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.rn == ARGV[5] and t.le == ARGV[6] then
+if t and t.st == 'live' and t.cl == claim and t.dl == ARGV[4] and t.rn == ARGV[5] and (ARGV[6] == '0' or t.le == ARGV[6]) then
   giveBack(t, claim)
+  mirror(ARGV[1], ARGV[2], t, 'released\\n' .. claim)
   announce(ARGV[1], ARGV[2], topics(t))
   return 1
 end
 return 0
 `;
 
-/** ARGV: token id. Answers the token, too, when it is used now. */
+/**
+ * Puts back what claims took by calls that nobody heard the answer of. ARGV: channel, merchant, then for each claim its id
+ * and those calls, separated by commas. A call that is not among them may have been answered: then nothing happens.
+ */
+const REVOKE = `
+for at = 3, #ARGV, 2 do
+  local claim, unheard = ARGV[at], {}
+  for call in string.gmatch(ARGV[at + 1], '[^,]+') do unheard[call] = true end
+  local c = redis.call('HMGET', P .. 'c:' .. claim, 't', 'n')
+  local t = c[1] and c[2] and get(c[1])
+  if t and t.st == 'live' and t.cl == claim then
+    local calls = 0
+    for call in string.gmatch(c[2], '[^,]+') do calls = calls + (unheard[call] and 1 or -1000) end
+    -- An older version renews without naming its call.
+    if calls == (tonumber(t.rn) or 0) + 1 then
+      giveBack(t, claim)
+      redis.call('DEL', P .. 'c:' .. claim)
+      mirror(ARGV[1], ARGV[2], t, 'released\\n' .. claim)
+      announce(ARGV[1], ARGV[2], topics(t))
+    end
+  end
+end
+return 'done'
+`;
+
+/** ARGV: token id, channel, merchant. Answers the token, too, when it is used now. */
 const USE = `
 local t = get(ARGV[1])
 if not t or t.st == 'unexpected' then return 'unknown' end
 markUsed(t)
+mirror(ARGV[2], ARGV[3], t, 'used')
 return answer('done', 1, t.id)
 `;
 
@@ -192,6 +234,32 @@ const CLOCK = `
 return string.format('%.0f', time[1] * 1000000 + time[2])
 `;
 
+/**
+ * The instances that share this merchant, and what this one says of itself. ARGV: instance, what, for how long it is
+ * remembered. What: 'look'; 'asserted': what it knows of uses and claims is here; 'whole': the same still holds, and it has
+ * nothing pending; 'leave'. Answers the run of Redis, the time, and for each instance its name, the run in which it
+ * asserted, and when it last said so. An instance that finds itself missing knows that data was lost.
+ */
+const ATTEND = `
+local key, me, what = P .. 'w', ARGV[1], ARGV[2]
+local info = redis.pcall('INFO', 'server')
+local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or '-'
+local function say(of) redis.call('HSET', key, me, of .. ' ' .. string.format('%.0f', now)) end
+local mine = redis.call('HGET', key, me)
+if what == 'asserted' then say(run)
+elseif what == 'whole' and mine then say(string.match(mine, '^%S+'))
+elseif what == 'leave' then redis.call('HDEL', key, me) end
+local answer = { run, string.format('%.0f', now) }
+local flat = redis.call('HGETALL', key)
+for i = 1, #flat, 2 do
+  local of, at = string.match(flat[i + 1], '^(%S+) (%d+)$')
+  if not at or tonumber(at) + ARGV[3] < now then redis.call('HDEL', key, flat[i])
+  else for _, part in ipairs({ flat[i], of, at }) do answer[#answer + 1] = part end end
+end
+if what ~= 'look' then redis.call('PEXPIRE', key, ARGV[3]) end
+return answer
+`;
+
 /** Shows that Redis takes writes and announcements. ARGV: channel. */
 const PROBE = `
 redis.call('PUBLISH', ARGV[1], '')
@@ -216,12 +284,14 @@ const BODIES = {
   caratClaim: CLAIM,
   caratSettle: SETTLE,
   caratUndo: UNDO,
+  caratRevoke: REVOKE,
   caratUse: USE,
   caratExpect: EXPECT,
   caratCancel: CANCEL,
   caratMerge: MERGE,
   caratClock: CLOCK,
   caratMergeExpectations: MERGE_EXPECTATIONS,
+  caratAttend: ATTEND,
   caratProbe: PROBE,
   caratSequence: SEQUENCE,
   caratSweep: SWEEP,

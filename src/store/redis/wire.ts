@@ -1,8 +1,8 @@
 /** How the Redis store's scripts are given tokens, and what their answers mean. */
 import type { Claim, Kind, NewToken, TokenRecord } from '../../token.ts';
 import type { ClaimAnswer, Expiry, Hint, ReadAnswer, SettleAnswer } from '../contract.ts';
-import type { ExpectationEntry } from '../embedded/records.ts';
-import type { MergedToken, Settled } from '../fallback/shared-store.ts';
+import type { ClaimEntry, ExpectationEntry } from '../embedded/records.ts';
+import type { Attendance, Mark, MergedToken, MergeResult, Settled, TokenChange } from '../fallback/shared-store.ts';
 
 /** All keys of a merchant begin so, and live in one slot. */
 export function prefixOf(merchant: string): string {
@@ -15,21 +15,22 @@ export function tokenArguments(token: NewToken): string[] {
   return [id, kind, value, pooled ? '1' : '0', merchant_data, sid, merchant_usn, order_id];
 }
 
-/** The 18 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
-export function mergeArguments({ entry, formerClaims, doubtful }: MergedToken, now: number): (string | number)[] {
-  const { token, state, seen, claim, deliveries } = entry;
+/** The 19 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
+export function mergeArguments({ entry, claimEntry, formerClaims }: MergedToken, now: number): (string | number)[] {
+  const { token, ends, state, seen, claim, deliveries } = entry;
   return [
     ...tokenArguments(token),
     now - token.receivedAt,
     token.expiresAt - now,
+    ends ?? '',
     state,
     seen ? '1' : '',
     claim?.id ?? '',
     claim === undefined ? 0 : claim.leaseExpiresAt - now,
     deliveries,
     claim?.renewals ?? 0,
-    doubtful ? '1' : '',
-    formerClaims.map(({ id, released }) => (released ? `${id}!` : id)).join(','),
+    claimEntry === undefined ? '' : takenOf(claimEntry, now),
+    formerClaims.map((claim) => `${claim.id}${claim.released ? '!' : ''}:${takenOf(claim, now)}`).join(','),
   ];
 }
 
@@ -56,11 +57,45 @@ export function cancelledOf(reply: unknown, merchant: string, id: string, now: n
   return { id, merchant, kind, topic, standing: 'there', ...times };
 }
 
+/** When a claim took its token: absolute by the clock of Redis, or how long ago. */
+function takenOf({ taken, takenAt }: ClaimEntry, now: number): number {
+  return taken ?? (takenAt === undefined ? 0 : -Math.max(now - takenAt, 1));
+}
+
+/** What the script `caratMerge` answers. */
+export function mergedOf(reply: unknown): MergeResult[] {
+  const flat = reply as string[];
+  return Array.from({ length: flat.length / 2 }, (_, at) => ({
+    state: flat[2 * at] as MergeResult['state'],
+    ends: Number(flat[2 * at + 1]),
+  }));
+}
+
 /** What is over, as the script `caratSweep` tells it. */
 export function expiryOf(what: string, merchant: string): Expiry {
   const [type, kind, id = ''] = what.split(':') as ['t' | 'e', Kind, string];
   if (type === 't') return { what: 'orphan', merchant, kind, id };
   return { what: 'no_show', merchant, kind, expectation: id };
+}
+
+/** What a script tells the keepers of copies; undefined for a hint. */
+export function changeOf(message: string): TokenChange | undefined {
+  if (!message.startsWith('\n')) return undefined;
+  const [, merchant = '', id = '', what, claimId = '', ...figures] = message.split('\n');
+  const [leaseMs = 0, deliveries = 0, renewals = 0, taken = 0] = figures.map(Number);
+  if (what === 'used') return { merchant, id, what };
+  if (what === 'released') return { merchant, id, what, claimId };
+  return what === 'claimed' ? { merchant, id, what, claimId, leaseMs, deliveries, renewals, taken } : undefined;
+}
+
+/** What the script `caratAttend` answers. */
+export function attendanceOf(reply: unknown): Attendance {
+  const [run = '', now, ...flat] = reply as string[];
+  const marks = new Map<string, Mark>();
+  for (let at = 0; at < flat.length; at += 3) {
+    marks.set(flat[at] as string, { run: flat[at + 1] as string, at: Number(flat[at + 2]) });
+  }
+  return { run, now: Number(now), marks };
 }
 
 /** What a script publishes. */
@@ -76,12 +111,16 @@ export function readAnswerOf(reply: unknown, merchant: string): ReadAnswer {
   return { state, token: tokenOf(fields, merchant), distinct, claim: claimOf(fields), unknownKey };
 }
 
+type ClaimReply = [ClaimAnswer['state'], number, Fields, string | null | undefined, string | undefined];
+
 export function claimAnswerOf(reply: unknown, merchant: string): ClaimAnswer {
-  const [state, number, fields, key] = reply as [ClaimAnswer['state'], number, Fields, string | null | undefined];
+  const [state, number, fields, key, taken] = reply as ClaimReply;
   const unknownKey = key ?? undefined;
   switch (state) {
-    case 'held':
-      return { state, token: tokenOf(fields, merchant), distinct: number, claim: claimOf(fields) as Claim, unknownKey };
+    case 'held': {
+      const claim = { ...(claimOf(fields) as Claim), taken: Number(taken) };
+      return { state, token: tokenOf(fields, merchant), distinct: number, claim, unknownKey };
+    }
     case 'claimed':
       return { state, claim: claimOf(fields) as Claim, retryInMs: number };
     case 'conflict':
