@@ -66,7 +66,7 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
   it('names log lines and troubles that there are', () => {
     const cells = text.split('\n').filter((line) => line.startsWith('| log |'));
     const codes = cells.flatMap((line) => [...line.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code = '']) => code));
-    const facts = ['outcome', 'aside', 'late', 'failed', 'unexpected', 'records', 'batches', 'skips'];
+    const facts = ['outcome', 'aside', 'late', 'failed', 'unexpected', 'records', 'batches', 'skips', 'seconds'];
     expect(cells.length).toBeGreaterThan(10);
     expect(codes.filter((code) => ![...TROUBLES, ...EVENTS, ...facts].includes(code))).toEqual([]);
   });

@@ -19,6 +19,7 @@ const MAX_FAILURES = 5;
 export class Disk {
   readonly #directory: string;
   readonly #ledger: Ledger;
+  readonly #clock: () => number;
   #onNotice: (notice: Notice) => void = () => {};
   #onRestored: (records: readonly Change[]) => void = () => {};
   #database: Database | undefined;
@@ -34,9 +35,10 @@ export class Disk {
   /** True once what was in the directory is in the ledger: until then, nothing there may be overwritten. */
   #loaded = false;
 
-  constructor(directory: string, ledger: Ledger) {
+  constructor(directory: string, ledger: Ledger, clock: () => number) {
     this.#directory = directory;
     this.#ledger = ledger;
+    this.#clock = clock;
   }
 
   /** Why changes are in memory only, while that is so. */
@@ -143,7 +145,7 @@ export class Disk {
       const message = 'DATA_DIR is damaged: tokens may be missing, and used ones may be live again';
       this.#notify('error', 'records_broken', message, { ...damage });
     }
-    this.#ledger.restore(records);
+    this.#ledger.restore(records, this.#clock());
     this.#loaded = true;
     this.#onRestored(records);
     if (isBehind || !isCurrent) await database.rewrite(this.#ledger);

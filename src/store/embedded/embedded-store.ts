@@ -15,6 +15,7 @@ import type {
   StoreHealth,
   TokenStore,
 } from '../contract.ts';
+import { ProcessClock } from './clock.ts';
 import { Decoy } from './decoy.ts';
 import { Disk } from './disk.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
@@ -23,8 +24,6 @@ import type { Change } from './records.ts';
 export interface EmbeddedOptions extends LedgerOptions {
   /** The directory that this process, and no other, keeps its tokens in. */
   directory: string;
-  /** Milliseconds since 1970. */
-  clock?: () => number;
 }
 
 const SWEEP_EVERY_MS = 500;
@@ -33,15 +32,16 @@ export class EmbeddedStore implements TokenStore {
   protected readonly ledger: Ledger;
   protected readonly disk: Disk;
   protected readonly decoy: Decoy;
-  protected readonly clock: () => number;
+  readonly #clock = new ProcessClock();
+  /** Whole milliseconds since 1970. */
+  protected readonly clock = this.#clock.now;
   #events: StoreEvents | undefined;
   #sweeper: NodeJS.Timeout | undefined;
 
-  constructor({ directory, clock = Date.now, ...options }: EmbeddedOptions) {
+  constructor({ directory, ...options }: EmbeddedOptions) {
     this.ledger = new Ledger(options);
-    this.disk = new Disk(directory, this.ledger);
+    this.disk = new Disk(directory, this.ledger, this.clock);
     this.decoy = new Decoy(options, this.ledger.changes);
-    this.clock = clock;
   }
 
   /** @throws DirectoryInUse when another process has the directory. */
@@ -143,8 +143,23 @@ export class EmbeddedStore implements TokenStore {
 
   /** Forgets what is over, and tells of it. */
   protected sweep(): void {
+    this.#followClock();
     for (const expiry of this.ledger.sweep(this.clock())) this.#events?.onExpiry(expiry);
     this.decoy.sweep(this.clock());
     this.disk.commitLater();
+  }
+
+  /** If the wall clock was set, all times move with it. How long a token or a lease still lasts does not change. */
+  #followClock(): void {
+    const stepMs = this.#clock.adjust();
+    if (stepMs === 0) return;
+    this.shift(stepMs);
+    const message = 'the clock of this machine was set; tokens and leases last as long as before';
+    const facts = { seconds: Math.round(stepMs / 1000) };
+    this.#events?.onNotice({ level: 'warn', code: 'clock_step', message, facts });
+  }
+
+  protected shift(byMs: number): void {
+    this.ledger.shift(byMs);
   }
 }

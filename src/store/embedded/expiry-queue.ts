@@ -18,9 +18,13 @@ export class ExpiryQueue {
     return next !== undefined && next.token.expiresAt <= now ? this.#queue.pop() : undefined;
   }
 
+  reset(entries: TokenEntry[]): void {
+    this.#queue = queueOf(entries);
+  }
+
   /** Drops the forgotten ones once they are many: strangers must not fill the memory with what gave way. */
   compact(kept: number, entries: () => TokenEntry[]): void {
-    if (this.#queue.length > 2 * kept + MAX_FORGOTTEN) this.#queue = queueOf(entries());
+    if (this.#queue.length > 2 * kept + MAX_FORGOTTEN) this.reset(entries());
   }
 }
 

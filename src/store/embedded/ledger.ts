@@ -17,7 +17,16 @@ import { ChangeSet } from './changes.ts';
 import { Claims } from './claims.ts';
 import { Expectations } from './expectations.ts';
 import { ExpiryQueue } from './expiry-queue.ts';
-import { type Change, type ClaimEntry, holderOf, recordOf, type Standing, type TokenEntry } from './records.ts';
+import {
+  type Change,
+  type ClaimEntry,
+  holderOf,
+  recordOf,
+  type Standing,
+  shiftExpectation,
+  shiftToken,
+  type TokenEntry,
+} from './records.ts';
 import { TokenIndex } from './token-index.ts';
 
 export interface LedgerOptions extends KeyOptions {
@@ -61,9 +70,12 @@ export class Ledger {
   }
 
   /** Puts back what was on disk. What came in the meantime stays; but what was used then is used. */
-  restore(records: readonly Change[]): void {
+  restore(records: readonly Change[], now: number): void {
     for (const { of, entry } of records.toSorted(oldestFirst)) {
       if (entry === undefined) continue;
+      // The clock was set back while no process ran. Nothing lasts longer than if it had come now.
+      if (of === 'token') shiftToken(entry, Math.min(0, now - entry.token.receivedAt));
+      if (of === 'expectation') shiftExpectation(entry, Math.min(0, now - entry.openedAt));
       if (of === 'token') {
         const since = this.get(entry.token.merchant, entry.token.id);
         if (since === undefined) this.add(entry);
@@ -82,6 +94,22 @@ export class Ledger {
     }
     if (before.standing !== since.standing) this.update(since, { standing: 'unsure' });
     if (before.state === 'used') this.claims.markUsed(since);
+  }
+
+  /** Moves all times, as the clock was moved. */
+  shift(byMs: number): void {
+    for (const { of, entry } of this.everything()) {
+      if (of === 'token' && entry !== undefined) {
+        shiftToken(entry, byMs);
+        this.changes.token(entry);
+      } else if (of === 'expectation' && entry !== undefined) {
+        shiftExpectation(entry, byMs);
+        this.changes.expectation(entry);
+      }
+    }
+    // Queues also hold entries that are over, whose times stay. In another order they would hold up the others.
+    this.#byExpiry.reset([...this.tokens()]);
+    for (const book of this.#merchants.values()) book.resetPools();
   }
 
   /** @param standing `unsure` puts the verdict off when one is demanded */

@@ -63,3 +63,16 @@ export function recordOf(token: NewToken, receivedAt: number, expiresAt: number)
   const { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id } = token;
   return { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id, receivedAt, expiresAt };
 }
+
+/** Moves the times of a token, and of the claim that took it. */
+export function shiftToken({ token, claim }: TokenEntry, byMs: number): void {
+  token.receivedAt += byMs;
+  token.expiresAt += byMs;
+  if (claim !== undefined) claim.leaseExpiresAt += byMs;
+}
+
+export function shiftExpectation(entry: ExpectationEntry, byMs: number): void {
+  entry.openedAt += byMs;
+  entry.expiresAt += byMs;
+  if (entry.cancelledAt !== undefined) entry.cancelledAt += byMs;
+}

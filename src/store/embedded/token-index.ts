@@ -109,6 +109,12 @@ export class TokenIndex {
     return claims;
   }
 
+  /** Fills the pools anew, after the times of tokens and leases were moved. */
+  resetPools(): void {
+    this.pools.clear();
+    for (const entry of this.tokens.values()) this.offer(entry);
+  }
+
   pool(kind: Kind): Pool {
     let pool = this.pools.get(kind);
     if (pool === undefined) {

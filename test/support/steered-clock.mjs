@@ -1,0 +1,19 @@
+/**
+ * Loaded before the service (`node --import`): the wall clock of the process is off by the milliseconds in a file. Monotonic
+ * time and timers go on as they do when somebody sets the clock of a machine.
+ */
+import { readFileSync } from 'node:fs';
+
+const RealDate = Date;
+const file = process.env['CLOCK_FILE'];
+const now = () => RealDate.now() + Number(readFileSync(file, 'utf8'));
+
+globalThis.Date = class extends RealDate {
+  constructor(...args) {
+    super(...(args.length === 0 ? [now()] : args));
+  }
+
+  static now() {
+    return now();
+  }
+};
