@@ -29,6 +29,11 @@ export class Expectations {
   /** Opens an expectation. */
   open({ ttlMs, ...what }: Expectation, now: number, standing: Standing = 'here'): ExpectationEntry {
     const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, standing };
+    const before = this.#newest.get(placeOf(entry.merchant, entry.topic, entry.kind));
+    if (before !== undefined) {
+      before.replaced = true;
+      this.#changes.expectation(before);
+    }
     this.add(entry);
     this.#changes.expectation(entry);
     return entry;
@@ -38,7 +43,8 @@ export class Expectations {
     const place = placeOf(entry.merchant, entry.topic, entry.kind);
     this.#byId.set(idOf(entry.merchant, entry.id), entry);
     const newest = this.#newest.get(place);
-    if (newest === undefined || newest.openedAt <= entry.openedAt) this.#newest.set(place, entry);
+    const isNewest = newest === undefined || newest.openedAt <= entry.openedAt;
+    if (isNewest && entry.replaced !== true) this.#newest.set(place, entry);
     this.#offer(place, entry);
     this.#byExpiry.push(entry);
   }

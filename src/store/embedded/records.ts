@@ -41,6 +41,8 @@ export interface ExpectationEntry extends Omit<Expectation, 'ttlMs'> {
   openedAt: number;
   expiresAt: number;
   cancelledAt?: number;
+  /** True once a later one was opened under its topic and kind. A cancellation of this one is no longer answered then. */
+  replaced?: true;
   /** The id of the one token it admitted. */
   token?: string;
   /** True once it was reported that it ended without its post. */

@@ -116,6 +116,27 @@ describe('the embedded store by itself', () => {
     expect(await put('t0')).toBe('unexpected');
   });
 
+  it.each(['before', 'after', 'last'])(
+    'answers none, also after a restart, when an announcement ended that replaced a cancelled one (cancelled %s)',
+    async (when) => {
+      await bench.open();
+      const { store } = bench;
+      const announced = { merchant: M, kind: 'token', topic: 'sid=x' } as const;
+      await store.expect({ ...announced, id: 'long', ttlMs: 600_000 });
+      if (when === 'before') await store.cancel(M, 'long');
+      await store.expect({ ...announced, id: 'brief', ttlMs: 300 });
+      if (when === 'after') await store.cancel(M, 'long');
+      await store.cancel(M, 'brief');
+      expect(await bench.state('x')).toBe('cancelled');
+      await until('the newer one ends', async () => (await bench.state('x')) === 'none');
+      await bench.reopen();
+      if (when === 'last') await bench.store.cancel(M, 'long');
+      expect(await bench.state('x')).toBe('none');
+      await bench.reopen();
+      expect(await bench.state('x')).toBe('none');
+    },
+  );
+
   it('fills the oldest expectation first also after a restart', async () => {
     await bench.open();
     const expectation = { merchant: M, kind: 'token', topic: 'sid=x', ttlMs: 60_000 } as const;
