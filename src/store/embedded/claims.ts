@@ -88,6 +88,7 @@ export class Claims {
   markUsed(entry: TokenEntry): SettleAnswer {
     if (entry.state === 'used') return 'done';
     entry.state = 'used';
+    this.#bookOf(entry.token.merchant).update(entry);
     this.#changes.token(entry);
     return 'done';
   }

@@ -153,13 +153,9 @@ export class EmbeddedStore implements TokenStore {
   #followClock(): void {
     const stepMs = this.#clock.adjust();
     if (stepMs === 0) return;
-    this.shift(stepMs);
+    this.ledger.shift(stepMs);
     const message = 'the clock of this machine was set; tokens and leases last as long as before';
     const facts = { seconds: Math.round(stepMs / 1000) };
     this.#events?.onNotice({ level: 'warn', code: 'clock_step', message, facts });
-  }
-
-  protected shift(byMs: number): void {
-    this.ledger.shift(byMs);
   }
 }

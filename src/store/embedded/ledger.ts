@@ -250,7 +250,7 @@ export class Ledger {
     if (entry.state === 'unexpected') {
       this.forget(entry);
     } else {
-      this.#book(entry.token.merchant).offer(entry);
+      this.#book(entry.token.merchant).update(entry);
       this.changes.token(entry);
     }
   }

@@ -1,8 +1,9 @@
 /** The indexes of one merchant's tokens, for the ledger: by id, by topic, by claim, and the pools. It decides nothing. */
-import { type Kind, MOST_DISTINCT, type TokenQuery, topicOf, topicsOf } from '../../token.ts';
+import { KINDS, type Kind, MOST_DISTINCT, type TokenQuery, topicOf, topicsOf } from '../../token.ts';
 import { sealKeyOf } from '../contract.ts';
 import { Pool } from './pool.ts';
 import type { ClaimEntry, TokenEntry } from './records.ts';
+import { TopicTokens } from './topic-tokens.ts';
 
 export interface Found {
   live: TokenEntry | undefined;
@@ -14,13 +15,14 @@ export interface Found {
 export class TokenIndex {
   readonly #openable: ReadonlySet<string> | undefined;
   readonly tokens = new Map<string, TokenEntry>();
-  readonly byTopic = new Map<string, Set<TokenEntry>>();
   readonly claims = new Map<string, ClaimEntry>();
   /** Oldest first. */
   readonly unexpected = new Set<TokenEntry>();
   lastOrder = 0;
   sequence = 0;
   readonly pools = new Map<Kind, Pool>();
+  /** By kind and topic. */
+  readonly #byTopic = new Map<string, TopicTokens>();
   readonly #claimsOf = new Map<string, Set<string>>();
 
   /** @param openable the keys that the store's caller has; undefined when it opens every value */
@@ -31,18 +33,25 @@ export class TokenIndex {
   add(entry: TokenEntry): void {
     this.tokens.set(entry.token.id, entry);
     this.lastOrder = Math.max(this.lastOrder, entry.order);
-    if (entry.state === 'unexpected') {
-      this.unexpected.add(entry);
-      return;
-    }
+    if (entry.state === 'unexpected') this.unexpected.add(entry);
+    else this.update(entry);
+  }
+
+  /** Lists a token as its state says: in its pool, or under its topics. */
+  update(entry: TokenEntry): void {
     if (entry.token.pooled) {
       this.offer(entry);
       return;
     }
     for (const topic of topicsOf(entry.token)) {
-      const entries = this.byTopic.get(topic);
-      if (entries === undefined) this.byTopic.set(topic, new Set([entry]));
-      else entries.add(entry);
+      const place = placeOf(entry.token.kind, topic);
+      let tokens = this.#byTopic.get(place);
+      if (tokens === undefined) {
+        tokens = new TopicTokens();
+        this.#byTopic.set(place, tokens);
+      }
+      tokens.update(entry);
+      if (tokens.isEmpty) this.#byTopic.delete(place);
     }
   }
 
@@ -61,10 +70,12 @@ export class TokenIndex {
     let unknownKey: string | undefined;
     let used = false;
     let distinct = 0;
-    for (const entry of this.byTopic.get(topicOf(query)) ?? []) {
-      if (entry.token.expiresAt <= now || (query.kind !== undefined && entry.token.kind !== query.kind)) continue;
-      if (entry.state === 'used') used = true;
-      else if (entry.state === 'live' && entry.standing !== 'there') {
+    const topic = topicOf(query);
+    for (const kind of query.kind === undefined ? KINDS : [query.kind]) {
+      const tokens = this.#byTopic.get(placeOf(kind, topic));
+      if (tokens === undefined) continue;
+      used ||= tokens.hasUsed(now);
+      for (const entry of tokens.newest(now, MOST_DISTINCT)) {
         distinct += 1;
         const lacking = this.lackingKeyOf(entry);
         if (lacking !== undefined) unknownKey = lacking;
@@ -99,9 +110,10 @@ export class TokenIndex {
     this.tokens.delete(id);
     this.unexpected.delete(entry);
     for (const topic of topicsOf(entry.token)) {
-      const entries = this.byTopic.get(topic);
-      entries?.delete(entry);
-      if (entries?.size === 0) this.byTopic.delete(topic);
+      const place = placeOf(entry.token.kind, topic);
+      const tokens = this.#byTopic.get(place);
+      tokens?.delete(entry);
+      if (tokens?.isEmpty) this.#byTopic.delete(place);
     }
     const claims = this.claimsOf(id).map((claim) => claim.id);
     this.#claimsOf.delete(id);
@@ -124,3 +136,5 @@ export class TokenIndex {
     return pool;
   }
 }
+
+const placeOf = (kind: Kind, topic: string): string => `${kind} ${topic}`;

@@ -7,14 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { type Claim, type NewToken, type TokenRecord, topicsOf } from '../../token.ts';
 import type { ClaimAnswer, ClaimRequest, Expectation, PutAnswer, StoreEvents } from '../contract.ts';
 import { type EmbeddedOptions, EmbeddedStore } from '../embedded/embedded-store.ts';
-import {
-  type Change,
-  type ExpectationEntry,
-  holderOf,
-  type Standing,
-  shiftExpectation,
-  type TokenEntry,
-} from '../embedded/records.ts';
+import { type Change, type ExpectationEntry, holderOf, type Standing, type TokenEntry } from '../embedded/records.ts';
 import { Doubts } from './doubts.ts';
 import { Pending } from './pending.ts';
 import type { MergedToken, MergeResult, TokenChange } from './shared-store.ts';
@@ -387,14 +380,6 @@ export class LocalStore extends EmbeddedStore {
     this.doubts.sweep();
     for (const entry of this.#pendingExpectations) {
       if (this.ledger.expectations.get(entry.merchant, entry.id) === undefined) this.#pendingExpectations.delete(entry);
-    }
-  }
-
-  protected override shift(byMs: number): void {
-    super.shift(byMs);
-    for (const entry of this.#pendingExpectations) {
-      const isOver = this.ledger.expectations.get(entry.merchant, entry.id) !== entry;
-      if (isOver) shiftExpectation(entry, byMs);
     }
   }
 
