@@ -98,7 +98,7 @@ const [path] = config.paths.keys();
 const [merchant] = config.paths.values();
 const selector = `merchant_data=14114532781&wait=25${merchant === 'default' ? '' : `&merchant=${merchant}`}`;
 const key = config.workerKeys.length === 0 ? '' : `-H 'Authorization: Bearer KEY' `;
-const shownPath = path === '/authenticity' ? path : '/YOUR-PATH';
+const shownPath = path === '/authenticity' || path === '/' ? path : '/YOUR-PATH';
 log.info(
   {
     event: 'listening',

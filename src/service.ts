@@ -53,7 +53,7 @@ import { RedisStore } from './store/redis/redis-store.ts';
 const MAX_UNEXPECTED = 10_000;
 
 /** It is in the documentation. */
-const DEFAULT_PATH = '/authenticity';
+const PUBLIC_PATHS: ReadonlySet<string | undefined> = new Set(['/authenticity', '/']);
 
 export class Service {
   /** Where the two listeners listen, once they do. */
@@ -204,7 +204,7 @@ export class Service {
   #addresses(): { authenticityUrl: string; workerUrl: string } {
     const [path] = this.#config.paths.keys();
     const reachable = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
-    const shownPath = path === '/authenticity' ? path : '/YOUR-PATH';
+    const shownPath = PUBLIC_PATHS.has(path) ? path : '/YOUR-PATH';
     return { authenticityUrl: `${reachable(this.authenticityUrl)}${shownPath}`, workerUrl: reachable(this.workerUrl) };
   }
 }
@@ -217,7 +217,7 @@ function secretsOf({ paths, workerKeys, encryptionKeys, store }: Config): string
     key.toString('hex'),
   ]);
   const passwords = [store?.password, store?.sentinelPassword].filter((password) => password !== undefined);
-  const secretPaths = [...paths.keys()].filter((path) => path !== DEFAULT_PATH);
+  const secretPaths = [...paths.keys()].filter((path) => !PUBLIC_PATHS.has(path));
   return [
     ...secretPaths,
     ...workerKeys.map(({ key }) => key),

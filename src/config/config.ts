@@ -234,7 +234,7 @@ function readPaths(value: string): ReadonlyMap<string, string> {
     const plain = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
     const which = `merchant=path pairs separated by commas; pair ${at + 1}`;
     if (!MERCHANT.test(merchant)) throw new Error(`expected ${which} has no merchant of 1 to 64 of A-Z a-z 0-9 . _ -`);
-    if (!PATH.test(plain))
+    if (plain !== '/' && !PATH.test(plain))
       throw new Error(`expected ${which} has no path that begins with "/" and has plain characters only`);
     if (plain === '/livez') throw new Error(`expected ${which} takes /livez, which is in use`);
     if (paths.has(plain) && paths.get(plain) !== merchant)

@@ -56,6 +56,8 @@ interface Connection {
   turn: Turn | undefined;
   /** The current turn, if it is a request to an authenticity path. */
   post: Pending | undefined;
+  /** Nothing was received yet. */
+  isSilent: boolean;
   /** Pipelined requests, oldest first. */
   readonly backlog: Turn[];
   /** When the current turn, or else the idle time, began. In milliseconds of `performance.now()`. */
@@ -114,6 +116,7 @@ export class Connections {
       socket: accepted,
       turn: undefined,
       post: undefined,
+      isSilent: true,
       backlog: [],
       since: performance.now(),
       unreadSince: undefined,
@@ -190,6 +193,15 @@ export class Connections {
     return connection.turn !== undefined;
   }
 
+  isSilent(socket: Socket): boolean {
+    return this.#bySocket.get(socket)?.isSilent === true;
+  }
+
+  /** Closes the connections that have not sent anything yet. Node does not take them for idle. */
+  closeSilent(): void {
+    for (const { isSilent, accepted } of this.#all) if (isSilent) accepted.destroy();
+  }
+
   /** The responses that are not sent yet, without those that wait for their turn. */
   pending(): ServerResponse[] {
     return [...this.#all].flatMap(({ turn }) => (turn === undefined ? [] : [turn.response]));
@@ -219,6 +231,7 @@ export class Connections {
     if (parse === undefined) return;
     socket.off('data', parse);
     socket.on('data', (bytes: Buffer) => {
+      connection.isSilent = false;
       for (let at = 0; at < bytes.length && !connection.isBroken; at += PIECE_BYTES) {
         if (socket.isPaused()) {
           socket.unshift(bytes.subarray(at));

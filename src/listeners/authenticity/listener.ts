@@ -38,7 +38,7 @@ const LIMITS: AuthenticityLimits = {
   maxBodyBytes: 1024 * 1024,
   headersDeadlineMs: 10_000,
   unreadDeadlineMs: 30_000,
-  keepAliveMs: 72_000,
+  keepAliveMs: 620_000,
   idleGraceMs: 500,
   lastWordsMs: 250,
   stopDeadlineMs: 7000,
@@ -52,7 +52,7 @@ const POLL_MS = 10;
 const CHECK_HEADERS_EVERY_MS = 2000;
 const LIVEZ = /^\/livez(\?|$)/;
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
-/** Where a request goes that is to no path of ours: no route has this path. */
+/** The route of a request that is to no path of ours: it does not exist. */
 const NOWHERE = '/';
 
 declare module 'fastify' {
@@ -151,7 +151,10 @@ export class AuthenticityListener {
     server.closeIdleConnections = () => undefined;
     const closed = new Promise((resolve) => server.close(resolve));
     const timers = [
-      setTimeout(closeIdle, lastWordsMs),
+      setTimeout(() => {
+        closeIdle();
+        this.#connections.closeSilent();
+      }, lastWordsMs),
       setTimeout(() => {
         this.#connections.giveUpBodies();
         timers.push(setTimeout(() => server.closeAllConnections(), lastAnswersMs));
@@ -210,7 +213,7 @@ export class AuthenticityListener {
       if (request.is404) reply.code(404).header('connection', 'close').type('text/plain').send('Not Found');
       else done();
     });
-    app.get('/livez', { exposeHeadRoute: false }, async () => ({ status: 'alive' }));
+    app.get('/livez', async () => ({ status: 'alive' }));
     app.all<{ Params: { merchant: string }; Body: PostReading | undefined }>('/posts/:merchant', {
       preParsing: (request, reply, body, done) => {
         request.post = new PendingPost(this.#posts, request.params.merchant, request, reply);
@@ -234,7 +237,7 @@ export class AuthenticityListener {
     const merchant = this.#paths.get(url);
     if (merchant !== undefined) return merchant;
     const path = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '');
-    return this.#paths.get(path.endsWith('/') ? path.slice(0, -1) : path);
+    return this.#paths.get(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/');
   }
 
   /** No tunnel is opened. */
@@ -251,6 +254,8 @@ export class AuthenticityListener {
 
   /** Node could not parse something, or headers took too long. */
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    // A balancer may open connections before it needs them. To Node these are headers that take too long.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#connections.isSilent(socket)) return;
     if (this.#connections.break(socket)) return;
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
     else hangUp(socket.end(BAD_REQUEST));

@@ -1,4 +1,5 @@
 /** What happens between requests and in the middle of them: connections that are slow, broken, half closed or in a hurry. */
+import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { TokenStore } from '../../../src/store/contract.ts';
 import { latch } from '../../support/latch.ts';
@@ -312,4 +313,60 @@ describe('CONNECT', () => {
       if (connection.rest.startsWith('HTTP/1.1 200')) expect(outcomes()).toEqual(['not_post']);
     },
   );
+});
+
+describe('a connection that is idle', () => {
+  test('is kept beyond the deadline of headers, also if it never sent anything, and closed after its own', async () => {
+    const silent = await start({ limits: { headersDeadlineMs: 100, keepAliveMs: 6000 } });
+    const used = await receiver.connect();
+    used.write(rawRequest({ body: form() }));
+    expect(undated(await used.answer())).toBe(OK);
+    const slow = await receiver.connect();
+    slow.write('POST /authenticity HTTP/1.1\r\n');
+    await slow.isClosed();
+    for (const connection of [silent, used]) {
+      connection.write(rawRequest({ body: form() }));
+      expect(undated(await connection.answer())).toBe(OK);
+    }
+    await Promise.all([silent.isClosed(), used.isClosed()]);
+    expect([silent.rest, used.rest]).toEqual(['', '']);
+  });
+});
+
+describe('a client that does not read its answers', () => {
+  /** Asks until the answers fill the buffers of both sockets. */
+  async function stuckClient(): Promise<RawConnection> {
+    const accepted = new Promise<Socket>((resolve) => receiver.listener.server.once('connection', resolve));
+    const connection = await receiver.connect();
+    connection.socket.pause();
+    const socket = await accepted;
+    const asks = rawRequest({ method: 'GET', target: '/livez' }).toString().repeat(500);
+    await until('its answers are stuck', async () => {
+      if (connection.socket.writableLength === 0) connection.write(asks);
+      return socket.writableLength > 0;
+    });
+    return connection;
+  }
+
+  test('is cut off when it has taken nothing for some time', async () => {
+    await start({ limits: { unreadDeadlineMs: 200 } });
+    receiver.disconnect();
+    await until('only the stuck one is left', async () => (await receiver.connections()) === 0);
+    await stuckClient();
+    await until('the stuck one is gone', async () => (await receiver.connections()) === 0);
+  });
+
+  test('gives way before a body on its way', async () => {
+    const halfway = await start({ limits: { maxConnections: 2 } });
+    halfway.write(begin(9));
+    const stuck = await stuckClient();
+    const newcomer = await receiver.connect();
+    newcomer.write(rawRequest({ body: form() }));
+    expect(undated(await newcomer.answer())).toBe(OK);
+    await until('the stuck one is gone', async () => (await receiver.connections()) === 2);
+    stuck.destroy();
+    newcomer.write(rawRequest({ body: form() }));
+    expect(undated(await newcomer.answer())).toBe(OK);
+    expect(halfway.closed).toBe(false);
+  });
 });

@@ -133,6 +133,22 @@ describe('merchants', () => {
   });
 });
 
+test.each(['/', '/?x=y', '//', 'http://receiver.test', 'http://receiver.test/?x', 'HTTP://receiver.test'])(
+  'the path / alone: %s',
+  async (target) => {
+    const { connect, recorded } = await start({ paths: { '/': 'shop' } });
+    const connection = await connect();
+    connection.write(rawRequest({ target, body: form() }));
+    expect(undated(await connection.answer())).toBe(OK);
+    expect(recorded()).toMatchObject([{ merchant: 'shop', outcome: 'kept' }]);
+    for (const other of ['/x', '/posts/shop', '*']) {
+      const elsewhere = await connect();
+      elsewhere.write(rawRequest({ target: other, body: form() }));
+      expect(statusOf(await elsewhere.answer())).toBe(404);
+    }
+  },
+);
+
 test('nothing that is secret gets into the log', async () => {
   const { connect, logged } = await start({ paths: { '/a/5ecr37path': 'loja1' } });
   const connection = await connect();
