@@ -39,7 +39,7 @@ USER 1000:1000
 VOLUME ["/data"]
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-# Alive, not ready: one that stops or has lost its disk must not be killed for it. With another WORKER_HOST, set WORKER_URL, too.
+# Alive, not ready: one that stops or has lost its disk must not be killed for it.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
   CMD ["node", "dist/cli/main.js", "health", "--live", "--timeout", "4"]
 # Node itself is process 1, whatever the base would have begun with: it takes SIGTERM, starts no process, and so leaves none

@@ -1,7 +1,8 @@
 /** The process: environment, signals, exit code. Exit 0 after a signal, 2 for a wrong configuration, 1 for the rest. */
 import process from 'node:process';
 import { pino } from 'pino';
-import { type Config, ConfigError, readConfig } from './config/config.ts';
+import { type Config, ConfigError, misspelt, readConfig } from './config/config.ts';
+import { unusableHosts } from './config/hosts.ts';
 import { timeText } from './observability/events.ts';
 import { LogLines } from './observability/log-lines.ts';
 import { readTracing, type TracingSettings } from './observability/tracing/settings.ts';
@@ -28,16 +29,19 @@ function refuse(exitCode: number, lines: string[]): never {
   process.exit(exitCode);
 }
 
-function configuration(): Config {
+async function configuration(): Promise<Config> {
+  const problems = await unusableHosts(process.env);
   try {
-    return readConfig(process.env);
+    const read = readConfig(process.env);
+    if (problems.length === 0) return read;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return refuse(
-      2,
-      error.problems.map(({ variable, message }) => `${variable}: ${message}`),
-    );
+    problems.push(...error.problems);
   }
+  return refuse(
+    2,
+    problems.map(({ variable, message }) => `${variable}: ${message}`),
+  );
 }
 
 function linesToStdout(): LogLines {
@@ -52,7 +56,7 @@ async function tracingBy(settings: TracingSettings): Promise<Tracing> {
   return new Tracing(settings);
 }
 
-const config = configuration();
+const config = await configuration();
 const forPeople = process.stdout.isTTY && !process.argv.includes('--json');
 const log = pino(
   { level: config.logLevel, base: null, timestamp: () => `,"time":"${timeText(Date.now())}"` },
@@ -60,6 +64,11 @@ const log = pino(
     ? (await import('pino-pretty')).default({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
     : linesToStdout(),
 );
+
+for (const { variable, meant } of misspelt(process.env)) {
+  const message = `${variable} is not a variable of this service, and is ignored; ${meant} is`;
+  log.warn({ event: 'trouble', code: 'unknown_variable', variable, meant }, message);
+}
 
 const wish = readTracing(process.env);
 if (wish !== undefined && 'problem' in wish) log.warn({ event: 'trouble', code: 'traces_off' }, wish.problem);

@@ -1,6 +1,6 @@
 /** What a command is, how its arguments are read, and how it says what it can do. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { nearest } from './nearest.ts';
+import { nearest } from '../config/nearest.ts';
 import type { Console } from './terminal.ts';
 
 /** Documented in docs/cli.md. */
@@ -52,7 +52,7 @@ export const WORKER_OPTIONS: Readonly<Record<string, Option>> = {
   worker: {
     type: 'string',
     value: 'URL',
-    help: 'The worker listener; default WORKER_URL, else 127.0.0.1 at WORKER_PORT.',
+    help: 'The worker listener; default WORKER_URL, else WORKER_HOST and WORKER_PORT, as the service reads them.',
   },
   key: { type: 'string', value: 'KEY', help: 'A worker key; default WORKER_API_KEY, which no process list shows.' },
   merchant: { type: 'string', value: 'NAME', help: 'Whose; default "default".' },

@@ -2,12 +2,12 @@
 /** The command line: finds the command, runs it, and turns what went wrong into one line and an exit code. */
 import process from 'node:process';
 import { isWorkerError } from '../client/index.ts';
+import { nearest } from '../config/nearest.ts';
 import { VERSION } from '../config/version.ts';
 import { claim, release, used } from './claim.ts';
 import { type Command, EXIT, helpOf, read, UsageError } from './command.ts';
 import { doctor } from './doctor/command.ts';
 import { health } from './health.ts';
-import { nearest } from './nearest.ts';
 import { send } from './send.ts';
 import { serve, simulator } from './serve.ts';
 import { tail } from './tail.ts';

@@ -1,7 +1,7 @@
 /** `tail`: what happens, as it happens, redacted by the service. Comes back by itself, to where it was. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { nearest } from '../config/nearest.ts';
 import { type Arguments, type Command, EXIT, text, UsageError, WORKER_OPTIONS } from './command.ts';
-import { nearest } from './nearest.ts';
 import { readEvents, type StreamEvent } from './sse.ts';
 import { type Console, plain } from './terminal.ts';
 import { workerKey, workerUrl } from './worker.ts';

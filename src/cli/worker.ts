@@ -20,8 +20,17 @@ export const SELECTOR_OPTIONS: Readonly<Record<string, Option>> = {
 };
 
 export function workerUrl(args: Arguments, { env }: Console): string {
-  return text(args, 'worker') ?? env['WORKER_URL'] ?? `http://127.0.0.1:${env['WORKER_PORT'] ?? 8081}`;
+  return text(args, 'worker') ?? env['WORKER_URL'] ?? listenerOf(env['WORKER_HOST'], env['WORKER_PORT']);
 }
+
+/** The worker listener that a service with this environment has, as it is reached from its own machine. */
+function listenerOf(host = '', port = ''): string {
+  const address = ANY_ADDRESS[host.trim()] ?? host.trim();
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port.trim() || 8081}`;
+}
+
+/** Where it listens at every address, or its default. */
+const ANY_ADDRESS: Readonly<Record<string, string>> = { '': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 export function workerKey(args: Arguments, { env }: Console): string | undefined {
   return text(args, 'key') ?? env['WORKER_API_KEY'];

@@ -6,6 +6,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import * as z from 'zod';
+import { distance } from './nearest.ts';
 import { parseStoreUrl, type RedisAddress } from './store-url.ts';
 
 export interface Config {
@@ -118,6 +119,19 @@ export const VARIABLE_DEFAULTS: ReadonlyMap<string, string> = new Map(
 );
 export const VARIABLE_NAMES: readonly string[] = [...VARIABLE_DEFAULTS.keys()];
 
+/** A name this short is within two characters of names that others use (`HOME`, `HOST`). */
+const SHORT_NAME = 5;
+
+/** Variables whose name is one or two characters off one of ours that is not set. */
+export function misspelt(env: Record<string, string | undefined>): { variable: string; meant: string }[] {
+  const unset = VARIABLE_NAMES.filter((name) => env[name] === undefined);
+  return Object.keys(env).flatMap((variable) => {
+    if (VARIABLE_DEFAULTS.has(variable)) return [];
+    const meant = unset.find((name) => distance(variable.toUpperCase(), name) <= (name.length <= SHORT_NAME ? 1 : 2));
+    return meant === undefined ? [] : [{ variable, meant }];
+  });
+}
+
 function problemOf(issue: { path: PropertyKey[]; message: string }): ConfigProblem {
   return { variable: String(issue.path[0]), message: issue.message };
 }
@@ -189,6 +203,7 @@ function variable<T>(fallback: string, read: (text: string) => T, { secret = fal
     .default(fallback)
     .transform((text, context): T => {
       try {
+        if (isQuoted(text.trim())) throw new Error(UNQUOTED);
         return read(text.trim());
       } catch (error) {
         const came = secret ? '' : `, got ${JSON.stringify(text.slice(0, 100))}`;
@@ -196,6 +211,13 @@ function variable<T>(fallback: string, read: (text: string) => T, { secret = fal
         return z.NEVER;
       }
     });
+}
+
+const UNQUOTED = 'expected a value without quotes around it (docker run --env-file keeps those of the file)';
+
+/** A quote at one end is enough: a list may be quoted item by item. */
+function isQuoted(text: string): boolean {
+  return /^["']|["']$/.test(text);
 }
 
 function text(fallback: string) {
@@ -262,6 +284,7 @@ function readWorkerKeys(value: string): WorkerKey[] {
   return list(value).map((item, at) => {
     const [first = '', second] = item.split(/:(.*)/s);
     const key = second ?? first;
+    if (isQuoted(item) || isQuoted(key)) throw new Error(`${UNQUOTED}; item ${at + 1} has some`);
     if (!/^[\x21-\x7e]+$/.test(key) || (second !== undefined && !MERCHANT.test(first))) {
       throw new Error(
         `expected KEY or merchant:KEY, separated by commas, of printable characters; item ${at + 1} is neither`,
@@ -273,6 +296,7 @@ function readWorkerKeys(value: string): WorkerKey[] {
 
 function readEncryptionKeys(value: string): Buffer[] {
   return list(value).map((item, at) => {
+    if (isQuoted(item)) throw new Error(`${UNQUOTED}; key ${at + 1} has some`);
     const key = Buffer.from(item, 'base64');
     if (!/^[A-Za-z0-9+/_-]+={0,2}$/.test(item) || key.length !== 32) {
       throw new Error(

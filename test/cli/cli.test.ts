@@ -1,5 +1,6 @@
 /** The command line as processes, against the service. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { workerUrl } from '../../src/cli/worker.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 import { runCli } from '../support/run.ts';
 import { until } from '../support/until.ts';
@@ -70,6 +71,18 @@ it('tails what happens, without a token, filtered, for one merchant', async () =
   expect(seen.out).toContain('merchant_usn=7');
   expect(seen.out).not.toContain('default');
   expect(out + seen.out).not.toMatch(/secret/);
+});
+
+it.each([
+  [{}, 'http://127.0.0.1:8081'],
+  [{ WORKER_HOST: '', WORKER_PORT: '' }, 'http://127.0.0.1:8081'],
+  [{ WORKER_HOST: '0.0.0.0', WORKER_PORT: '9000' }, 'http://127.0.0.1:9000'],
+  [{ WORKER_HOST: '::' }, 'http://[::1]:8081'],
+  [{ WORKER_HOST: '::1', WORKER_PORT: '9000' }, 'http://[::1]:9000'],
+  [{ WORKER_HOST: '10.0.0.7' }, 'http://10.0.0.7:8081'],
+  [{ WORKER_HOST: '10.0.0.7', WORKER_URL: 'http://workers' }, 'http://workers'],
+])('finds the worker listener of %j', (given, url) => {
+  expect(workerUrl({ values: {} } as never, { env: given } as never)).toBe(url);
 });
 
 it('tells the health by its exit code', async () => {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Config, ConfigError, readConfig, VARIABLE_NAMES } from '../../src/config/config.ts';
+import { type Config, ConfigError, misspelt, readConfig, VARIABLE_NAMES } from '../../src/config/config.ts';
 import { makeCertificate } from '../support/certificate.ts';
 
 /** What is said of an environment that cannot be used, by variable. */
@@ -158,6 +158,18 @@ describe('bad secrets are refused by name, and not repeated', () => {
     ['WORKER_API_KEYS', 'default:', 'item 1'],
     ['WORKER_API_KEYS', 'lo/ja:S3CRET', 'item 1'],
     ['WORKER_API_KEYS', 'other:S3CRET', 'merchants of AUTHENTICITY_PATHS'],
+    ['WORKER_API_KEYS', '"S3CRET"', 'without quotes around it'],
+    ['WORKER_API_KEYS', "'S3CRET,default:k'", 'without quotes around it'],
+    [
+      'WORKER_API_KEYS',
+      'k,"S3CRET",l',
+      'without quotes around it (docker run --env-file keeps those of the file); item 2',
+    ],
+    ['WORKER_API_KEYS', 'default:"S3CRET",k', 'item 1'],
+    ['ENCRYPTION_KEYS', `"${KEY}"`, 'without quotes around it'],
+    ['ENCRYPTION_KEYS', `${KEY},"${KEY}",${KEY}`, 'key 2'],
+    ['AUTHENTICITY_PATHS', '"loja=/S3CRET"', 'without quotes around it'],
+    ['STORE_URL', '"redis://:S3CRET@host"', 'without quotes around it'],
     ['ENCRYPTION_KEYS', 'S3CRET', 'key 1'],
     ['ENCRYPTION_KEYS', `${KEY},S3CRET${KEY}`, 'key 2'],
     ['ENCRYPTION_KEYS', `${KEY}!`, 'key 1'],
@@ -167,6 +179,28 @@ describe('bad secrets are refused by name, and not repeated', () => {
     expect(message).toContain(part);
     for (const secret of ['S3C', 'RET', KEY.slice(0, 8)]) expect(message).not.toContain(secret);
   });
+});
+
+describe('a name that is nearly one of ours', () => {
+  test.each([
+    ['AUTHENTICITY_PATH', 'AUTHENTICITY_PATHS'],
+    ['ENCRYPTION_KEY', 'ENCRYPTION_KEYS'],
+    ['WORKER_API_KEY', 'WORKER_API_KEYS'],
+    ['STORE_URI', 'STORE_URL'],
+    ['TOKEN_TTL_SECOND', 'TOKEN_TTL_SECONDS'],
+    ['DATADIR', 'DATA_DIR'],
+    ['store_url', 'STORE_URL'],
+  ])('%s is reported with the one that was meant', (variable, meant) => {
+    expect(misspelt({ [variable]: 'x' })).toEqual([{ variable, meant }]);
+    expect(misspelt({ [variable]: 'x', [meant]: 'y' })).toEqual([]);
+  });
+
+  test.each(['HOME', 'HOSTNAME', 'PATH', 'PWD', 'TERM', 'USER', 'WORKER_URL', 'AUTHENTICITY_URL', 'NODE_ENV'])(
+    '%s is not',
+    (variable) => {
+      expect(misspelt({ [variable]: 'x' })).toEqual([]);
+    },
+  );
 });
 
 describe('what depends on two variables', () => {

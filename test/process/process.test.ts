@@ -34,11 +34,35 @@ describe('a wrong configuration', () => {
     expect(service.log).toEqual([]);
   });
 
+  test('names hosts that are no addresses of this machine together with the other problems; exit 2', async () => {
+    const service = data.run({ env: { HOST: '192.0.2.1', WORKER_HOST: '127.0.0.1:8081', PORT: 'eighty' } });
+    expect(await service.exited).toEqual({ code: 2, signal: null });
+    expect(service.stderr).toMatch(
+      /^carat-authenticity: HOST: expected an address of this machine, got "192\.0\.2\.1" /m,
+    );
+    expect(service.stderr).toMatch(/^carat-authenticity: WORKER_HOST: expected an address of this machine/m);
+    expect(service.stderr).toMatch(/^carat-authenticity: PORT: expected a whole number/m);
+  });
+
+  test('names STORE_URL when its authority is missing; exit 2', async () => {
+    const service = data.run({ env: { STORE_URL: 'rediss://127.0.0.1?ca=/no/such/ca.pem' } });
+    expect(await service.exited).toEqual({ code: 2, signal: null });
+    expect(service.stderr).toBe('carat-authenticity: STORE_URL: expected the file of "ca" to be readable: ENOENT\n');
+  });
+
   test('is told when two variables contradict one another', async () => {
     const service = data.run({ env: { WORKER_HOST: '0.0.0.0' } });
     expect(await service.exited).toEqual({ code: 2, signal: null });
     expect(service.stderr).toMatch(/^carat-authenticity: WORKER_API_KEYS: expected at least one key, .*\n$/);
   });
+});
+
+test('warns of a variable that is nearly one of its own', async () => {
+  const service = await data.start({ env: { WORKER_API_KEY: 'S3CRETKEY', DATADIR: '/S3CRET', HOMES: '/S3CRET' } });
+  expect(service.troubles('unknown_variable')).toMatchObject([
+    { variable: 'WORKER_API_KEY', meant: 'WORKER_API_KEYS' },
+  ]);
+  expect(JSON.stringify(service.log)).not.toContain('S3CRET');
 });
 
 test('a DATA_DIR in use by another process: exit 2, and the other one goes on', async () => {

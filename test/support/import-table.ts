@@ -54,7 +54,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
   'simulator/demo': ['carat/index', 'client/index', 'simulator'],
   // The worker's client fits the token source of the flows, and knows nothing else of either side.
   client: ['carat/token-source'],
-  cli: ['client', 'config/version', 'main', 'simulator', 'token'],
+  cli: ['client', 'config/nearest', 'config/version', 'main', 'simulator', 'token'],
 };
 
 /** Who may import a package. */

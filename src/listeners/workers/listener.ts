@@ -74,7 +74,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     if (body === '') return done(null, undefined);
     void parseJson(request, body as string, (error, parsed) => {
       if (error !== null) {
-        done(wrongParameter('body', takesNoBody(request) ? 'no body' : 'JSON without __proto__', body));
+        done(wrongParameter('body', takesNoBody(request) ? 'no body' : expectedJson(body as string), body));
       } else if (isDeeperThan(MAX_BODY_LEVELS, parsed)) {
         done(wrongParameter('body', `JSON of at most ${MAX_BODY_LEVELS} levels`, body));
       } else done(null, parsed);
@@ -197,6 +197,16 @@ function takesNoBody({ routeOptions }: FastifyRequest): boolean {
 function ignoreContentType(request: FastifyRequest): void {
   if (request.is404) delete request.headers['content-type'];
   else if (takesNoBody(request)) request.headers['content-type'] = 'application/json';
+}
+
+/** What a body that the parser refused should have been. */
+function expectedJson(body: string): string {
+  try {
+    JSON.parse(body);
+    return 'JSON without __proto__ and constructor.prototype';
+  } catch {
+    return 'valid JSON';
+  }
 }
 
 /** Goes level by level: a recursive walk could exhaust the stack. */

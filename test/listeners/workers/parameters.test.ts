@@ -152,6 +152,14 @@ describe('a wrong parameter', () => {
     }
   });
 
+  it.each([
+    ['{"kind":', 'expected valid JSON, got'],
+    ['{"kind":"token","__proto__":{}}', 'expected JSON without __proto__'],
+  ])('says what is wrong with the body %s', async (body, detail) => {
+    const { json } = await running.worker('PUT', '/v1/claims/c1', { body, headers: JSON_TYPE });
+    expect(json.detail).toContain(detail);
+  });
+
   it('is a body of another type, or too large a one', async () => {
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml', 'nonsense']) {
       const answer = await running.worker('PUT', '/v1/claims/c1', {

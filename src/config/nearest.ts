@@ -7,7 +7,7 @@ export function nearest(given: string, known: readonly string[]): string | undef
 }
 
 /** How many letters have to be put in, taken out or changed (Levenshtein). */
-function distance(from: string, to: string): number {
+export function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, at) => at);
   for (const [at, letter] of [...from].entries()) {
     const next = [at + 1];
