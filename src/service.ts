@@ -9,6 +9,7 @@
  * - `store/`: `contract` says what a store promises. `embedded/` decides in the `ledger` and writes to `disk`. `redis/`
  *   decides in scripts. `fallback/` wraps Redis with a local store for the time when Redis is away. `encrypted` and
  *   `instrumented` wrap any store.
+ * - `asking/`: asks Carat for tokens on behalf of workers, with the calls of `carat/`.
  * - `handoff/`: gives tokens to workers. `wakeups` turns the store's hints into wake-ups of `waiters`; claims queue in the
  *   `claim-queue`.
  * - `listeners/workers/`: the worker API and its OpenAPI document.
@@ -17,14 +18,16 @@
  * - `operator/`: the operator page.
  * - `config/` reads the environment; `main` is the process.
  *
- * Beside the service: `carat/` (Carat's calls and flows), `client/` (for workers), `simulator/` (a Carat for tests, and the
+ * Beside the service: `carat/` (Carat's calls and flows, also as a library), `client/` (for workers), `simulator/` (a Carat for tests, and the
  * demo) and `cli/`.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
-import type { Config } from './config/config.ts';
+import { Asker } from './asking/asker.ts';
+import { type CaratClient, createCaratClient } from './carat/client.ts';
+import type { CaratConfig, Config } from './config/config.ts';
 import type { RedisAddress } from './config/store-url.ts';
 import { VERSION } from './config/version.ts';
 import { Handoff } from './handoff/handoff.ts';
@@ -71,6 +74,7 @@ export class Service {
   readonly #authenticity: AuthenticityListener;
   readonly #certificate: CertificateWatch | undefined;
   #workers: FastifyInstance | undefined;
+  #asker: Asker | undefined;
 
   constructor(config: Config, log: Logger, store: TokenStore = createStore(config), tracing?: Tracing) {
     this.#config = config;
@@ -148,6 +152,8 @@ export class Service {
       this.#tracing?.start(recorder.events, (notice) => recorder.notice(notice));
       const { onConflict, workerHost, workerPort, host, port } = this.#config;
       const handoff = new Handoff({ store, waiters, onConflict });
+      const { carat } = this.#config;
+      this.#asker = carat && new Asker({ clients: caratClients(carat), store, handoff, recorder });
       const [metrics, operator, tracing] = [this.#metrics, this.#operator, this.#tracing];
       this.#workers = await createWorkerListener({
         config: this.#config,
@@ -157,6 +163,7 @@ export class Service {
         recorder,
         metrics,
         operator,
+        asker: this.#asker,
         onAnswered: tracing && ((answered) => tracing.answered(answered)),
       });
       this.workerUrl = await this.#workers.listen({ host: workerHost, port: workerPort });
@@ -171,6 +178,7 @@ export class Service {
   /** Sends the waiting away at once, answers what Carat still sends, and closes the store last. */
   async stop(): Promise<void> {
     this.waiters.drain();
+    this.#asker?.stop();
     this.#certificate?.stop();
     await this.#authenticity.stop();
     await this.#workers?.close();
@@ -210,7 +218,7 @@ export class Service {
 }
 
 /** What must not be seen in any text, should it ever get into one. */
-function secretsOf({ paths, workerKeys, encryptionKeys, store }: Config): string[] {
+function secretsOf({ paths, workerKeys, encryptionKeys, store, carat }: Config): string[] {
   const keys = encryptionKeys.flatMap((key) => [
     key.toString('base64'),
     key.toString('base64url'),
@@ -218,12 +226,25 @@ function secretsOf({ paths, workerKeys, encryptionKeys, store }: Config): string
   ]);
   const passwords = [store?.password, store?.sentinelPassword].filter((password) => password !== undefined);
   const secretPaths = [...paths.keys()].filter((path) => !PUBLIC_PATHS.has(path));
+  const credentials = [...(carat?.credentials.values() ?? [])].flatMap((one) => [one.merchantId, one.merchantKey]);
   return [
     ...secretPaths,
     ...workerKeys.map(({ key }) => key),
     ...keys,
+    ...credentials,
     ...passwords.flatMap((password) => [password, encodeURIComponent(password)]),
   ];
+}
+
+/** One for each merchant that has credentials. */
+function caratClients({ credentials, environment, apiUrl, rechargeUrl }: CaratConfig): Map<string, CaratClient> {
+  const addresses = {
+    ...(apiUrl === undefined ? {} : { portal: apiUrl }),
+    ...(rechargeUrl === undefined ? {} : { recharge: rechargeUrl }),
+  };
+  // Without an environment both addresses are given, and nothing is taken from it.
+  const options = { environment: environment ?? 'homologation', addresses } as const;
+  return new Map([...credentials].map(([merchant, one]) => [merchant, createCaratClient({ ...options, ...one })]));
 }
 
 function createStore(config: Config): TokenStore {

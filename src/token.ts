@@ -96,6 +96,17 @@ export type TokenQuery =
   | { merchant: string; by: Correlator; is: string; kind?: Kind }
   | { merchant: string; by: 'pool'; kind: Kind };
 
+/** A selector's query, or with a kind alone that of its pool. */
+export function queryOf(merchant: string, kind: Kind, correlators: Correlators): TokenQuery;
+export function queryOf(merchant: string, kind: Kind | undefined, correlators: Correlators): TokenQuery | undefined;
+export function queryOf(merchant: string, kind: Kind | undefined, correlators: Correlators): TokenQuery | undefined {
+  for (const by of CORRELATORS) {
+    const is = correlators[by];
+    if (is !== undefined) return { merchant, by, is, ...(kind === undefined ? {} : { kind }) };
+  }
+  return kind === undefined ? undefined : { merchant, by: 'pool', kind };
+}
+
 /**
  * The text under which arrivals are announced and workers wait: one for each correlator of a token, or one for its
  * pool. A query's kind is no part of it, so that one announcement wakes those who wait with and without a kind.

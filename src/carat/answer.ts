@@ -1,19 +1,19 @@
 /** Tells what an answer of Carat means: its HTTP status, its result code in every spelling, its content. */
-import type { Call } from './call.ts';
+import type { Call, CaratSaid } from './call.ts';
 import { CaratError, type CaratErrorCode } from './errors.ts';
 import { masked, secretsIn } from './masking.ts';
-import { type CaratResult, contentOf, resultOf } from './result-code.ts';
+import { contentOf, resultOf } from './result-code.ts';
 
-/** The content and result of an answer; throws the `CaratError` that says what it was instead of a success. */
+/** The content of an answer, and what Carat said; throws the `CaratError` that says what it was instead of a success. */
 export function understand<A>(
   call: Call<A>,
-  merchantKey: string,
+  credentials: readonly string[],
   status: number,
   text: string,
-): { answer: A; result: CaratResult | undefined } {
+): { answer: A; said: CaratSaid | undefined } {
   const json = parsed(text);
   const result = resultOf(json);
-  const secrets = [merchantKey, ...secretsIn(call.body), ...secretsIn(call.query), ...longWords(call.path)];
+  const secrets = [...credentials, ...secretsIn(call.body), ...secretsIn(call.query), ...longWords(call.path)];
   const caratMessage = result?.message === undefined ? undefined : masked(result.message, secrets);
   // A code is short; what is not short is no code, and might be anything.
   const caratCode = result === undefined || result.code.length > 10 ? undefined : result.code;
@@ -41,7 +41,7 @@ export function understand<A>(
     const fields = answer.error.issues.map((issue) => issue.path.join('.') || '(all)').join(', ');
     throw fail('bad_answer', `the answer has not the expected form at: ${fields}`, 'unknown');
   }
-  return { answer: answer.data, result };
+  return { answer: answer.data, said: result && { code: result.code, message: caratMessage ?? '' } };
 }
 
 function parsed(text: string): object | undefined {

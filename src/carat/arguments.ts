@@ -41,7 +41,7 @@ export function milliseconds(least: number, most: number): z.ZodInt {
 export const MAX_MS = 600_000;
 
 /** Marks a message as one of ours, which quotes no value. */
-const FORMAT = 'format:';
+export const FORMAT = 'format:';
 
 function text(pattern: RegExp, format: string): z.ZodString {
   const error = `${FORMAT}${format}`;

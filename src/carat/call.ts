@@ -7,6 +7,16 @@ export interface CallOptions {
   signal?: AbortSignal | undefined;
   /** Milliseconds until the call is given up, 1 to 600 000; default: the client's, 60 000. */
   timeoutMs?: number | undefined;
+  /** Called with Carat's result code and message when the call succeeds, before it resolves. */
+  onSuccess?: ((said: CaratSaid) => void) | undefined;
+}
+
+/** What Carat said of a call. */
+export interface CaratSaid {
+  /** Carat's result code; `0` is success. */
+  code: string;
+  /** At most 500 characters, secrets of the request masked; empty when Carat sent none. */
+  message: string;
 }
 
 export interface Call<A> {

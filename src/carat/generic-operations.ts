@@ -30,6 +30,16 @@ export function genericOperations(send: Send) {
     },
 
     /**
+     * Asks for one token for the registration of a merchant: `POST /v1/token/merchants` [doc]. It comes like that of
+     * `askToken`, and nothing tells the two apart: do not ask for both at once. Never repeated here.
+     */
+    async askMerchantToken(options?: CallOptions): Promise<void> {
+      const name = 'genericOperations.askMerchantToken';
+      const call = { name, service: 'portal', method: 'POST', path: '/v1/token/merchants' } as const;
+      await send({ ...call, effectful: true, answer: z.looseObject({}) }, options);
+    },
+
+    /**
      * Runs an operation: `POST /v1/genericoperations` [doc], the token among the parameters. `operation` up to 3 digits,
      * `terminal_id` 8 letters or digits, `merchant_usn` up to 12 digits, `subfunction` 2 digits. A `terminal_id` must not
      * be used by two requests at once: the flow `genericOperation` holds it. The token is burnt before the operation runs.

@@ -36,22 +36,30 @@ export interface CallReport {
 export function createTransport(options: TransportOptions): Send {
   return async (call, callOptions = {}) => {
     const started = performance.now();
-    const report = (outcome: CallReport['outcome'], status?: number, caratCode?: string): void => {
+    const report = (
+      outcome: CallReport['outcome'],
+      status?: number,
+      said?: { code: string | undefined; message?: string },
+    ): void => {
       const ms = performance.now() - started;
       const path = call.path.replace(/[0-9A-Za-z_-]{20,}/g, '…');
+      const { code: caratCode, message } = said ?? {};
       try {
         options.onCall?.({ call: call.name, method: call.method, path, outcome, httpStatus: status, caratCode, ms });
+        if (outcome === 'success' && caratCode !== undefined) {
+          callOptions.onSuccess?.({ code: caratCode, message: message ?? '' });
+        }
       } catch {
-        // A logger that fails must not turn a payment that went well into one that is undone.
+        // A listener that fails must not turn a payment that went well into one that is undone.
       }
     };
     try {
       const { status, text } = await exchange(call, options, callOptions);
-      const { answer, result } = understand(call, options.merchantKey, status, text);
-      report('success', status, result?.code);
+      const { answer, said } = understand(call, [options.merchantId, options.merchantKey], status, text);
+      report('success', status, said);
       return answer;
     } catch (error) {
-      if (error instanceof CaratError) report(error.code, error.httpStatus, error.caratCode);
+      if (error instanceof CaratError) report(error.code, error.httpStatus, { code: error.caratCode });
       throw error;
     }
   };

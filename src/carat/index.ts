@@ -1,6 +1,6 @@
 export { ADDRESSES, type Addresses, type Environment, type Service } from './addresses.ts';
 export type { Card } from './arguments.ts';
-export type { CallOptions } from './call.ts';
+export type { CallOptions, CaratSaid } from './call.ts';
 export type { CancellationAnswer } from './cancellations.ts';
 export { type CaratClient, type CaratClientOptions, createCaratClient } from './client.ts';
 export { answerLost, CaratError, type CaratErrorCode } from './errors.ts';

@@ -38,15 +38,15 @@ export interface TakeOptions {
 }
 
 /** Every function rejects when the receiver cannot be used; the flows then fail with `token_source` and that error as cause. */
-export interface TokenSource {
+export interface TokenSource<T extends HeldToken = HeldToken> {
   /** Says which post is about to come. Called before the call to Carat that triggers it. */
   announce(request: { kind: TokenKind; selector?: TokenSelector | undefined; ttlSeconds: number }): Promise<Announced>;
   /** Waits for the announced token and takes it exclusively; nothing when it did not come in time. */
-  take(announced: Announced, options: TakeOptions): Promise<HeldToken | undefined>;
+  take(announced: Announced, options: TakeOptions): Promise<T | undefined>;
   /** The token is about to be spent: it must never be handed out again. Rejects when it is no longer held. */
-  used(token: HeldToken): Promise<void>;
+  used(token: T): Promise<void>;
   /** Puts a token back, unspent. */
-  release(token: HeldToken): Promise<void>;
+  release(token: T): Promise<void>;
   /** The call to Carat failed: nothing is expected any more. */
   cancel(announced: Announced): Promise<void>;
 }

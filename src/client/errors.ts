@@ -18,6 +18,10 @@ export type ServiceCode =
   | 'payload_too_large'
   | 'unsupported_media_type'
   | 'internal_error'
+  | 'not_configured'
+  | 'carat_refused'
+  | 'carat_unreachable'
+  | 'no_post'
   | 'store_away'
   | 'draining'
   | 'too_many_waiters'
@@ -66,7 +70,9 @@ export class WorkerError extends Error {
 
   /** Whether the same request may do better a little later: the service restarts, drains or has lost its store. */
   get passing(): boolean {
-    return this.code === 'unreachable' || this.status === 502 || this.status === 503 || this.status === 504;
+    // The service's own 502 and 504 say what came of a call to Carat, which is not to be made twice.
+    const byProxy = this.code === 'unexpected_answer' && (this.status === 502 || this.status === 504);
+    return this.code === 'unreachable' || this.status === 503 || byProxy;
   }
 }
 

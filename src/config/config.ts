@@ -32,7 +32,24 @@ export interface Config {
   encryptionKeys: readonly Buffer[];
   maxWaiters: number;
   tls: { certFile: string; keyFile: string } | undefined;
+  /** What it takes to ask Carat for tokens; unset: the routes that do so answer `not_configured`. */
+  carat: CaratConfig | undefined;
   logLevel: LogLevel;
+}
+
+export interface CaratConfig {
+  /** By merchant, as AUTHENTICITY_PATHS names it. */
+  credentials: ReadonlyMap<string, CaratCredentials>;
+  /** Absent when both addresses are given. */
+  environment: 'production' | 'homologation' | undefined;
+  /** Addresses that replace those of the environment. */
+  apiUrl: string | undefined;
+  rechargeUrl: string | undefined;
+}
+
+export interface CaratCredentials {
+  merchantId: string;
+  merchantKey: string;
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -87,6 +104,15 @@ export function readConfig(env: Record<string, string | undefined>): Config {
       v.TLS_CERT_FILE === undefined || v.TLS_KEY_FILE === undefined
         ? undefined
         : { certFile: v.TLS_CERT_FILE, keyFile: v.TLS_KEY_FILE },
+    carat:
+      v.CARAT_CREDENTIALS.size === 0
+        ? undefined
+        : {
+            credentials: v.CARAT_CREDENTIALS,
+            environment: v.CARAT_ENVIRONMENT,
+            apiUrl: v.CARAT_API_URL,
+            rechargeUrl: v.CARAT_RECHARGE_URL,
+          },
     logLevel: v.LOG_LEVEL,
   });
 }
@@ -109,6 +135,10 @@ const VARIABLES = z.object({
   MAX_WAITERS: wholeNumber(20_000, 1, 1_000_000),
   TLS_CERT_FILE: readableFile(),
   TLS_KEY_FILE: readableFile(),
+  CARAT_CREDENTIALS: variable('', readCaratCredentials, { secret: true }),
+  CARAT_ENVIRONMENT: variable('', readCaratEnvironment),
+  CARAT_API_URL: variable('', readCaratUrl, { secret: true }),
+  CARAT_RECHARGE_URL: variable('', readCaratUrl, { secret: true }),
   LOG_LEVEL: choice(LOG_LEVELS, 'info'),
 });
 type Variables = z.output<typeof VARIABLES>;
@@ -160,6 +190,18 @@ function contradictions(v: Partial<Variables>): ConfigProblem[] {
         message: `expected merchants of AUTHENTICITY_PATHS before ":", got one that has no path there`,
       });
     }
+  }
+  for (const merchant of v.CARAT_CREDENTIALS?.keys() ?? []) {
+    if (v.AUTHENTICITY_PATHS && ![...v.AUTHENTICITY_PATHS.values()].includes(merchant)) {
+      const message = 'expected merchants of AUTHENTICITY_PATHS before "=", got one that has no path there';
+      problems.push({ variable: 'CARAT_CREDENTIALS', message });
+    }
+  }
+  const hasAddresses = v.CARAT_API_URL !== undefined && v.CARAT_RECHARGE_URL !== undefined;
+  const isReadable = 'CARAT_ENVIRONMENT' in v && 'CARAT_API_URL' in v && 'CARAT_RECHARGE_URL' in v;
+  if ((v.CARAT_CREDENTIALS?.size ?? 0) > 0 && isReadable && v.CARAT_ENVIRONMENT === undefined && !hasAddresses) {
+    const message = 'expected production or homologation (or both CARAT_API_URL and CARAT_RECHARGE_URL)';
+    problems.push({ variable: 'CARAT_ENVIRONMENT', message: `${message}, because CARAT_CREDENTIALS is set` });
   }
   const missing = v.TLS_CERT_FILE !== undefined && v.TLS_KEY_FILE === undefined ? 'TLS_KEY_FILE' : 'TLS_CERT_FILE';
   if (
@@ -305,6 +347,40 @@ function readEncryptionKeys(value: string): Buffer[] {
     }
     return key;
   });
+}
+
+/** The formats of Carat's headers, `merchant_id` and `merchant_key`. */
+const MERCHANT_ID = /^[0-9A-Za-z_.-]{1,15}$/;
+const MERCHANT_KEY = /^[0-9A-Za-z_.-]{1,80}$/;
+
+export function readCaratCredentials(value: string): ReadonlyMap<string, CaratCredentials> {
+  const credentials = new Map<string, CaratCredentials>();
+  for (const [at, item] of list(value).entries()) {
+    const [merchant = '', pair = ''] = item.split(/=(.*)/s);
+    const [merchantId = '', merchantKey = ''] = pair.split(/:(.*)/s);
+    const which = `merchant=MERCHANT_ID:MERCHANT_KEY, separated by commas; item ${at + 1}`;
+    if (!MERCHANT.test(merchant)) throw new Error(`expected ${which} has no merchant of 1 to 64 of A-Z a-z 0-9 . _ -`);
+    if (!MERCHANT_ID.test(merchantId)) throw new Error(`expected ${which} has no id of 1 to 15 letters or digits`);
+    if (!MERCHANT_KEY.test(merchantKey)) throw new Error(`expected ${which} has no key of 1 to 80 letters or digits`);
+    if (credentials.has(merchant)) throw new Error(`expected ${which} names its merchant a second time`);
+    credentials.set(merchant, { merchantId, merchantKey });
+  }
+  return credentials;
+}
+
+export function readCaratEnvironment(value: string): 'production' | 'homologation' | undefined {
+  if (value === '' || value === 'production' || value === 'homologation') return value === '' ? undefined : value;
+  throw new Error('expected production or homologation');
+}
+
+export function readCaratUrl(value: string): string | undefined {
+  if (value === '') return undefined;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const isPlain = url !== undefined && `${url.username}${url.password}${url.search}${url.hash}` === '';
+  if (!isPlain || !/^https?:$/.test(url.protocol)) {
+    throw new Error('expected an http or https address without user, query and fragment');
+  }
+  return value.replace(/\/+$/, '');
 }
 
 /** The path of a file, which must be there to be read. */

@@ -72,6 +72,15 @@ export class Metrics {
     'merchant',
     'what',
   ]);
+  readonly asks = this.#counter('asks_total', 'Tokens that the service asked Carat for, by outcome', [
+    'merchant',
+    'call',
+    'outcome',
+  ]);
+  readonly askSeconds = this.#histogram('ask_seconds', 'From the request of a worker to the token', [
+    'merchant',
+    'call',
+  ]);
   readonly expired = this.#counter('expired_total', 'Expectations without their post, tokens nobody asked for', [
     'merchant',
     'kind',

@@ -153,6 +153,15 @@ export class Recorder {
     this.#tell({ event: 'lease_lost', merchant, claimId });
   }
 
+  /** The service asked Carat for a token on behalf of a worker. `outcome`: `done`, `answer_lost` or the code of a problem. */
+  asked(merchant: string, call: string, outcome: string, seconds: number, caratCode: string | undefined): void {
+    this.#metrics.asks.inc({ merchant, call, outcome });
+    this.#metrics.askSeconds.observe({ merchant, call }, seconds);
+    const level = outcome === 'done' || outcome === 'answer_lost' ? 'info' : 'warn';
+    this.#log[level]({ event: 'ask', call, outcome, merchant, caratCode }, `asked Carat: ${call}: ${outcome}`);
+    this.#tell({ event: 'ask', merchant, call, outcome, caratCode });
+  }
+
   /** `opened` says what is expected, and until when. */
   expectation(
     merchant: string,

@@ -43,6 +43,7 @@ test('without any variable, the defaults are those of the contract', () => {
     encryptionKeys: [],
     maxWaiters: 20_000,
     tls: undefined,
+    carat: undefined,
     logLevel: 'info',
   });
 });
@@ -90,6 +91,7 @@ describe('good values', () => {
     ['ENCRYPTION_KEYS', `${KEY},${OTHER_KEY}`, { encryptionKeys: [Buffer.alloc(32, 7), Buffer.alloc(32, 8)] }],
     ['ENCRYPTION_KEYS', KEY.replace(/=+$/, ''), { encryptionKeys: [Buffer.alloc(32, 7)] }],
     ['MAX_WAITERS', '1', { maxWaiters: 1 }],
+    ['CARAT_ENVIRONMENT', 'production', { carat: undefined }],
     ['LOG_LEVEL', 'silent', { logLevel: 'silent' }],
   ])('%s=%s', (name, value, expected) => {
     expect(readConfig({ [name]: value })).toMatchObject(expected);
@@ -170,6 +172,12 @@ describe('bad secrets are refused by name, and not repeated', () => {
     ['ENCRYPTION_KEYS', `${KEY},"${KEY}",${KEY}`, 'key 2'],
     ['AUTHENTICITY_PATHS', '"loja=/S3CRET"', 'without quotes around it'],
     ['STORE_URL', '"redis://:S3CRET@host"', 'without quotes around it'],
+    ['CARAT_CREDENTIALS', 'S3CRET', 'item 1 has no id'],
+    ['CARAT_CREDENTIALS', 'default=S3CRET', 'item 1 has no key'],
+    ['CARAT_CREDENTIALS', 'default=S3CRET S3CRET:k', 'item 1 has no id'],
+    ['CARAT_CREDENTIALS', 'default=i:S3CRET,default=i:S3CRET', 'item 2 names its merchant a second time'],
+    ['CARAT_API_URL', 'ftp://S3CRET', 'http or https address'],
+    ['CARAT_RECHARGE_URL', 'https://user:S3CRET@host', 'without user'],
     ['ENCRYPTION_KEYS', 'S3CRET', 'key 1'],
     ['ENCRYPTION_KEYS', `${KEY},S3CRET${KEY}`, 'key 2'],
     ['ENCRYPTION_KEYS', `${KEY}!`, 'key 1'],
@@ -204,6 +212,26 @@ describe('a name that is nearly one of ours', () => {
 });
 
 describe('what depends on two variables', () => {
+  test('credentials at Carat ask for an environment, or for both addresses', () => {
+    const credentials = { CARAT_CREDENTIALS: 'default=LOJA1:KEY1' };
+    const addresses = { CARAT_API_URL: 'http://h:1/', CARAT_RECHARGE_URL: 'https://h/e-sitef' };
+    const unknown = [['CARAT_ENVIRONMENT', expect.stringContaining('CARAT_CREDENTIALS is set')]];
+    expect(problems(credentials)).toEqual(unknown);
+    expect(problems({ ...credentials, CARAT_API_URL: 'http://h:1' })).toEqual(unknown);
+    expect(problems({ ...credentials, CARAT_ENVIRONMENT: 'test' })).toEqual([
+      ['CARAT_ENVIRONMENT', 'expected production or homologation, got "test"'],
+    ]);
+    expect(problems({ CARAT_CREDENTIALS: 'other=LOJA1:KEY1', CARAT_ENVIRONMENT: 'production' })).toEqual([
+      ['CARAT_CREDENTIALS', expect.stringContaining('merchants of AUTHENTICITY_PATHS')],
+    ]);
+    expect(readConfig({ ...credentials, ...addresses }).carat).toEqual({
+      credentials: new Map([['default', { merchantId: 'LOJA1', merchantKey: 'KEY1' }]]),
+      environment: undefined,
+      apiUrl: 'http://h:1',
+      rechargeUrl: 'https://h/e-sitef',
+    });
+  });
+
   test.each(['0.0.0.0', '::', '192.0.2.7', 'workers.internal', '127.evil.test'])('%s asks for a key', (host) => {
     expect(problems({ WORKER_HOST: host })).toEqual([['WORKER_API_KEYS', expect.stringContaining(host)]]);
     expect(problems({ WORKER_HOST: host, WORKER_API_KEYS: 'k' })).toEqual([]);

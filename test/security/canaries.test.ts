@@ -1,6 +1,8 @@
 /** Canaries: every secret is pushed through every path, and looked for wherever it must not be seen in clear. */
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { EventStream } from '../support/event-stream.ts';
@@ -20,27 +22,60 @@ const SECRETS = {
   encryptionKey: randomBytes(32).toString('base64'),
   password: canary(),
   path: canary(),
+  merchantId: `L${canary(7)}`.slice(0, 15),
+  merchantKey: canary(),
 };
 
 let redis: RedisServer;
+let carat: Echo;
 let folder: GuardedFolder;
 let env: Record<string, string>;
 beforeEach(async () => {
   folder = await GuardedFolder.make('canaries-');
   const config = { requirepass: SECRETS.password, 'slowlog-log-slower-than': '0', 'slowlog-max-len': '10000' };
   redis = await startRedis({ config });
+  carat = await Echo.start();
   env = {
     LOG_LEVEL: 'trace',
     STORE_URL: redis.url,
     AUTHENTICITY_PATHS: `default=/a/${SECRETS.path}`,
     WORKER_API_KEYS: SECRETS.workerKey,
     ENCRYPTION_KEYS: SECRETS.encryptionKey,
+    CARAT_CREDENTIALS: `default=${SECRETS.merchantId}:${SECRETS.merchantKey}`,
+    CARAT_API_URL: carat.url,
+    CARAT_RECHARGE_URL: carat.url,
   };
 });
 afterEach(async () => {
   await redis.stop();
+  await carat.stop();
   await folder.remove();
 });
+
+/** A Carat that refuses everything and repeats all that it was sent. */
+class Echo {
+  url = '';
+  readonly #server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const { url, headers } = request;
+      const message = JSON.stringify({ url, headers, body: Buffer.concat(chunks).toString() });
+      response.writeHead(400, { connection: 'close' }).end(JSON.stringify({ code: '9', message }));
+    });
+  });
+
+  static async start(): Promise<Echo> {
+    const echo = new Echo();
+    await new Promise<void>((resolve) => echo.#server.listen(0, '127.0.0.1', resolve));
+    echo.url = `http://127.0.0.1:${(echo.#server.address() as AddressInfo).port}`;
+    return echo;
+  }
+
+  stop(): Promise<void> {
+    return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+}
 
 /** Fails with the name of the secret, for to print it would tell it. */
 function expectNoSecretIn(where: string, text: string, but: readonly string[] = []): void {
@@ -101,6 +136,9 @@ test('no secret is seen in answers, log, metrics, Redis or on disk', async () =>
     await ask('POST', '/v1/expectations', `{"kind":"${TOKEN}"`);
     await ask('GET', '/v1/tokens?sid=canary', undefined, `${key.slice(1)}x`);
     await ask('DELETE', '/v1/claims/canary');
+    await ask('POST', '/v1/schedule-edits', { sid: TOKEN });
+    await ask('POST', '/v1/generic-tokens', { [TOKEN]: TOKEN });
+    await ask('POST', '/v1/generic-tokens', {});
     for (const page of ['/readyz', '/metrics', '/openapi.json', '/docs', '/', '/v1/posts']) await ask('GET', page);
 
     // Redis refuses, hangs up and goes away: its errors and those of the way to it come by.
@@ -124,7 +162,9 @@ test('no secret is seen in answers, log, metrics, Redis or on disk', async () =>
       error: { message: 'of [64 characters] with [secret]' },
     });
     await events.until('the last event', ({ data }) => data.code === 'bug');
-    expect(new Set(events.events.map(({ name }) => name))).toEqual(new Set(['post', 'handover', 'settled', 'trouble']));
+    expect(new Set(events.events.map(({ name }) => name))).toEqual(
+      new Set(['post', 'handover', 'settled', 'trouble', 'expectation', 'ask']),
+    );
   } finally {
     await running.stop();
     await watched.stop();

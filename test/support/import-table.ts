@@ -5,7 +5,7 @@
 export const IMPORTS: Record<string, readonly string[]> = {
   main: ['config', 'observability', 'service', 'store/embedded/level'],
   // Builds every part.
-  service: ['config', 'handoff', 'intake', 'listeners', 'observability', 'operator', 'store'],
+  service: ['asking', 'carat/client', 'config', 'handoff', 'intake', 'listeners', 'observability', 'operator', 'store'],
   // The domain knows nothing but itself.
   token: [],
   config: [],
@@ -18,6 +18,8 @@ export const IMPORTS: Record<string, readonly string[]> = {
   handoff: ['chain', 'store/contract', 'token'],
   'handoff/shares': [],
   'handoff/waiters': ['chain', 'handoff/shares'],
+  // Asks Carat on behalf of workers: the one place where Carat's calls and the receiver meet.
+  asking: ['carat', 'handoff', 'observability', 'store/contract', 'token'],
   // Stores know the domain, and each other only where one stands in front of another.
   'store/contract': ['store/notice', 'token'],
   'store/notice': [],
@@ -35,6 +37,9 @@ export const IMPORTS: Record<string, readonly string[]> = {
   'listeners/orderly-close': [],
   'listeners/workers': [
     ...[
+      'asking',
+      'carat/arguments',
+      'carat/recharges',
       'chain',
       'config',
       'handoff',

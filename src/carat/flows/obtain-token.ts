@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
 import { checked, MAX_MS, milliseconds } from '../arguments.ts';
-import type { CallOptions } from '../call.ts';
+import type { CallOptions, CaratSaid } from '../call.ts';
 import { answerLost, CaratError } from '../errors.ts';
 import type { Announced, HeldToken, TokenKind, TokenSelector, TokenSource } from '../token-source.ts';
 
@@ -18,10 +18,10 @@ export interface ObtainOptions {
   timeoutMs?: number | undefined;
 }
 
-export interface Obtained {
-  token: HeldToken;
-  /** `lost`: the token came, but Carat's answer to the call did not; `error` says how. The operation lives. */
-  answer: { seen: true } | { seen: false; error: CaratError };
+export interface Obtained<T extends HeldToken = HeldToken> {
+  token: T;
+  /** Not seen: the token came, but Carat's answer to the call did not; `error` says how. The operation lives. */
+  answer: { seen: true; said: CaratSaid | undefined } | { seen: false; error: CaratError };
 }
 
 export interface Wanted {
@@ -30,6 +30,8 @@ export interface Wanted {
   selector?: TokenSelector | undefined;
   /** Milliseconds until the call is given up, when the options do not say. */
   callMs: number;
+  /** Milliseconds for the call and the post together; when given, `graceMs` bounds only the wait after a lost answer. */
+  totalMs?: number | undefined;
   /** The call that makes Carat post. It is made once. */
   trigger: (announced: Announced, options: CallOptions) => Promise<void>;
 }
@@ -42,31 +44,44 @@ const limits = z.strictObject({ graceMs: milliseconds(0, MAX_MS), timeoutMs: mil
  * answer was lost (`answer.seen` is false); success without a token (`no_post`). When the call failed the expectation is
  * cancelled; after `no_post` it is left to run out, so that the receiver can tell of the silence.
  */
-export async function obtainToken(source: TokenSource, wanted: Wanted, options: ObtainOptions): Promise<Obtained> {
-  const { flow, kind, selector, trigger } = wanted;
+export async function obtainToken<T extends HeldToken>(
+  source: TokenSource<T>,
+  wanted: Wanted,
+  options: ObtainOptions,
+): Promise<Obtained<T>> {
+  const { flow, kind, selector, trigger, totalMs } = wanted;
   if (options.signal?.aborted)
     throw new CaratError('aborted', 'aborted before it began', { call: flow, effect: 'none' });
   const times = { graceMs: options.graceMs ?? DEFAULT_GRACE_MS, timeoutMs: options.timeoutMs ?? wanted.callMs };
   const { graceMs, timeoutMs } = checked(flow, limits, times);
-  const waitMs = timeoutMs + graceMs;
+  const waitMs = totalMs ?? timeoutMs + graceMs;
+  const until = performance.now() + waitMs;
   const ttlSeconds = Math.ceil(waitMs / 1000) + 1;
   const announced = await asked(flow, 'announce', source.announce({ kind, selector, ttlSeconds }));
   const wait = new AbortController();
   const signal = options.signal === undefined ? wait.signal : AbortSignal.any([wait.signal, options.signal]);
   const taking = settled(source.take(announced, { claimId: randomUUID(), timeoutMs: waitMs, signal }));
-  const call = await settled(trigger(announced, { signal: options.signal, timeoutMs: options.timeoutMs }));
+  let said: CaratSaid | undefined;
+  const onSuccess = (success: CaratSaid): void => {
+    said = success;
+  };
+  const call = await settled(trigger(announced, { signal: options.signal, timeoutMs: options.timeoutMs, onSuccess }));
 
   // A plain denial excludes a token; after anything else it may still be on its way.
   const hopeless = !call.ok && !answerLost(call.error);
-  const taken = await within(taking, hopeless ? 0 : graceMs, wait);
+  const leftMs = Math.max(until - performance.now(), 0);
+  const stillMs = totalMs === undefined ? graceMs : call.ok ? leftMs : Math.min(graceMs, leftMs);
+  const taken = await within(taking, hopeless ? 0 : stillMs, wait);
   if (taken.ok && taken.value !== undefined && !hopeless && !options.signal?.aborted) {
     const token = taken.value;
-    if (call.ok) return { token, answer: { seen: true } };
+    if (call.ok) return { token, answer: { seen: true, said } };
     if (answerLost(call.error)) return { token, answer: { seen: false, error: call.error } };
   }
-  // In the pool the token may be another worker's, whose call went well; one with a correlator is nobody else's.
+  // In the pool the token may be another worker's, whose call went well. With a correlator it belongs to this call: of no
+  // use when Carat denied it, and still good when only the caller went away.
   if (taken.ok && taken.value !== undefined) {
-    await settled(announced.kind === 'token' ? source.release(taken.value) : source.used(taken.value));
+    const isGood = announced.kind === 'token' || !hopeless;
+    await settled(isGood ? source.release(taken.value) : source.used(taken.value));
   }
   if (!call.ok || options.signal?.aborted) await settled(source.cancel(announced));
   if (!call.ok) throw call.error;

@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fastify from 'fastify';
 import * as z from 'zod';
+import type { Asker } from '../../asking/asker.ts';
 import type { Config } from '../../config/config.ts';
 import type { Handoff } from '../../handoff/handoff.ts';
 import type { Waiters } from '../../handoff/waiters.ts';
@@ -12,13 +13,14 @@ import type { Operator } from '../../operator/operator.ts';
 import { operatorRoutes } from '../../operator/routes.ts';
 import type { TokenStore } from '../../store/contract.ts';
 import { acceptPending, keepIdleConnections } from '../orderly-close.ts';
+import { askRoutes } from './ask-routes.ts';
 import { ApiKeys, checkLoopbackHost, checkSite } from './auth.ts';
 import { watchRoutes } from './event-routes.ts';
 import { expectationRoutes } from './expectation-routes.ts';
 import { describeApi } from './openapi.ts';
 import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
 import { workerRoutes } from './routes.ts';
-import { AliveAnswer, HealthAnswer, NoBody } from './schemas.ts';
+import { AliveAnswer, HealthAnswer, NoBody, TokenAskBody } from './schemas.ts';
 
 /** No request of a worker comes near it. */
 const MAX_BODY_BYTES = 16 * 1024;
@@ -38,12 +40,14 @@ export interface WorkerListenerOptions {
   recorder: Recorder;
   metrics: Metrics;
   operator: Operator;
+  /** Absent when no credentials at Carat are configured. */
+  asker?: Asker | undefined;
   /** Told of each request that was answered. */
   onAnswered?: ((answered: AnsweredRequest) => void) | undefined;
 }
 
 export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
-  const { config, store, handoff, waiters, recorder, metrics, operator, onAnswered } = options;
+  const { config, store, handoff, waiters, recorder, metrics, operator, asker, onAnswered } = options;
   const keys = new ApiKeys(config.workerKeys, config.merchants);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -181,6 +185,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   const routes = { store, handoff, recorder, keys };
   await app.register(workerRoutes, routes);
   await app.register(expectationRoutes, routes);
+  await app.register(askRoutes, { asker, keys });
   await app.register(watchRoutes, { merchants: config.merchants, recorder, keys });
   await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
   return app;
@@ -190,13 +195,17 @@ function takesNoBody({ routeOptions }: FastifyRequest): boolean {
   return routeOptions.schema?.body === NoBody;
 }
 
+function mayHaveNoBody({ routeOptions }: FastifyRequest): boolean {
+  return routeOptions.schema?.body === TokenAskBody;
+}
+
 /**
  * Reads a body by its route where that takes none: PHP, wget and Java send the content type of a form with an empty body.
  * Without a route there is nothing to read.
  */
 function ignoreContentType(request: FastifyRequest): void {
   if (request.is404) delete request.headers['content-type'];
-  else if (takesNoBody(request)) request.headers['content-type'] = 'application/json';
+  else if (takesNoBody(request) || mayHaveNoBody(request)) request.headers['content-type'] = 'application/json';
 }
 
 /** What a body that the parser refused should have been. */

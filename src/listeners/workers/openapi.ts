@@ -13,6 +13,7 @@ const TAGS = {
   tokens: 'Read what Carat posted. Takes nothing away.',
   claims: 'Take a token exclusively, settle it, or put it back.',
   expectations: 'Announce what Carat is about to be asked for.',
+  asking: 'Ask Carat through the service: one call instead of announcing, calling, waiting and settling.',
   watching: 'What happens, redacted.',
   health: 'For probes, and for the metrics scraper.',
 } as const;
@@ -78,10 +79,13 @@ async function documentOf(routes: readonly RouteOptions[]): Promise<Document> {
   return app.swagger() as unknown as Document;
 }
 
+const ASKING = /^\/v1\/(schedule-edits|recharges|generic-tokens|merchant-tokens|cancellations)/;
+
 function tagOf(url: string): keyof typeof TAGS {
   if (url.startsWith('/v1/claims')) return 'claims';
   if (url.startsWith('/v1/expectations')) return 'expectations';
   if (url.startsWith('/v1/tokens')) return 'tokens';
+  if (ASKING.test(url)) return 'asking';
   return url.startsWith('/v1/') ? 'watching' : 'health';
 }
 
@@ -135,11 +139,13 @@ function mendParameters({ operationId, parameters = [] }: Operation): void {
 }
 
 function mendBody(operation: Operation): void {
-  const schema = operation.requestBody?.content['application/json']?.schema;
+  const described = operation.requestBody?.content['application/json']?.schema;
+  // A body that may be left out is described as the object that it is when it comes.
+  const schema = described?.anyOf?.find(({ type }) => type === 'object') ?? described;
   const example = EXAMPLES.bodies[operation.operationId];
   if (example === undefined) delete operation.requestBody;
   else if (schema !== undefined) {
-    operation.requestBody = { required: true, content: json(schema, example) };
+    operation.requestBody = { required: schema === described, content: json(schema, example) };
     const problem = { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } };
     for (const status of ['413', '415']) {
       operation.responses[status] = { description: DESCRIPTIONS[status] ?? '', content: problem };
@@ -165,7 +171,7 @@ function json(schema: Schema, example: unknown): Content {
 
 const DESCRIPTIONS: Record<string, string> = {
   200: 'The answer.',
-  201: 'The expectation is open.',
+  201: 'What was asked for.',
   204: 'Done, or nothing came in time. No body.',
   400: 'A parameter is wrong. Each one is named in `errors`.',
   401: 'A worker key is missing or wrong.',
@@ -175,7 +181,10 @@ const DESCRIPTIONS: Record<string, string> = {
   410: 'Used or cancelled; see `code`.',
   413: 'The body is larger than 16 KiB.',
   415: 'The body is not JSON, or its Content-Type does not say so.',
+  501: 'No credentials at Carat are configured for this merchant.',
+  502: 'Carat refused, or could not be reached; see `code`.',
   503: 'Temporarily unavailable; retry after `Retry-After` seconds.',
+  504: 'Carat answered success, but its post did not come in time.',
 };
 
 /** Examples for the OpenAPI document. The value of the token is the one of Carat's own documentation. */
@@ -204,6 +213,10 @@ const EXAMPLES: Examples = {
   bodies: {
     claimToken: { kind: 'token', wait: 25, lease: 60 },
     expectToken: { kind: 'seid', ttl: 120 },
+    askScheduleEdit: { sid: 'a1'.repeat(32), wait: 30 },
+    askGenericToken: { wait: 30 },
+    askMerchantToken: { wait: 30 },
+    askCancellation: { esitef_usn: '260101000000001', merchant_usn: '12055', wait: 30 },
   },
   answers: {
     readToken: TOKEN,

@@ -1,10 +1,11 @@
 /** The one map from what went wrong to an answer of the worker API: `application/problem+json`, RFC 9457. */
 import type { FastifyReply } from 'fastify';
 import * as z from 'zod';
+import { FORMAT } from '../../carat/arguments.ts';
 import { maskRuns } from '../../observability/redaction.ts';
 import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from './schemas.ts';
 
-type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at'>>;
+type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at' | 'carat'>>;
 
 /** The schemas of the answers of a route, for the OpenAPI document: 204, and one problem for each status of these codes. */
 export function answers(...which: (204 | ProblemCode)[]): Record<number, z.ZodType> {
@@ -76,9 +77,23 @@ function wrongFields(issue: z.core.$ZodIssue): NonNullable<ProblemDocument['erro
     return issue.keys.map((key) => ({ parameter: show(key, ''), expected: 'no such parameter' }));
   }
   const parameter = issue.path.join('.') || 'body';
+  // A field of Carat's: what came is not repeated, because it may be a card's number in the wrong place.
+  if (issue.message.startsWith(FORMAT)) return [{ parameter, expected: issue.message.slice(FORMAT.length) }];
   return [
     { parameter, expected: issue.message, ...(issue.input === undefined ? {} : { received: show(issue.input) }) },
   ];
+}
+
+/** What card data may be called, compared without regard to case, `_` and `-`. */
+const CARD_FIELD = /^(card.*|number|pan|securitycode|cvv2?|cvc2?|expiry(date)?|expiration(date)?|holder|track[12]?)$/;
+
+/** @throws ProblemError `invalid_request` for a body with a field that looks like card data; no value is repeated */
+export function refuseCardData(body: unknown): void {
+  if (typeof body !== 'object' || body === null) return;
+  const found = Object.keys(body).filter((name) => CARD_FIELD.test(name.toLowerCase().replace(/[_-]/g, '')));
+  if (found.length === 0) return;
+  const expected = 'no card data here: send it to Carat directly';
+  throw wrongParameters(found.map((name) => ({ parameter: show(name, ''), expected })));
 }
 
 const SHOWN_CHARS = 80;

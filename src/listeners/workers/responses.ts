@@ -2,18 +2,9 @@
 import type * as z from 'zod';
 import type { Handed } from '../../handoff/handoff.ts';
 import type { SettleAnswer } from '../../store/contract.ts';
-import { type Claim, CORRELATORS, type Correlators, type Kind, type TokenQuery } from '../../token.ts';
+import type { Claim } from '../../token.ts';
 import { ProblemError } from './problems.ts';
 import type { TokenAnswer } from './schemas.ts';
-
-/** A selector, or with a kind alone its pool. */
-export function queryOf(merchant: string, kind: Kind | undefined, correlators: Correlators): TokenQuery | undefined {
-  for (const by of CORRELATORS) {
-    const is = correlators[by];
-    if (is !== undefined) return { merchant, by, is, ...(kind === undefined ? {} : { kind }) };
-  }
-  return kind === undefined ? undefined : { merchant, by: 'pool', kind };
-}
 
 export function tokenAnswer({ token, distinct, claim }: Handed & { outcome: 'token' }): z.output<typeof TokenAnswer> {
   const { id, merchant, kind, value, merchant_data, sid, merchant_usn, order_id, receivedAt, expiresAt } = token;

@@ -4,11 +4,11 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Handed, Handoff } from '../../handoff/handoff.ts';
 import type { Recorder } from '../../observability/recorder.ts';
 import type { TokenStore } from '../../store/contract.ts';
-import { isTokenId } from '../../token.ts';
+import { isTokenId, queryOf } from '../../token.ts';
 import { waitOptionsOf } from '../client-gone.ts';
 import type { ApiKeys } from './auth.ts';
 import { answers, ProblemError } from './problems.ts';
-import { failUnlessDone, problemOfHanded, queryOf, tokenAnswer } from './responses.ts';
+import { failUnlessDone, problemOfHanded, tokenAnswer } from './responses.ts';
 import { ClaimBody, ClaimParams, IdParams, MerchantQuery, NoBody, NoQuery, ReadQuery, TokenAnswer } from './schemas.ts';
 
 declare module 'fastify' {

@@ -3,15 +3,17 @@
  * document is made of it.
  */
 import * as z from 'zod';
+import { fields } from '../../carat/arguments.ts';
 import { MAX_CORRELATOR_CHARS } from '../../intake/parse-post.ts';
 import { CORRELATORS, type Correlator, KINDS, UNUSABLE_REASONS } from '../../token.ts';
 
-const LIMITS = {
+export const LIMITS = {
   waitSeconds: 60,
   leaseSeconds: 600,
   defaultLeaseSeconds: 60,
   ttlSeconds: 3600,
   defaultTtlSeconds: 120,
+  defaultAskSeconds: 30,
   posts: 500,
   defaultPosts: 50,
 } as const;
@@ -242,6 +244,67 @@ export const HealthAnswer = z.object({
 });
 export const AliveAnswer = z.object({ status: z.literal('alive') });
 
+export const CaratSaid = z
+  .object({
+    code: z.string().describe("Carat's result code; 0 is success."),
+    message: z.string().describe("Carat's message, without secrets."),
+  })
+  .meta({ id: 'CaratSaid' });
+const said = CaratSaid.nullable().describe(
+  "Null when the post came and Carat's own answer was lost: the operation lives.",
+);
+
+const askWaitText = secondsText(1, LIMITS.waitSeconds);
+/** What every route takes that asks Carat. */
+const asking = {
+  merchant,
+  wait: z
+    .number(askWaitText)
+    .min(1, askWaitText)
+    .max(LIMITS.waitSeconds, askWaitText)
+    .default(LIMITS.defaultAskSeconds)
+    .describe(`For Carat's answer and the post together; ${askWaitText}.`),
+};
+const tokenTimes = {
+  received_at: time,
+  expires_at: time.describe('When the service forgets the token; RFC 3339, UTC.'),
+};
+
+export const ScheduleEditBody = z.strictObject(
+  { sid: fields.sid, merchant_data: fields.merchant_data.optional(), ...asking },
+  'a JSON object',
+);
+export const ScheduleEditAnswer = z
+  .object({ seid: z.string(), sid: z.string(), merchant_data: z.string(), ...tokenTimes, carat: said })
+  .meta({ id: 'ScheduleEdit' });
+export const TokenAskBody = z.strictObject(asking, 'a JSON object').nullish();
+export const TokenAskAnswer = z.object({ token: z.string(), ...tokenTimes, carat: said }).meta({ id: 'AskedToken' });
+export const CancellationBody = z
+  .strictObject(
+    {
+      esitef_usn: fields.esitef_usn,
+      merchant_usn: fields.merchant_usn.optional(),
+      order_id: fields.order_id.optional(),
+      ...asking,
+    },
+    'a JSON object',
+  )
+  .check((given) => {
+    if (given.value.merchant_usn !== undefined || given.value.order_id !== undefined) return;
+    const message = 'merchant_usn or order_id, by which the post is recognised';
+    given.issues.push({ code: 'custom', path: ['merchant_usn'], message, input: 'none' });
+  });
+export const CancellationAnswer = z
+  .object({
+    nit: z.string(),
+    esitef_usn: z.string(),
+    merchant_usn: z.string().optional(),
+    order_id: z.string().optional(),
+    ...tokenTimes,
+    carat: said,
+  })
+  .meta({ id: 'Cancellation' });
+
 /** Every error that the worker API answers, with its status and what it means. */
 export const PROBLEMS = {
   invalid_request: { status: 400, title: 'A parameter is wrong' },
@@ -260,6 +323,10 @@ export const PROBLEMS = {
   payload_too_large: { status: 413, title: 'The body is too large' },
   unsupported_media_type: { status: 415, title: 'The body is not JSON' },
   internal_error: { status: 500, title: 'Something went wrong in the service' },
+  not_configured: { status: 501, title: 'The service has no credentials at Carat for this merchant' },
+  carat_refused: { status: 502, title: 'Carat refused the request' },
+  carat_unreachable: { status: 502, title: 'Carat could not be reached, or its answer was lost' },
+  no_post: { status: 504, title: 'Carat answered success, but its authenticity post did not come in time' },
   store_away: { status: 503, title: 'The store is away, nobody can know' },
   draining: { status: 503, title: 'The service is stopping' },
   too_many_waiters: { status: 503, title: 'Too many workers wait' },
@@ -280,6 +347,7 @@ export const Problem = z
       .describe('Each wrong parameter, with invalid_request.'),
     claim_id: z.string().optional().describe('The holder, with claimed.'),
     lease_expires_at: time.optional().describe('When its lease ends, with claimed.'),
+    carat: CaratSaid.optional().describe('What Carat said, with carat_refused.'),
   })
   .describe('RFC 9457.')
   .meta({ id: 'Problem' });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkCharacter, newMerchantData } from '../../../src/listeners/workers/expectation-routes.ts';
+import { checkCharacter, newMerchantData } from '../../../src/asking/announce.ts';
 
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
 

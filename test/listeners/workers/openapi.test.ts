@@ -54,8 +54,12 @@ it('has an operation for every path of the contract, each with answers', () => {
       'GET /v1/events',
       'GET /v1/posts',
       'GET /v1/tokens',
+      'POST /v1/cancellations',
       'POST /v1/claims/{claim_id}/release',
       'POST /v1/expectations',
+      'POST /v1/generic-tokens',
+      'POST /v1/merchant-tokens',
+      'POST /v1/schedule-edits',
       'PUT /v1/claims/{claim_id}',
     ].sort(),
   );

@@ -1,0 +1,81 @@
+/** The service itself as a token source: what the flows of `carat/` need, straight on the store. */
+import type { Announced, HeldToken, TokenSource } from '../carat/token-source.ts';
+import type { Handed, Handoff } from '../handoff/handoff.ts';
+import type { Recorder } from '../observability/recorder.ts';
+import type { SettleAnswer, TokenStore } from '../store/contract.ts';
+import { queryOf, type TokenRecord } from '../token.ts';
+import { announce } from './announce.ts';
+
+export interface StoreSourceOptions {
+  store: TokenStore;
+  handoff: Handoff;
+  recorder: Recorder;
+  merchant: string;
+  /** True once the service stops: what was announced then stays so, because the post may reach another instance. */
+  isStopping(): boolean;
+}
+
+/** A token of the store, with everything that is known of it. */
+export interface StoredToken extends HeldToken {
+  record: TokenRecord;
+}
+
+/** What the store or the handoff answered instead of a token; its code is one of the worker API's. */
+export class SourceError extends Error {
+  readonly code: SourceErrorCode;
+  constructor(code: SourceErrorCode) {
+    super(code);
+    this.name = 'SourceError';
+    this.code = code;
+  }
+}
+export type SourceErrorCode =
+  | Exclude<Handed['outcome'], 'token' | 'nothing' | 'disconnected'>
+  | Exclude<SettleAnswer, 'done' | 'away' | 'unknown'>;
+
+/** A lease lasts at most so long. */
+const MAX_LEASE_MS = 600_000;
+/** How much longer than the wait a token is held: it is reported as used in this time. */
+const SPEND_WITHIN_MS = 10_000;
+
+export function createStoreSource(options: StoreSourceOptions): TokenSource<StoredToken> {
+  const { store, handoff, recorder, merchant, isStopping } = options;
+  const queryFor = ({ kind, selector }: Announced) => queryOf(merchant, kind, selector);
+
+  async function settle({ claimId }: StoredToken, how: 'use' | 'release'): Promise<void> {
+    const answer = await store.settle(merchant, claimId, how);
+    if (answer !== 'done')
+      throw new SourceError(answer === 'unknown' ? 'lease_lost' : answer === 'away' ? 'store_away' : answer);
+    recorder.settled(merchant, how === 'use' ? 'used' : 'released', { claimId });
+  }
+
+  return {
+    async announce({ kind, selector, ttlSeconds }) {
+      const ttlMs = ttlSeconds * 1000;
+      const { id, correlators } = await announce(
+        { store, recorder },
+        { merchant, kind, correlators: selector ?? {}, ttlMs },
+      );
+      return { id, kind, selector: correlators as Announced['selector'] };
+    },
+
+    async take(announced, { claimId, timeoutMs, signal }) {
+      const leaseMs = Math.min(timeoutMs + SPEND_WITHIN_MS, MAX_LEASE_MS);
+      const request = { merchant, claimId, leaseMs, query: queryFor(announced) };
+      const handed = await handoff.claim(request, { waitMs: timeoutMs, signal });
+      recorder.answered(merchant, 'claim', handed.outcome);
+      if (handed.outcome === 'nothing' || handed.outcome === 'disconnected') return undefined;
+      if (handed.outcome !== 'token') throw new SourceError(handed.outcome);
+      recorder.handedOver(handed.token, 'claim', handed.distinct, handed.claim);
+      return { id: handed.token.id, value: handed.token.value, claimId, record: handed.token };
+    },
+
+    used: (token) => settle(token, 'use'),
+    release: (token) => settle(token, 'release'),
+
+    async cancel({ id }) {
+      if (isStopping()) return;
+      if ((await store.cancel(merchant, id)) === 'done') recorder.expectation(merchant, 'cancelled', id);
+    },
+  };
+}

@@ -1,0 +1,138 @@
+/** The routes under `/v1` by which workers ask Carat through the service. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { type Ask, AskError, type Asked, type Asker } from '../../asking/asker.ts';
+import { cancellation, genericToken, merchantToken, scheduleEdit } from '../../asking/asks.ts';
+import type { TokenRecord } from '../../token.ts';
+import { waitOptionsOf } from '../client-gone.ts';
+import type { ApiKeys } from './auth.ts';
+import { answers, ProblemError, refuseCardData } from './problems.ts';
+import { timeText } from './responses.ts';
+import {
+  CancellationAnswer,
+  CancellationBody,
+  LIMITS,
+  NoQuery,
+  type ProblemCode,
+  ScheduleEditAnswer,
+  ScheduleEditBody,
+  TokenAskAnswer,
+  TokenAskBody,
+} from './schemas.ts';
+
+export interface AskRoutesOptions {
+  /** Absent when no credentials are configured. */
+  asker: Asker | undefined;
+  keys: ApiKeys;
+}
+
+const ASK_PROBLEMS = [
+  ...(['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'not_configured'] as const),
+  ...(['carat_refused', 'carat_unreachable', 'no_post', 'store_away'] as const),
+] satisfies ProblemCode[];
+
+export async function askRoutes(fastify: FastifyInstance, { asker, keys }: AskRoutesOptions): Promise<void> {
+  const app = fastify.withTypeProvider<ZodTypeProvider>();
+
+  app.addHook('preValidation', async ({ body }) => refuseCardData(body));
+
+  async function ask(
+    request: FastifyRequest,
+    { merchant = 'default', wait = LIMITS.defaultAskSeconds }: { merchant?: string; wait?: number },
+    what: Ask,
+  ): Promise<Asked | 'disconnected'> {
+    keys.checkMerchant(request, merchant);
+    if (asker === undefined) {
+      throw new ProblemError('not_configured', 'set CARAT_CREDENTIALS and CARAT_ENVIRONMENT to ask Carat from here');
+    }
+    try {
+      return await asker.ask(merchant, what, waitOptionsOf(request.socket, wait));
+    } catch (error) {
+      if (!(error instanceof AskError)) throw error;
+      throw new ProblemError(error.code, error.message || undefined, error.carat && { carat: error.carat });
+    }
+  }
+
+  app.post(
+    '/v1/schedule-edits',
+    {
+      schema: {
+        operationId: 'askScheduleEdit',
+        summary: 'Ask Carat for a schedule edit; answers the SEID, which is used from then on.',
+        querystring: NoQuery,
+        body: ScheduleEditBody,
+        response: { 201: ScheduleEditAnswer, ...answers(...ASK_PROBLEMS) },
+      },
+    },
+    async (request, reply) => {
+      const { sid, merchant_data } = request.body;
+      const asked = await ask(request, request.body, scheduleEdit({ sid, merchant_data }));
+      return answer(reply, asked, ({ value, merchant_data }) => ({ seid: value, sid, merchant_data }));
+    },
+  );
+
+  app.post(
+    '/v1/generic-tokens',
+    {
+      schema: {
+        operationId: 'askGenericToken',
+        summary: 'Ask Carat for the token of a generic operation; it is used from then on.',
+        querystring: NoQuery,
+        body: TokenAskBody,
+        response: { 201: TokenAskAnswer, ...answers(...ASK_PROBLEMS) },
+      },
+    },
+    async (request, reply) => {
+      const asked = await ask(request, request.body ?? {}, genericToken());
+      return answer(reply, asked, ({ value }) => ({ token: value }));
+    },
+  );
+
+  app.post(
+    '/v1/merchant-tokens',
+    {
+      schema: {
+        operationId: 'askMerchantToken',
+        summary: 'Ask Carat for the token of the registration of a merchant; it is used from then on.',
+        querystring: NoQuery,
+        body: TokenAskBody,
+        response: { 201: TokenAskAnswer, ...answers(...ASK_PROBLEMS) },
+      },
+    },
+    async (request, reply) => {
+      const asked = await ask(request, request.body ?? {}, merchantToken());
+      return answer(reply, asked, ({ value }) => ({ token: value }));
+    },
+  );
+
+  app.post(
+    '/v1/cancellations',
+    {
+      schema: {
+        operationId: 'askCancellation',
+        summary: 'Ask Carat for the cancellation of a payment; answers the NIT, which is used from then on.',
+        querystring: NoQuery,
+        body: CancellationBody,
+        response: { 201: CancellationAnswer, ...answers(...ASK_PROBLEMS) },
+      },
+    },
+    async (request, reply) => {
+      const { esitef_usn, merchant_usn, order_id } = request.body;
+      const given = { esitef_usn, merchant_usn, order_id };
+      const asked = await ask(request, request.body, cancellation(given));
+      return answer(reply, asked, ({ value }) => ({ nit: value, ...given }));
+    },
+  );
+}
+
+/** Nobody takes an answer that comes too late. */
+function answer(
+  reply: FastifyReply,
+  asked: Asked | 'disconnected',
+  found: (token: TokenRecord) => object,
+): FastifyReply {
+  if (asked === 'disconnected') return reply.code(204).send();
+  const { token, carat } = asked;
+  const times = { received_at: timeText(token.receivedAt), expires_at: timeText(token.expiresAt) };
+  return reply.code(201).send({ ...found(token), ...times, carat });
+}
