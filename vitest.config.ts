@@ -42,8 +42,8 @@ export default defineConfig({
     runner: 'test/support/runner.ts',
     env: { TMPDIR: scratch() },
     // What a test awaits has a deadline of its own, which says more than this one.
-    testTimeout: 120_000 * timeScale,
-    hookTimeout: 120_000 * timeScale,
+    testTimeout: 300_000 * timeScale,
+    hookTimeout: 300_000 * timeScale,
     // Tests wait more than they compute. More at once than this would make them wait for each other.
     maxWorkers: Math.max(3, availableParallelism()),
     maxConcurrency: 20,

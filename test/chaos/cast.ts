@@ -53,14 +53,10 @@ export class Player {
     const launch = { path: process.execPath, args: [MAIN], env: this.#env, folder: this.#folder };
     const running = await ServerProcess.start(launch);
     this.#process = running;
-    await until(
-      'the instance answers',
-      async () => {
-        if (!running.running) throw new Error(`expected the instance to run: ${running.output}`);
-        return (await this.api.get('/livez')).status === 200;
-      },
-      30_000,
-    );
+    await until('the instance answers', async () => {
+      if (!running.running) throw new Error(`expected the instance to run: ${running.output}`);
+      return (await this.api.get('/livez')).status === 200;
+    });
   }
 
   /** SIGKILL. */

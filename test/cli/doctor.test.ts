@@ -75,7 +75,7 @@ it('tells when what it sent arrives elsewhere', async () => {
   expect(code).toBe(1);
   expect(findings.get('recharge')).toMatchObject({ state: 'pass' });
   expect(findings.get('handed over: recharge')).toMatchObject({ state: 'fail', seen: 'it did not arrive' });
-}, 30_000);
+});
 
 it.each([
   [302, 'Carat does not follow'],

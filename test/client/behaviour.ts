@@ -25,7 +25,7 @@ export function describeClient(store: string, env: () => Record<string, string>)
     });
     afterEach(() => service.stop());
 
-    const parked = (count = 1) => until(`${count} wait`, () => service.waiting === count, 25_000);
+    const parked = (count = 1) => until(`${count} wait`, () => service.waiting === count);
 
     describe('waiting', () => {
       it('gets a token that was there, and one that comes later', async () => {

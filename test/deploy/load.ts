@@ -4,10 +4,11 @@ import { Agent as PlainAgent, request as plainRequest, type RequestOptions } fro
 import { Agent, request } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { LOOPBACK } from '../support/ports.ts';
+import { scaled } from '../support/time-scale.ts';
 import { type ProxyServer, SECRET_PATH } from './proxies.ts';
 
 const WAIT_SECONDS = 5;
-const HAND_OVER_WITHIN_MS = 20_000;
+const HAND_OVER_WITHIN_MS = scaled(20_000);
 const PAUSE_MS = 10;
 
 export interface Answer {

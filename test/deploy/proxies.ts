@@ -15,7 +15,6 @@ import { until } from '../support/until.ts';
 import type { Instance } from './instance.ts';
 
 const DEPLOY = new URL('../../deploy/', import.meta.url).pathname;
-const READY_WITHIN_MS = 60_000;
 export const SECRET_PATH = '/a/0123456789abcdefghijklmnopqrstuv';
 
 /** What is put into a configuration, and the folder that it is written to. */
@@ -110,7 +109,7 @@ export class ProxyServer {
     });
     const server = await ServerProcess.start({ path: program.path, args: run, env, folder });
     const proxy = new ProxyServer(site, accessLog, server, folder);
-    await until(`${name} answers`, () => answers(site.workerPort), READY_WITHIN_MS).catch(async (error: Error) => {
+    await until(`${name} answers`, () => answers(site.workerPort)).catch(async (error: Error) => {
       await proxy.stop();
       throw new Error(`${error.message}\n${server.output}`);
     });

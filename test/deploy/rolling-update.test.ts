@@ -63,7 +63,6 @@ describe.each<ProxyName>(['nginx', 'caddy'])('behind %s', (name) => {
 
   test.runIf(name === 'nginx' || process.env['ROLLING_CADDY'] !== undefined)(
     'a rolling update under load loses no post and no wait',
-    { timeout: 180_000 },
     async () => {
       const load = await Load.start(proxy, LANES);
       for (const instance of instances) {

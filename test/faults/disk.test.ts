@@ -36,7 +36,7 @@ it('gone while Redis is away: 200 from memory, told, and all is on disk once it 
   } finally {
     await a.folder.remove();
   }
-}, 60_000);
+});
 
 it('not to be had at the start, with Redis up: everything works, and it is said what is missing', async () => {
   const redis = await startRedis();
@@ -52,39 +52,35 @@ it('not to be had at the start, with Redis up: everything works, and it is said 
     await a.stop();
     await redis.stop();
   }
-}, 60_000);
+});
 
 it.each<[string, (tokens: string) => Promise<unknown>, string]>([
   ['torn', (tokens) => writeFile(join(tokens, 'CURRENT'), 'no manifest'), 'store_set_aside'],
   ['of an older format', (tokens) => put(tokens, 'format', '0'), 'store_set_aside'],
   ['with a record that is no JSON', (tokens) => put(tokens, 'token\ndefault\nx', '{"tok'), 'records_broken'],
   ['with a record that is no token', (tokens) => put(tokens, 'token\ndefault\nx', '5'), 'records_broken'],
-])(
-  'a journal %s: counted, named, and the service starts',
-  async (_name, spoil, code) => {
-    const url = await nobody();
-    const folder = await GuardedFolder.make('journal-');
-    try {
-      const before = await Instance.start(url, {}, folder);
-      await before.post({ seid: value(), merchant_data: 'x' });
-      await before.halt();
-      await spoil(join(before.dataDir, 'tokens'));
-      const a = await Instance.start(url, {}, folder);
-      expect(a.told(code)).toBe(1);
-      expect(await a.metric('troubles_total', `"${code}"`)).toBe(1);
-      const aside = (await readdir(a.dataDir)).filter((name) => name.startsWith('tokens.aside-'));
-      expect(aside).toHaveLength(code === 'store_set_aside' ? 1 : 0);
-      const seid = value();
-      expect((await a.post({ seid, merchant_data: 'y' })).status).toBe(200);
-      expect(await a.read({ merchant_data: 'y' })).toMatchObject({ status: 200, body: { value: seid } });
-      expect(a.told('disk_failed')).toBe(0);
-      await a.halt();
-    } finally {
-      await folder.remove();
-    }
-  },
-  60_000,
-);
+])('a journal %s: counted, named, and the service starts', async (_name, spoil, code) => {
+  const url = await nobody();
+  const folder = await GuardedFolder.make('journal-');
+  try {
+    const before = await Instance.start(url, {}, folder);
+    await before.post({ seid: value(), merchant_data: 'x' });
+    await before.halt();
+    await spoil(join(before.dataDir, 'tokens'));
+    const a = await Instance.start(url, {}, folder);
+    expect(a.told(code)).toBe(1);
+    expect(await a.metric('troubles_total', `"${code}"`)).toBe(1);
+    const aside = (await readdir(a.dataDir)).filter((name) => name.startsWith('tokens.aside-'));
+    expect(aside).toHaveLength(code === 'store_set_aside' ? 1 : 0);
+    const seid = value();
+    expect((await a.post({ seid, merchant_data: 'y' })).status).toBe(200);
+    expect(await a.read({ merchant_data: 'y' })).toMatchObject({ status: 200, body: { value: seid } });
+    expect(a.told('disk_failed')).toBe(0);
+    await a.halt();
+  } finally {
+    await folder.remove();
+  }
+});
 
 it('a journal sealed with a key that is gone: named when it is met, and the service goes on', async () => {
   const url = await nobody();
@@ -107,7 +103,7 @@ it('a journal sealed with a key that is gone: named when it is met, and the serv
   } finally {
     await folder.remove();
   }
-}, 60_000);
+});
 
 async function put(directory: string, key: string, record: string): Promise<void> {
   await mkdir(directory, { recursive: true });

@@ -11,11 +11,12 @@ import { Instance } from '../support/instance.ts';
 import { freePort, LOOPBACK } from '../support/ports.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
+import { scaled } from '../support/time-scale.ts';
 import { until } from '../support/until.ts';
 import { untilKnown } from '../support/worker-api.ts';
 
 /** The contract says one second; a busy machine that runs many servers is given more. */
-const CARAT_MS = 5000;
+const CARAT_MS = scaled(5000);
 const value = (): string => randomBytes(32).toString('hex');
 
 interface Stage {
@@ -212,7 +213,7 @@ describe.concurrent.each(FAULTS)('Redis: $name', (fault) => {
     // The other instance knows the claim that was given meanwhile.
     expect((await untilKnown(() => b.used('held'))).status).toBe(204);
     expect((await untilKnown(() => b.used('same'))).status).toBe(204);
-  }, 90_000);
+  });
 });
 
 describe.concurrent('Redis', () => {
@@ -236,7 +237,7 @@ describe.concurrent('Redis', () => {
       await a.stop();
       await redis.stop();
     }
-  }, 60_000);
+  });
 
   it('of a name that does not resolve: one clear line, and everything is kept here', async () => {
     const a = await Instance.start('redis://:secret@no-such-host.invalid:6379');
@@ -250,7 +251,7 @@ describe.concurrent('Redis', () => {
     } finally {
       await a.stop();
     }
-  }, 60_000);
+  });
 
   it('that nobody listens for, of a wrong password, or of a database that is not there: one line each, no password', async () => {
     const redis = await startRedis({ config: { requirepass: 'right' } });
@@ -285,7 +286,7 @@ describe.concurrent('Redis', () => {
     } finally {
       await redis.stop();
     }
-  }, 90_000);
+  });
 
   it('whose password was rotated: what came is kept, and there once the password is as before', async () => {
     const redis = await startRedis({ config: { requirepass: 'old' } });
@@ -312,7 +313,7 @@ describe.concurrent('Redis', () => {
       await a.stop();
       await redis.stop();
     }
-  }, 60_000);
+  });
 
   it('that has forgotten the scripts is no reason to lose anything', async () => {
     const redis = await startRedis();
@@ -330,7 +331,7 @@ describe.concurrent('Redis', () => {
       await a.stop();
       await redis.stop();
     }
-  }, 60_000);
+  });
 
   it('that comes and goes every second: 200 each time, and every token is given out once', async () => {
     const redis = await startRedis();
@@ -374,5 +375,5 @@ describe.concurrent('Redis', () => {
       await b.stop();
       await redis.stop();
     }
-  }, 60_000);
+  });
 });

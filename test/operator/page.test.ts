@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
 import { RawConnection } from '../support/raw-http.ts';
 import { RunningService } from '../support/service.ts';
+import { scaled } from '../support/time-scale.ts';
 
 const SEID = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
 const NIT = 'abcdefghijklmnopqrstuvwxyz1234567890abcdefghijklmnopqrstuvwxyz12';
@@ -47,8 +48,8 @@ async function onPage(
     const complaints: string[] = [];
     page.on('console', (message) => complaints.push(`${message.type()}: ${message.text()}`));
     page.on('pageerror', (error) => complaints.push(String(error)));
-    await page.goto(address, { timeout: 15_000 });
-    await page.locator('main').waitFor({ timeout: 5000 });
+    await page.goto(address, { timeout: scaled(15_000) });
+    await page.locator('main').waitFor({ timeout: scaled(15_000) });
     await look(page);
     const dom = await page.content();
     for (const value of [SEID, NIT]) expect(dom).not.toContain(value);
@@ -72,10 +73,10 @@ describe('the operator page', () => {
       await page.screenshot({ path: join(SCREENSHOTS, 'first-steps.png') });
       await page.locator('.live.on').waitFor();
       await service.post({ seid: SEID, merchant_data: '14114532781' });
-      await page.getByText('waits for a worker').waitFor({ timeout: 5000 });
+      await page.getByText('waits for a worker').waitFor({ timeout: scaled(15_000) });
       expect(await page.locator('.help').count()).toBe(0);
       await service.worker('GET', '/v1/tokens?merchant_data=14114532781', { key: 'all' });
-      await page.getByText(/read after/).waitFor({ timeout: 5000 });
+      await page.getByText(/read after/).waitFor({ timeout: scaled(15_000) });
       expect(await page.locator('.plots svg').count()).toBe(3);
       expect(await page.locator('.plots rect').count()).toBeGreaterThan(1);
     });
@@ -168,7 +169,7 @@ describe('the operator page', () => {
       async (page) => {
         await page.locator('.live.on').waitFor();
         await service.post({ seid: SEID.toUpperCase(), merchant_data: 'BY-ADDRESS' });
-        await page.getByText('BY-ADDRESS').waitFor({ timeout: 5000 });
+        await page.getByText('BY-ADDRESS').waitFor({ timeout: scaled(15_000) });
       },
       { address, key: '' },
     );

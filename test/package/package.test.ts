@@ -32,7 +32,7 @@ beforeAll(async () => {
   const archive = join(folder, filename);
   const installed = await run('npm', ['install', ...quietly, archive], Object.fromEntries(way), { cwd: project });
   if (installed.code !== 0) throw new Error(`expected npm to install the package: ${installed.error}`);
-}, 300_000);
+});
 afterAll(() => rm(folder, { recursive: true }));
 
 it('holds what runs, its types, licence and documentation, and nothing else', () => {
@@ -98,7 +98,7 @@ it('gives its types to a project that imports it', async () => {
     out: '',
     error: '',
   });
-}, 180_000);
+});
 
 it('runs as a command', async () => {
   const bin = join(project, 'node_modules/.bin/carat-authenticity');

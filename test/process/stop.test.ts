@@ -4,12 +4,13 @@ import { describe, expect, test } from 'vitest';
 import { useDataDir } from '../support/data-dir.ts';
 import { RawConnection, rawRequest, statusOf } from '../support/raw-http.ts';
 import { NODE, type ServiceProcess } from '../support/service-process.ts';
+import { scaled } from '../support/time-scale.ts';
 import { until } from '../support/until.ts';
 
 const data = useDataDir();
 const NPM_START = ['npm', 'start'] as const;
 const OK_EXIT = { code: 0, signal: null };
-const EXIT_DEADLINE_MS = 10_000;
+const EXIT_DEADLINE_MS = scaled(10_000);
 
 /** The exit, which must come in time; the clock is that of the contract. */
 async function exitOf(service: ServiceProcess): Promise<unknown> {

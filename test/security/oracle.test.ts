@@ -47,7 +47,7 @@ afterEach(async () => {
   [service, redis] = [undefined, undefined];
 });
 
-test.each(['embedded', 'redis'])('no sort of post is told from another (%s)', { timeout: 300_000 }, async (store) => {
+test.each(['embedded', 'redis'])('no sort of post is told from another (%s)', async (store) => {
   folder = await GuardedFolder.make('oracle-');
   redis = store === 'redis' ? await startRedis({ config: { appendfsync: 'no' } }) : undefined;
   const env = {

@@ -47,7 +47,7 @@ async function expiredUsed(t: Trial): Promise<void> {
   await until('it expired', async () => (await t.use()).code === 'unknown_claim');
 }
 
-/** With `TOKEN_TTL_SECONDS=4`. */
+/** With a short `TOKEN_TTL_SECONDS`. */
 export const lifetimes: Record<string, Row> = {
   'expired.read': async (t) => {
     await expired(t);

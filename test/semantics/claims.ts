@@ -1,5 +1,6 @@
 /** What a claim is answered, with a selector and from the pool. */
 import { expect } from 'vitest';
+import { scaled } from '../support/time-scale.ts';
 import type { Row } from './trial.ts';
 
 /** The shortest lease there is. */
@@ -75,7 +76,7 @@ export const claims: Record<string, Row> = {
   'claim.claimed-used': async (t) => {
     await t.post();
     await t.claim();
-    const waiting = t.claim('two', { wait: 1 });
+    const waiting = t.claim('two', { wait: scaled(1000) / 1000 });
     await t.parked(1);
     await t.use();
     return waiting;

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisServer, startRedis } from '../support/redis.ts';
+import { scaled } from '../support/time-scale.ts';
 import { absences, browsers, conflicts, crowds, keys, lifetimes, silences, stops } from './circumstances.ts';
 import { claims, pool } from './claims.ts';
 import { posts, strangers, verdicts } from './posts.ts';
@@ -22,7 +23,7 @@ const SETTINGS: Setting[] = [
   { name: 'a sender not let in', env: { ALLOWED_SOURCES: '192.0.2.0/24' }, rows: strangers },
   { name: 'ACCEPT=expected', env: { ACCEPT: 'expected' }, rows: verdicts },
   { name: 'ON_CONFLICT=refuse', env: { ON_CONFLICT: 'refuse' }, rows: conflicts },
-  { name: 'a short life', env: { TOKEN_TTL_SECONDS: '4' }, rows: lifetimes },
+  { name: 'a short life', env: { TOKEN_TTL_SECONDS: String(Math.ceil(scaled(4000) / 1000)) }, rows: lifetimes },
   { name: 'keys', env: { WORKER_API_KEYS: 'a-key-for-all,default:a-limited-key' }, rows: keys },
   { name: 'full', env: { MAX_WAITERS: '1' }, own: true, rows: crowds },
   { name: 'stopping', own: true, rows: stops },

@@ -7,9 +7,10 @@ import { LocalStore } from '../../src/store/fallback/local-store.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { RunningService } from '../support/service.ts';
+import { scaled } from '../support/time-scale.ts';
 
 const MAX_UNEXPECTED = 10_000;
-const PATIENT_MS = 5000;
+const PATIENT_MS = scaled(5000);
 
 export interface Playing {
   running: RunningService;

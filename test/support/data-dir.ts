@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, vi } from 'vitest';
+import { afterEach, beforeEach } from 'vitest';
 import { ServiceProcess, type Start } from './service-process.ts';
 
 export interface DataDir {
@@ -16,8 +16,6 @@ export interface DataDir {
 
 /** Gives each test of a file a directory, and ends what the test started on it. */
 export function useDataDir(): DataDir {
-  // Processes start slowly on a machine that has other things to do, and some tests start many.
-  vi.setConfig({ testTimeout: 120_000 });
   let path = '';
   const services: ServiceProcess[] = [];
   const withDirectory = ({ env, ...options }: Start): Start => ({ ...options, env: { DATA_DIR: path, ...env } });

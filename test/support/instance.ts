@@ -54,15 +54,11 @@ export class Instance extends Api {
   }
 
   /** Resolves when Redis takes writes and was told of everything. */
-  async settled(deadlineMs = 15_000): Promise<void> {
-    await until(
-      'the stores are brought together',
-      async () => {
-        const { store, fallback } = await this.ready();
-        return store['state'] === 'ok' && fallback['state'] === 'idle' && fallback['pending'] === 0;
-      },
-      deadlineMs,
-    );
+  async settled(): Promise<void> {
+    await until('the stores are brought together', async () => {
+      const { store, fallback } = await this.ready();
+      return store['state'] === 'ok' && fallback['state'] === 'idle' && fallback['pending'] === 0;
+    });
   }
 
   /** Stops it, and keeps its folder for another one. */

@@ -4,10 +4,11 @@
  */
 import { ChildProcess } from 'node:child_process';
 import { Server, Socket } from 'node:net';
+import { scaled } from './time-scale.ts';
 import { until } from './until.ts';
 
 /** How long things may take to be gone: a close that was asked for ends a few turns of the event loop later. */
-const SETTLE_MS = 10_000;
+const SETTLE_MS = scaled(10_000);
 
 /** Node has had this for as long as it has had handles; its public sister tells names only. */
 interface Inspectable {

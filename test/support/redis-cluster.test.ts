@@ -28,14 +28,10 @@ test('a replica takes the place of a master that is killed, and the master comes
   await master.command('SET', '{merchant}', 'kept');
   await master.command('WAIT', '1', '1000');
   await master.kill();
-  const promoted = await until(
-    'a replica is promoted',
-    async () => {
-      const owner = await cluster.masterOf('{merchant}');
-      return owner !== master && owner;
-    },
-    20_000,
-  );
+  const promoted = await until('a replica is promoted', async () => {
+    const owner = await cluster.masterOf('{merchant}');
+    return owner !== master && owner;
+  });
   await cluster.settled();
   expect(await cluster.roleOf(promoted)).toBe('master');
   expect(await promoted.command('GET', '{merchant}')).toBe('kept');

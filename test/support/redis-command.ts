@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
 import { LOOPBACK } from './ports.ts';
+import { scaled } from './time-scale.ts';
 
-const CONNECT_TIMEOUT_MS = 1_000;
-const COMMAND_TIMEOUT_MS = 2_000;
+const CONNECT_TIMEOUT_MS = scaled(1_000);
+const COMMAND_TIMEOUT_MS = scaled(2_000);
 const DISCONNECT_TIMEOUT_MS = 100;
 
 export interface CommandTarget {

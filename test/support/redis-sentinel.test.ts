@@ -17,14 +17,10 @@ test('the Sentinels agree on the master, and a replica takes its place when it i
   await master.command('SET', 'key', 'kept');
   await master.command('WAIT', '2', '1000');
   await master.kill();
-  const promoted = await until(
-    'a replica is promoted',
-    async () => {
-      const current = await sentinel.master();
-      return current !== master && current;
-    },
-    20_000,
-  );
+  const promoted = await until('a replica is promoted', async () => {
+    const current = await sentinel.master();
+    return current !== master && current;
+  });
   expect((await promoted.info('replication')).get('role')).toBe('master');
   expect(await promoted.command('GET', 'key')).toBe('kept');
   expect(await promoted.command('SET', 'key', 'written')).toBe('OK');

@@ -6,11 +6,11 @@ import { GuardedFolder } from './guarded-folder.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 import { sendCommand } from './redis-command.ts';
 import { ServerProcess } from './server-process.ts';
+import { scaled } from './time-scale.ts';
 import { findTool, type Tool } from './tools.ts';
 import { until } from './until.ts';
 
-const BIND_DEADLINE_MS = 10_000;
-const READY_DEADLINE_MS = 15_000;
+const BIND_DEADLINE_MS = scaled(10_000);
 
 const DEFAULT_CONFIG = {
   save: '""',
@@ -162,11 +162,7 @@ export class RedisServer {
         folder: this.#folder,
       });
       this.#process = process;
-      const ready = until(
-        `${this.url} answers`,
-        () => !process.running || this.#answers(process.pid),
-        READY_DEADLINE_MS,
-      );
+      const ready = until(`${this.url} answers`, () => !process.running || this.#answers(process.pid));
       await Promise.race([ready, process.ended]);
       if (process.running) return;
       await process.kill();

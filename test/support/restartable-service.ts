@@ -7,6 +7,7 @@ import { readConfig } from '../../src/config/config.ts';
 import { Service } from '../../src/service.ts';
 import { postForm } from '../../src/simulator/poster.ts';
 import { freePort, LOOPBACK } from './ports.ts';
+import { scaled } from './time-scale.ts';
 
 export class RestartableService {
   readonly authenticityUrl: string;
@@ -63,6 +64,6 @@ export class RestartableService {
   /** An authenticity post; the status of its answer. */
   post(fields: Record<string, string>, path?: string): Promise<number> {
     const url = path === undefined ? this.authenticityUrl : new URL(path, this.authenticityUrl).href;
-    return postForm(url, fields, { timeoutMs: 10_000 });
+    return postForm(url, fields, { timeoutMs: scaled(10_000) });
   }
 }

@@ -7,7 +7,6 @@ import { ROOT } from './build.ts';
 import { until } from './until.ts';
 
 const MAIN = join(ROOT, 'dist', 'main.js');
-const START_DEADLINE_MS = 20_000;
 
 export interface Start {
   env?: Record<string, string>;
@@ -63,7 +62,7 @@ export class ServiceProcess {
   static async start(options: Start): Promise<ServiceProcess> {
     const service = new ServiceProcess(options);
     try {
-      await service.logs('listening', START_DEADLINE_MS);
+      await service.logs('listening');
     } catch (error) {
       await service.kill();
       throw new Error(`expected the service to start, it said: ${service.stderr}`, { cause: error });
@@ -80,8 +79,8 @@ export class ServiceProcess {
   }
 
   /** Resolves with the first line of an event. */
-  logs(event: string, deadlineMs?: number): Promise<LogLine> {
-    return until(`the log tells of ${event}`, () => this.events(event)[0], deadlineMs);
+  logs(event: string): Promise<LogLine> {
+    return until(`the log tells of ${event}`, () => this.events(event)[0]);
   }
 
   events(event: string): LogLine[] {

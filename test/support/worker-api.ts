@@ -1,5 +1,6 @@
 /** Carat and workers as plain HTTP clients of a service, wherever it runs. Each request has a connection of its own. */
 import { Agent, request } from 'node:http';
+import { scaled } from './time-scale.ts';
 import { until } from './until.ts';
 
 export interface Answer {
@@ -16,7 +17,7 @@ export interface Endpoints {
 }
 
 /** Of a service that accepts and then says nothing. */
-const GIVE_UP_AFTER_MS = 90_000;
+const GIVE_UP_AFTER_MS = scaled(90_000);
 
 export class Api {
   readonly at: Endpoints;
@@ -110,12 +111,8 @@ export class Api {
 
 /** Asks until the answer is not that the store is away: a busy machine may find Redis slow, and then nobody knows yet. */
 export function untilKnown(ask: () => Promise<Answer>): Promise<Answer> {
-  return until(
-    'the service knows',
-    async () => {
-      const answer = await ask();
-      return answer.status !== 503 && answer;
-    },
-    60_000,
-  );
+  return until('the service knows', async () => {
+    const answer = await ask();
+    return answer.status !== 503 && answer;
+  });
 }

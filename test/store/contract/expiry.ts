@@ -1,11 +1,12 @@
 /** What happens when time is over: tokens, what was used, claims, and what is told of it. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { type Bench, type Case, valueIn } from './bench.ts';
 
 /** Long enough for a few steps on a busy machine. */
-const SHORT_LIFE = { ttlMs: 1000 };
+const SHORT_LIFE = { ttlMs: scaled(1000) };
 
 function orphans(bench: Bench, id?: string): number {
   return bench.expiries().filter((expiry) => expiry.what === 'orphan' && (id === undefined || expiry.id === id)).length;
@@ -89,7 +90,7 @@ export function describeExpiry(test: Case): void {
       expect(orphans(bench, first.id)).toBe(1);
       expect(orphans(bench, second.id)).toBe(1);
     },
-    { ttlMs: 300 },
+    { ttlMs: scaled(300) },
   );
 
   test(
@@ -118,7 +119,7 @@ export function describeExpiry(test: Case): void {
       await toldOnceMore(bench);
       expect(orphans(bench, token.id)).toBe(2);
     },
-    { ttlMs: 300 },
+    { ttlMs: scaled(300) },
   );
 
   test(
@@ -129,10 +130,13 @@ export function describeExpiry(test: Case): void {
         await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic, ttlMs });
         return id;
       };
-      const [filled, cancelled] = [await announce('sid=filled', 1000), await announce('sid=cancelled', 1000)];
-      const missed = await announce('sid=missed', 1000);
+      const [filled, cancelled] = [
+        await announce('sid=filled', scaled(1000)),
+        await announce('sid=cancelled', scaled(1000)),
+      ];
+      const missed = await announce('sid=missed', scaled(1000));
       // Of two under one topic the oldest is filled.
-      const [older, newer] = [await announce('sid=two', 1000), await announce('sid=two', 1000)];
+      const [older, newer] = [await announce('sid=two', scaled(1000)), await announce('sid=two', scaled(1000))];
       await bench.put(bench.token({ kind: 'seid', sid: 'filled' }), bench.token({ kind: 'seid', sid: 'two' }));
       expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');
       const noShows = (): string[] =>
@@ -149,7 +153,7 @@ export function describeExpiry(test: Case): void {
         expectation: missed,
       });
     },
-    { ttlMs: 500 },
+    { ttlMs: scaled(500) },
   );
 
   test(
@@ -158,7 +162,7 @@ export function describeExpiry(test: Case): void {
       const token = bench.token({ sid: 'x' });
       await bench.put(token);
       const id = randomUUID();
-      await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic: 'sid=y', ttlMs: 300 });
+      await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic: 'sid=y', ttlMs: scaled(300) });
       await bench.reopen();
       await until('the orphan is told', () => orphans(bench, token.id) === 1);
       await until('the no-show is told', () =>
@@ -167,6 +171,6 @@ export function describeExpiry(test: Case): void {
       await toldOnceMore(bench);
       expect(orphans(bench, token.id)).toBe(1);
     },
-    { ttlMs: 300 },
+    { ttlMs: scaled(300) },
   );
 }

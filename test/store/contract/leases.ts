@@ -1,9 +1,12 @@
 /** Leases: how long a claim holds, and what comes after it. */
 import { expect } from 'vitest';
+import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { type Bench, type Case, LONG_MS, TTL_MS, valueIn } from './bench.ts';
 
-const SHORT_MS = 300;
+const SHORT_MS = scaled(300);
+/** Longer than what a test does meanwhile. */
+const MEDIUM_MS = scaled(5000);
 /** Clocks are read in whole milliseconds, on both sides. */
 const CLOCK_MS = 5;
 
@@ -68,33 +71,33 @@ export function describeLeases(test: Case): void {
   test('when the lease of the selected token ends is told', async (bench) => {
     await bench.put(bench.token({ sid: 'x' }));
     const before = performance.now();
-    await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: 5000 });
+    await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: MEDIUM_MS });
     const answer = await bench.claim(bench.b, 'c2', bench.by('sid', 'x'));
     const passedMs = performance.now() - before;
     expect(answer.state).toBe('claimed');
     if (answer.state !== 'claimed') return;
-    expect(answer.retryInMs).toBeGreaterThanOrEqual(5000 - passedMs - CLOCK_MS);
-    expect(answer.retryInMs).toBeLessThanOrEqual(5000 + CLOCK_MS);
+    expect(answer.retryInMs).toBeGreaterThanOrEqual(MEDIUM_MS - passedMs - CLOCK_MS);
+    expect(answer.retryInMs).toBeLessThanOrEqual(MEDIUM_MS + CLOCK_MS);
   });
 
   test('when the first lease of the pool ends is told, and not of one that is used, put back or renewed', async (bench) => {
     await bench.put(bench.token(), bench.token(), bench.token(), bench.token());
     expect(await bench.claim(bench.a, 'nit', bench.pool('nit'))).toEqual({ state: 'none' });
     const before = performance.now();
-    await bench.hold(bench.a, 'used', bench.pool(), { leaseMs: 1000 });
-    await bench.hold(bench.a, 'renewed', bench.pool(), { leaseMs: 2000 });
-    await bench.hold(bench.a, 'next', bench.pool(), { leaseMs: 5000 });
-    await bench.hold(bench.a, 'back', bench.pool(), { leaseMs: 3000 });
+    await bench.hold(bench.a, 'used', bench.pool(), { leaseMs: MEDIUM_MS / 5 });
+    await bench.hold(bench.a, 'renewed', bench.pool(), { leaseMs: MEDIUM_MS / 2 });
+    await bench.hold(bench.a, 'next', bench.pool(), { leaseMs: MEDIUM_MS });
+    await bench.hold(bench.a, 'back', bench.pool(), { leaseMs: MEDIUM_MS / 2 });
     await bench.a.settle(bench.merchant, 'used', 'use');
-    await bench.hold(bench.a, 'renewed', bench.pool(), { leaseMs: 20_000 });
+    await bench.hold(bench.a, 'renewed', bench.pool(), { leaseMs: 4 * MEDIUM_MS });
     await bench.a.settle(bench.merchant, 'back', 'release');
-    await bench.hold(bench.a, 'last', bench.pool(), { leaseMs: 10_000 });
+    await bench.hold(bench.a, 'last', bench.pool(), { leaseMs: 2 * MEDIUM_MS });
     const answer = await bench.claim(bench.b, 'late');
     const passedMs = performance.now() - before;
     expect(answer.state).toBe('none');
     if (answer.state !== 'none') return;
-    expect(answer.retryInMs).toBeGreaterThanOrEqual(5000 - passedMs - CLOCK_MS);
-    expect(answer.retryInMs).toBeLessThanOrEqual(5000 + CLOCK_MS);
+    expect(answer.retryInMs).toBeGreaterThanOrEqual(MEDIUM_MS - passedMs - CLOCK_MS);
+    expect(answer.retryInMs).toBeLessThanOrEqual(MEDIUM_MS + CLOCK_MS);
   });
 
   test('the token is free when the time that was told has passed', async (bench) => {

@@ -1,9 +1,10 @@
 /** How claims end: use, release, a lease that was lost, and undoing a claim that reached nobody. */
 import { expect } from 'vitest';
+import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
 
-const SHORT_MS = 250;
+const SHORT_MS = scaled(250);
 
 /** A token under `sid` x that `c1` claimed, and whose lease is over. */
 async function leaseOver(bench: Bench, claimId = 'c1'): Promise<void> {

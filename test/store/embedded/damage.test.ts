@@ -143,7 +143,7 @@ describe('sets the directory aside and loses nothing newer when', () => {
     await bench.open();
     expect(bench.store.health().state).toBe('degraded');
     expect(await put('newer')).toBe('kept');
-    await until('it is set aside', () => bench.told('store_set_aside'), 20_000);
+    await until('it is set aside', () => bench.told('store_set_aside'));
     await until('it is back', () => bench.told('disk_back'));
     await bench.reopen();
     expect(await bench.state('newer')).toBe('live');

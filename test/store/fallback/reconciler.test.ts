@@ -6,6 +6,7 @@ import type { MergeResult } from '../../../src/store/fallback/shared-store.ts';
 import { RedisStore } from '../../../src/store/redis/redis-store.ts';
 import { type NewToken, type TokenQuery, tokenId } from '../../../src/token.ts';
 import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { LONG_MS, TTL_MS } from '../contract/bench.ts';
 
@@ -24,7 +25,7 @@ beforeEach(async () => {
 afterEach(() => store.close());
 
 async function open(ttlMs = TTL_MS): Promise<RedisStore> {
-  const options = { merchants: ['m'], ttlMs, accept: 'any', maxUnexpected: 10, deadlineMs: 5000 } as const;
+  const options = { merchants: ['m'], ttlMs, accept: 'any', maxUnexpected: 10, deadlineMs: scaled(5000) } as const;
   const opened = new RedisStore({ address: parseStoreUrl(redis.url), ...options });
   await opened.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
   return opened;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
 import { RedisStore } from '../../../src/store/redis/redis-store.ts';
 import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { scaled } from '../../support/time-scale.ts';
 import { describeStoreContract } from '../contract.ts';
 
 let redis: RedisServer;
@@ -16,7 +17,7 @@ describeStoreContract('the store on Redis', {
   async setup(options) {
     return {
       async open(events) {
-        const store = new RedisStore({ address: parseStoreUrl(redis.url), deadlineMs: 5000, ...options });
+        const store = new RedisStore({ address: parseStoreUrl(redis.url), deadlineMs: scaled(5000), ...options });
         await store.open(events);
         return store;
       },

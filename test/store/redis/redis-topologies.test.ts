@@ -5,6 +5,7 @@ import { RedisStore } from '../../../src/store/redis/redis-store.ts';
 import type { RedisServer } from '../../support/redis.ts';
 import { startCluster } from '../../support/redis-cluster.ts';
 import { startSentinel } from '../../support/redis-sentinel.ts';
+import { scaled } from '../../support/time-scale.ts';
 import { describeStoreContract } from '../contract.ts';
 
 const TOPOLOGIES = [
@@ -27,7 +28,7 @@ describe.each(TOPOLOGIES)('on $name', ({ name, start }) => {
     async setup(options) {
       return {
         async open(events) {
-          const store = new RedisStore({ address: parseStoreUrl(servers.url), deadlineMs: 5000, ...options });
+          const store = new RedisStore({ address: parseStoreUrl(servers.url), deadlineMs: scaled(5000), ...options });
           await store.open(events);
           return store;
         },
