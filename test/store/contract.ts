@@ -3,7 +3,7 @@
  * for some stores have their own: times are short, what takes time is polled for, and nothing asserts speed.
  */
 import { describe } from 'vitest';
-import { casesOf, type Implementation } from './contract/bench.ts';
+import { type Case, casesOf, type Implementation } from './contract/bench.ts';
 import { describeClaims } from './contract/claims.ts';
 import { describeConcurrency } from './contract/concurrency.ts';
 import { describeExpectations } from './contract/expectations.ts';
@@ -15,16 +15,31 @@ import { describeTokens } from './contract/tokens.ts';
 
 export type { Bed, BedOptions, Implementation } from './contract/bench.ts';
 
-export function describeStoreContract(name: string, implementation: Implementation): void {
+const PARTS = {
+  tokens: describeTokens,
+  claims: describeClaims,
+  leases: describeLeases,
+  settling: describeSettling,
+  expectations: describeExpectations,
+  expiry: describeExpiry,
+  hints: describeHints,
+  concurrency: describeConcurrency,
+};
+
+export type Part = keyof typeof PARTS;
+
+/** All of the contract, or the parts in which an implementation can differ from one that keeps all of it; but for some cases. */
+export function describeStoreContract(
+  name: string,
+  implementation: Implementation,
+  parts: readonly Part[] = Object.keys(PARTS) as Part[],
+  except: ReadonlySet<string> = new Set(),
+): void {
   describe(`${name} keeps the contract of a store`, () => {
-    const test = casesOf(implementation);
-    describe('tokens', () => describeTokens(test));
-    describe('claims', () => describeClaims(test));
-    describe('leases', () => describeLeases(test));
-    describe('settling', () => describeSettling(test));
-    describe('expectations', () => describeExpectations(test));
-    describe('expiry', () => describeExpiry(test));
-    describe('hints', () => describeHints(test));
-    describe('concurrency', () => describeConcurrency(test));
+    const all = casesOf(implementation);
+    const test: Case = (name, ...rest) => {
+      if (!except.has(name)) all(name, ...rest);
+    };
+    for (const part of parts) describe(part, () => PARTS[part](test));
   });
 }

@@ -3,7 +3,7 @@
  * that answers say so, that a verdict on what was expected is put off, and that there is no counter to compare.
  */
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
 import type { TokenStore } from '../../../src/store/contract.ts';
 import { FallbackStore } from '../../../src/store/fallback/fallback-store.ts';
@@ -14,19 +14,18 @@ import { LOOPBACK } from '../../support/ports.ts';
 import { type RedisServer, startRedis } from '../../support/redis.ts';
 import { startProxy } from '../../support/tcp-proxy.ts';
 import type { Mode } from '../../support/tcp-proxy-mode.ts';
-import { type Case, casesOf } from '../contract/bench.ts';
-import { describeClaims } from '../contract/claims.ts';
-import { describeConcurrency } from '../contract/concurrency.ts';
-import { describeExpiry } from '../contract/expiry.ts';
-import { describeLeases } from '../contract/leases.ts';
-import { describeSettling } from '../contract/settling.ts';
-import { describeTokens } from '../contract/tokens.ts';
+import { describeStoreContract, type Implementation, type Part } from '../contract.ts';
 
-/** Ways for Redis to be away. It is there when the first store opens, and then no more. */
-const ABSENCES: { name: string; mode: Mode }[] = [
-  { name: 'refused', mode: { kind: 'refuse' } },
-  { name: 'black-holed', mode: { kind: 'blackhole', direction: 'both' } },
-  { name: 'slow', mode: { kind: 'slow', toServer: 300, toClient: 300 } },
+/** All that a process can promise alone. */
+const ALONE: Part[] = ['tokens', 'claims', 'leases', 'settling', 'expiry', 'concurrency'];
+/**
+ * Ways for Redis to be away. It is there when the first store opens, and then no more. A slow one answers all the same, too
+ * late: it has executed what was given up. The others differ from it in how a call fails.
+ */
+const ABSENCES: { name: string; mode: Mode; parts: Part[] }[] = [
+  { name: 'slow', mode: { kind: 'slow', toServer: 300, toClient: 300 }, parts: ALONE },
+  { name: 'refused', mode: { kind: 'refuse' }, parts: ['tokens', 'claims'] },
+  { name: 'black-holed', mode: { kind: 'blackhole', direction: 'both' }, parts: ['tokens', 'claims'] },
 ];
 
 let redis: RedisServer;
@@ -43,34 +42,33 @@ const UNDECIDED = new Set([
   'a lease is lost to another claim, and stays lost when that one is over, put back or used',
 ]);
 
-const caseWhile = (mode: Mode): Case =>
-  casesOf({
-    instances: 1,
-    async setup(options) {
-      const folder = await GuardedFolder.make('fallback-');
-      const proxy = await startProxy({ host: redis.host, port: redis.port });
-      return {
-        async open(events) {
-          const address = parseStoreUrl(`redis://${LOOPBACK}:${proxy.port}`);
-          const shared = new RedisStore({ address, ...options });
-          const directory = join(folder.path, 'tokens');
-          const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
-          const store = new FallbackStore({ shared, local, merchants: options.merchants });
-          await store.open(events);
-          await proxy.mode(mode);
-          if (mode.kind === 'refuse') proxy.cut();
-          // The first question finds out.
-          const [merchant] = options.merchants;
-          await store.read({ merchant: merchant as string, by: 'sid', is: 'nobody' });
-          return sayingItIsAway(store);
-        },
-        async remove() {
-          await proxy.stop();
-          await folder.remove();
-        },
-      };
-    },
-  });
+const implementationWhile = (mode: Mode): Implementation => ({
+  instances: 1,
+  async setup(options) {
+    const folder = await GuardedFolder.make('fallback-');
+    const proxy = await startProxy({ host: redis.host, port: redis.port });
+    return {
+      async open(events) {
+        const address = parseStoreUrl(`redis://${LOOPBACK}:${proxy.port}`);
+        const shared = new RedisStore({ address, ...options });
+        const directory = join(folder.path, 'tokens');
+        const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+        const store = new FallbackStore({ shared, local, merchants: options.merchants });
+        await store.open(events);
+        await proxy.mode(mode);
+        if (mode.kind === 'refuse') proxy.cut();
+        // The first question finds out.
+        const [merchant] = options.merchants;
+        await store.read({ merchant: merchant as string, by: 'sid', is: 'nobody' });
+        return sayingItIsAway(store);
+      },
+      async remove() {
+        await proxy.stop();
+        await folder.remove();
+      },
+    };
+  },
+});
 
 /** Fails where an answer that needs it does not say that Redis is away, and leaves it out of what the cases compare. */
 function sayingItIsAway(store: TokenStore): TokenStore {
@@ -98,12 +96,6 @@ function sayingItIsAway(store: TokenStore): TokenStore {
   });
 }
 
-describe.each(ABSENCES)('the fallback store keeps the contract of a store while Redis is $name', ({ mode }) => {
-  const test = caseWhile(mode);
-  describe('tokens', () => describeTokens(test));
-  describe('claims', () => describeClaims(test));
-  describe('leases', () => describeLeases(test));
-  describe('settling', () => describeSettling((name, ...rest) => !UNDECIDED.has(name) && test(name, ...rest)));
-  describe('expiry', () => describeExpiry(test));
-  describe('concurrency', () => describeConcurrency(test));
-});
+for (const { name, mode, parts } of ABSENCES) {
+  describeStoreContract(`the fallback store, while Redis is ${name},`, implementationWhile(mode), parts, UNDECIDED);
+}

@@ -1,5 +1,5 @@
 /**
- * The truth table of `docs/semantics.md`, row by row, by a real service over HTTP, on the embedded store and on Redis. The
+ * The truth table of `docs/semantics.md`, row by row, by a real service over HTTP. The
  * table says for which keys and kinds a row holds, and what the answer is; the row's test, named like it, plays it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,8 +14,8 @@ import { readTable, type TableRow } from './table.ts';
 import { type Row, type Setting, Trial, type World } from './trial.ts';
 import { type Playing, play } from './world.ts';
 
-const TABLE = readTable('docs/semantics.md');
-const SETTINGS: Setting[] = [
+export const TABLE = readTable('docs/semantics.md');
+export const SETTINGS: Setting[] = [
   {
     name: 'as it is',
     rows: { ...posts, ...reads, ...claims, ...pool, ...renewals, ...settling, ...expectations, ...browsers },
@@ -30,19 +30,6 @@ const SETTINGS: Setting[] = [
   { name: 'Redis away', own: true, redisOnly: true, rows: absences },
   { name: 'Redis silent', own: true, redisOnly: true, impatient: true, rows: silences },
 ];
-
-describe('the table', () => {
-  it('has each row once, and each row has one test', () => {
-    const tested = SETTINGS.flatMap(({ rows }) => Object.keys(rows));
-    expect(TABLE.map(({ id }) => id).sort()).toEqual(tested.sort());
-    expect(TABLE.length).toBeGreaterThan(100);
-  });
-
-  it('is the same in Portuguese', () => {
-    const same = ({ id, keys, kinds, status, code }: TableRow) => ({ id, keys, kinds, status, code });
-    expect(readTable('docs/pt-BR/semantics.md').map(same)).toEqual(TABLE.map(same));
-  });
-});
 
 /** Each row has a merchant of its own, so that no row's tokens and waits are those of another. */
 const merchantOf = ({ id }: TableRow): string => id.replace('.', '-');
@@ -62,7 +49,8 @@ async function tryRow(row: TableRow, test: Row, world: World): Promise<void> {
   }
 }
 
-for (const store of ['embedded', 'Redis'] as const) {
+/** Plays every row on a store. */
+export function describeSemantics(store: 'embedded' | 'Redis'): void {
   describe.each(SETTINGS.filter(({ redisOnly }) => store === 'Redis' || !redisOnly))(
     `on ${store}: $name`,
     (setting) => {

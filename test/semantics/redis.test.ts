@@ -1,0 +1,4 @@
+/** The truth table on Redis. */
+import { describeSemantics } from './semantics.ts';
+
+describeSemantics('Redis');

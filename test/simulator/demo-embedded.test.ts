@@ -1,3 +1,0 @@
-import { testWholeRound } from '../support/whole-round.ts';
-
-testWholeRound('the embedded store', async () => ({}));

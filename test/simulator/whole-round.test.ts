@@ -1,0 +1,64 @@
+/**
+ * The whole round: simulator → service → token source → flow. The service is a process of its own, as built; every
+ * scenario of the demo is a test, each flow with each fault among them.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createCaratClient, openRechargeNotes, type RechargeNotes } from '../../src/carat/index.ts';
+import { createTokenSource, createWorkerClient } from '../../src/client/index.ts';
+import { runDemo } from '../../src/simulator/demo/demo.ts';
+import { teller } from '../../src/simulator/demo/narrator.ts';
+import { type Receiver, startReceiver } from '../../src/simulator/demo/receiver.ts';
+import { endOf, SCENARIOS, type Stage } from '../../src/simulator/demo/scenarios.ts';
+import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
+
+/** The service as `npm run build` leaves it. */
+const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
+
+describe('the whole round', () => {
+  let receiver: Receiver;
+  let simulator: Simulator;
+  let notes: RechargeNotes;
+  let folder: string;
+  let stage: Stage;
+  beforeAll(async () => {
+    receiver = await startReceiver({}, MAIN);
+    simulator = createSimulator({ authenticityUrl: receiver.authenticityUrl });
+    await simulator.listen();
+    folder = await mkdtemp(join(tmpdir(), 'demo-'));
+    notes = await openRechargeNotes(folder);
+    const client = createCaratClient({
+      environment: 'homologation',
+      merchantId: 'DEMO',
+      merchantKey: 'DEMOKEY0123456789',
+      addresses: simulator.addresses(),
+    });
+    stage = { client, source: createTokenSource(createWorkerClient({ url: receiver.workerUrl })), notes, simulator };
+  });
+  afterAll(async () => {
+    await notes.close();
+    await rm(folder, { recursive: true });
+    await simulator.close();
+    expect(await receiver.stop()).toBe(0);
+  });
+
+  it.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', async (_scenario, scenario) => {
+    expect(await endOf(scenario, stage)).toBe(scenario.expects);
+    expect(await notes.all()).toEqual([]);
+  });
+
+  it('answered every authenticity post 200', () => {
+    expect(simulator.world.posts.length).toBeGreaterThan(30);
+    expect(simulator.world.posts.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+
+  it('is told of a scenario that does not end as it should', async () => {
+    const wrong = { name: 'wrong', expects: 'something else', run: async () => 'this' };
+    const said: string[] = [];
+    const tell = teller((text) => said.push(text), false);
+    expect(await runDemo({ receiver, source: stage.source, tell, scenarios: [wrong] })).toEqual(['wrong']);
+    expect(said.join('')).toContain('0 of 1 ended as they should');
+  });
+});
