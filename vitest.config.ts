@@ -1,6 +1,7 @@
 import { readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { testsWithoutRedis } from './test/support/redis-source.ts';
 import { measureTimeScale } from './test/support/time-scale.ts';
 
 /**
@@ -31,9 +32,17 @@ const BEYOND_SERVICE: Record<string, string[]> = {
 process.env['TEST_TIME_SCALE'] ??= String(measureTimeScale());
 const timeScale = Number(process.env['TEST_TIME_SCALE']);
 
+const withoutRedis = await testsWithoutRedis();
+
 const project = (name: string, files: { include: string[]; exclude?: string[] }, groupOrder: number) => ({
   extends: true as const,
-  test: { ...files, name, globalSetup: ['test/support/global-setup.ts'], sequence: { groupOrder } },
+  test: {
+    include: files.include,
+    exclude: [...(files.exclude ?? []), ...withoutRedis],
+    name,
+    globalSetup: ['test/support/global-setup.ts'],
+    sequence: { groupOrder },
+  },
 });
 
 export default defineConfig({

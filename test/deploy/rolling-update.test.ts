@@ -61,25 +61,23 @@ describe.each<ProxyName>(['nginx', 'caddy'])('behind %s', (name) => {
     expect(proxy.output).not.toContain(SECRET_PATH);
   });
 
-  test.runIf(name === 'nginx' || process.env['ROLLING_CADDY'] !== undefined)(
-    'a rolling update under load loses no post and no wait',
-    async () => {
-      const load = await Load.start(proxy, LANES);
-      for (const instance of instances) {
-        await delay(BETWEEN_MS);
-        expect(await instance.stop()).toBe(0);
-        await delay(BETWEEN_MS);
-        await instance.start();
-      }
+  if (name === 'caddy' && process.env['ROLLING_CADDY'] === undefined) return;
+  test('a rolling update under load loses no post and no wait', async () => {
+    const load = await Load.start(proxy, LANES);
+    for (const instance of instances) {
       await delay(BETWEEN_MS);
-      const { posts, refused, handedOver, lost, repolls } = await load.stop();
-      process.stderr.write(
-        `${name}: ${posts} posts, ${handedOver} handed over, asked again ${JSON.stringify(repolls)}\n`,
-      );
-      expect(refused).toEqual([]);
-      expect(lost).toEqual([]);
-      expect(handedOver).toBe(posts);
-      expect(posts).toBeGreaterThan(50);
-    },
-  );
+      expect(await instance.stop()).toBe(0);
+      await delay(BETWEEN_MS);
+      await instance.start();
+    }
+    await delay(BETWEEN_MS);
+    const { posts, refused, handedOver, lost, repolls } = await load.stop();
+    process.stderr.write(
+      `${name}: ${posts} posts, ${handedOver} handed over, asked again ${JSON.stringify(repolls)}\n`,
+    );
+    expect(refused).toEqual([]);
+    expect(lost).toEqual([]);
+    expect(handedOver).toBe(posts);
+    expect(posts).toBeGreaterThan(50);
+  });
 });

@@ -1,8 +1,14 @@
 /** Runs once for each project, before any test: builds what is stale, and finds or fetches the programs that it needs. */
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { buildIfStale } from './build.ts';
 import { removeLeftovers } from './cache.ts';
+import { testsWithoutRedis } from './redis-source.ts';
 import { findTool, type ToolName } from './tools.ts';
+
+/** What every machine on which people develop has. */
+const PROGRAMS = ['git', 'openssl', 'curl'];
 
 const TOOLS: Record<string, readonly ToolName[]> = {
   topologies: ['valkey'],
@@ -11,7 +17,14 @@ const TOOLS: Record<string, readonly ToolName[]> = {
 };
 
 export default async function setup({ name }: TestProject): Promise<void> {
+  const missing = PROGRAMS.filter((program) => !isOnPath(program));
+  if (missing.length > 0) throw new Error(`expected ${missing.join(', ')} on the PATH: the tests run them`);
   await removeLeftovers();
   await buildIfStale();
-  for (const tool of ['redis', ...(TOOLS[name] ?? [])] as const) await findTool(tool);
+  if ((await testsWithoutRedis()).length === 0) await findTool('redis');
+  for (const tool of TOOLS[name] ?? []) await findTool(tool);
+}
+
+function isOnPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, program)));
 }

@@ -5,6 +5,7 @@ import type { Certificate } from './certificate.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 import { sendCommand } from './redis-command.ts';
+import { sharedRedisUrl } from './redis-source.ts';
 import { ServerProcess } from './server-process.ts';
 import { scaled } from './time-scale.ts';
 import { findTool, type Tool } from './tools.ts';
@@ -33,6 +34,14 @@ export type GroupOptions = Omit<RedisOptions, 'tls'>;
 
 /** `server` speaks Redis's data commands; `sentinel` is the same program watching others. */
 export type RedisKind = 'server' | 'sentinel';
+
+export type SharedRedis = Pick<RedisServer, 'url' | 'stop'>;
+
+/** A Redis that others may use, too: nothing is configured, and each test has merchants of its own. */
+export async function shareRedis(): Promise<SharedRedis> {
+  const url = await sharedRedisUrl();
+  return url === undefined ? startRedis() : { url, stop: async () => {} };
+}
 
 /** Starts one server and resolves when it answers. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {

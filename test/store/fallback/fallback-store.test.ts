@@ -1,6 +1,6 @@
-/** The fallback store keeps the contract of a store: while Redis takes writes, and while it is away from the start. */
+/** The fallback store beyond the contract: what it keeps through a loss of Redis, and through a bug. */
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
 import type { PutAnswer } from '../../../src/store/contract.ts';
 import { FallbackStore } from '../../../src/store/fallback/fallback-store.ts';
@@ -9,11 +9,10 @@ import { RedisStore } from '../../../src/store/redis/redis-store.ts';
 import { type NewToken, tokenId } from '../../../src/token.ts';
 import { GuardedFolder } from '../../support/guarded-folder.ts';
 import { latch } from '../../support/latch.ts';
-import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { startRedis } from '../../support/redis.ts';
 import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { LONG_MS, TTL_MS } from '../contract/bench.ts';
-import { describeStoreContract, type Implementation } from '../contract.ts';
 
 /** On a machine that does much else, Redis is not away because it is slow. */
 const DEADLINE_MS = scaled(5000);
@@ -22,41 +21,6 @@ const DEADLINE_MS = scaled(5000);
 async function claimsAreShared(store: FallbackStore, merchant: string): Promise<void> {
   await until('claims are shared', async () => (await store.settle(merchant, 'nobody', 'use')) !== 'away');
 }
-
-/** Each store has a local half of its own, as each process has. */
-function over(url: () => string, instances: number): Implementation {
-  return {
-    instances,
-    async setup(options) {
-      const folder = await GuardedFolder.make('fallback-');
-      let opened = 0;
-      return {
-        async open(events) {
-          const directory = join(folder.path, `${opened++ % instances}`);
-          const shared = new RedisStore({ address: parseStoreUrl(url()), ...options, deadlineMs: DEADLINE_MS });
-          const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
-          const store = new FallbackStore({ shared, local, merchants: options.merchants });
-          await store.open(events);
-          await claimsAreShared(store, options.merchants[0] as string);
-          return store;
-        },
-        remove: () => folder.remove(),
-      };
-    },
-  };
-}
-
-describe('around a Redis that is there', () => {
-  let redis: RedisServer;
-  beforeAll(async () => {
-    redis = await startRedis();
-  });
-  afterAll(() => redis.stop());
-  describeStoreContract(
-    'the fallback store',
-    over(() => redis.url, 3),
-  );
-});
 
 test('it tries again when a bug ends the reconciliation', async () => {
   const redis = await startRedis();

@@ -2,13 +2,13 @@
 import { afterAll, beforeAll } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
 import { RedisStore } from '../../../src/store/redis/redis-store.ts';
-import { type RedisServer, startRedis } from '../../support/redis.ts';
+import { type SharedRedis, shareRedis } from '../../support/redis.ts';
 import { scaled } from '../../support/time-scale.ts';
 import { describeStoreContract } from '../contract.ts';
 
-let redis: RedisServer;
+let redis: SharedRedis;
 beforeAll(async () => {
-  redis = await startRedis();
+  redis = await shareRedis();
 });
 afterAll(() => redis?.stop());
 
