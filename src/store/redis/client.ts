@@ -44,7 +44,8 @@ export function createRedisClient(
     maxLoadingRetryTime: 500,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    autoResubscribe: true,
+    // `listen` subscribes anew. ioredis' own attempt has no handler: its failure would stop the process.
+    autoResubscribe: false,
     retryStrategy: retryMs,
     // A master that has become a replica: connect again, to find the new one.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
