@@ -55,7 +55,7 @@ export default defineConfig({
     hookTimeout: 300_000 * timeScale,
     // Tests wait more than they compute. More at once than this would make them wait for each other.
     maxWorkers: Math.max(3, availableParallelism()),
-    maxConcurrency: 20,
+    maxConcurrency: 10,
     projects: [
       project('service', { include: ['test/**/*.test.ts'], exclude: Object.values(BEYOND_SERVICE).flat() }, 0),
       ...Object.entries(BEYOND_SERVICE).map(([name, include], at) => project(name, { include }, at + 1)),

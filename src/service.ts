@@ -113,7 +113,8 @@ export class Service {
       addresses: () => this.#addresses(),
     });
     const sources = new SenderPolicy(config.allowedSources, config.trustedProxies);
-    const intake = new Intake({ store: this.store, sources, recorder: this.#recorder });
+    const { answerMs: deadlineMs } = config.deadlines ?? {};
+    const intake = new Intake({ store: this.store, sources, recorder: this.#recorder, deadlineMs });
     const onAnswer = (merchant: string, status: number | 'gone', seconds: number): void => {
       if (status === 'gone') metrics.unanswered.inc({ merchant });
       else metrics.answerSeconds.observe({ merchant }, seconds);
@@ -262,12 +263,12 @@ function createEmbedded({ dataDir, tokenTtlMs, accept }: Config, openable: Reado
 }
 
 function createFallback(
-  { dataDir, tokenTtlMs, accept, merchants }: Config,
+  { dataDir, tokenTtlMs, accept, merchants, deadlines }: Config,
   address: RedisAddress,
   openable: ReadonlySet<string>,
 ): TokenStore {
   const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable };
-  const shared = new RedisStore({ ...options, address, merchants });
+  const shared = new RedisStore({ ...options, address, merchants, deadlineMs: deadlines?.redisMs });
   const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(dataDir, 'tokens') });
   return new FallbackStore({ shared, local, merchants });
 }

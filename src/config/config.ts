@@ -35,6 +35,8 @@ export interface Config {
   /** What it takes to ask Carat for tokens; unset: the routes that do so answer `not_configured`. */
   carat: CaratConfig | undefined;
   logLevel: LogLevel;
+  /** Instead of production's deadlines for a post's answer and for Redis; no variable sets them. */
+  deadlines?: { answerMs: number; redisMs: number };
 }
 
 export interface CaratConfig {

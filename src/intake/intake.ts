@@ -24,7 +24,7 @@ export interface IntakeOptions {
   sources: SenderPolicy;
   recorder: Recorder;
   /** How long the store may take before Carat is answered without its acknowledgement. */
-  deadlineMs?: number;
+  deadlineMs?: number | undefined;
 }
 
 const NOT_ALLOWED = { usable: false, reason: 'not_allowed' } as const;

@@ -19,6 +19,7 @@ const TOOLS: Record<string, readonly ToolName[]> = {
 export default async function setup({ name }: TestProject): Promise<void> {
   const missing = PROGRAMS.filter((program) => !isOnPath(program));
   if (missing.length > 0) throw new Error(`expected ${missing.join(', ')} on the PATH: the tests run them`);
+  if (name === 'service') process.stderr.write(`times of tests are multiplied by ${process.env['TEST_TIME_SCALE']}\n`);
   await removeLeftovers();
   await buildIfStale();
   if ((await testsWithoutRedis()).length === 0) await findTool('redis');

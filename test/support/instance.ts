@@ -1,8 +1,8 @@
 /** An instance of the service as it is composed for production, in this process, on free ports and in its own folder. */
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config/config.ts';
 import { Service } from '../../src/service.ts';
+import { readScaledConfig } from './config.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 import { until } from './until.ts';
 import { Api } from './worker-api.ts';
@@ -34,7 +34,7 @@ export class Instance extends Api {
     const logger = pino({ base: null }, { write: (line: string) => log.push(JSON.parse(line)) });
     const data = { DATA_DIR: join(home.path, 'data'), STORE_URL: storeUrl };
     const ports = { HOST: '127.0.0.1', PORT: '0', WORKER_PORT: '0' };
-    const service = new Service(readConfig({ ...ports, ...data, ...env }), logger);
+    const service = new Service(readScaledConfig({ ...ports, ...data, ...env }), logger);
     await service.start();
     return new Instance(service, log, home);
   }

@@ -13,6 +13,7 @@ import type { TokenStore } from '../../src/store/contract.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import { LOOPBACK } from './ports.ts';
 import { RawConnection } from './raw-http.ts';
+import { scaled } from './time-scale.ts';
 
 export interface ReceiverOptions {
   paths?: Record<string, string>;
@@ -68,7 +69,7 @@ export class Receiver {
     const metrics = new Metrics();
     // What a test looks for in the log must be there, however much of it there is.
     const recorder = new Recorder({ log, metrics, throttle: { mostLines: Number.POSITIVE_INFINITY, windowMs: 1 } });
-    const intake = new Intake({ store, sources, recorder });
+    const intake = new Intake({ store, sources, recorder, deadlineMs: scaled(900) });
     const listener = new AuthenticityListener({ paths: new Map(Object.entries(paths)), intake, tls, limits, onAnswer });
     const port = Number(new URL(await listener.listen(LOOPBACK, 0)).port);
     return new Receiver({ port, store: real, listener, metrics }, lines, directory);

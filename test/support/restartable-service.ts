@@ -3,9 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config/config.ts';
 import { Service } from '../../src/service.ts';
 import { postForm } from '../../src/simulator/poster.ts';
+import { readScaledConfig } from './config.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 import { scaled } from './time-scale.ts';
 
@@ -40,7 +40,7 @@ export class RestartableService {
 
   /** Starts it again, after `suspend`. */
   async resume(): Promise<void> {
-    const service = new Service(readConfig(this.#env), pino({ level: 'silent' }));
+    const service = new Service(readScaledConfig(this.#env), pino({ level: 'silent' }));
     await service.start();
     this.#service = service;
   }

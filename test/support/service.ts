@@ -2,9 +2,9 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { readConfig } from '../../src/config/config.ts';
 import { Service } from '../../src/service.ts';
 import type { TokenStore } from '../../src/store/contract.ts';
+import { readScaledConfig } from './config.ts';
 import { GuardedFolder } from './guarded-folder.ts';
 
 export interface Answer {
@@ -43,7 +43,7 @@ export class RunningService {
 
   private constructor({ env, store, dataDir }: StartOptions, folder: GuardedFolder | undefined) {
     this.#folder = folder;
-    const config = readConfig({
+    const config = readScaledConfig({
       HOST: '127.0.0.1',
       PORT: '0',
       WORKER_PORT: '0',

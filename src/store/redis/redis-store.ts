@@ -54,7 +54,7 @@ export interface RedisStoreOptions extends KeyOptions {
   /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
   maxUnexpected: number;
   /** How long Redis may take to answer; the start waits five times as long for a connection before it goes on without. */
-  deadlineMs?: number;
+  deadlineMs?: number | undefined;
 }
 
 const SWEEP_EVERY_MS = 1000;

@@ -49,6 +49,8 @@ export class Bench {
   /** All stores that are open; each has heard of the hints at its own place in `hints`. */
   stores: TokenStore[] = [];
   hints: Hint[][] = [];
+  /** The codes of all notices: that a Redis was away explains what is wrong otherwise. */
+  readonly notices: string[] = [];
   /** All that any store of the implementation told, for the one that notices may be another case's. */
   readonly #told: Expiry[];
   readonly #instances: number;
@@ -149,7 +151,7 @@ export class Bench {
         onHint: (hint) => hints.push(hint),
         onGap: () => {},
         onExpiry: (expiry) => this.#told.push(expiry),
-        onNotice: () => {},
+        onNotice: ({ code }) => this.notices.push(code),
       });
       if (store === undefined) throw new Error('the case has no bed');
       this.stores.push(store);

@@ -79,7 +79,7 @@ export function describeConcurrency(test: Case): void {
         Array.from({ length: ACTORS }, (_, at) => act(bench, oracle, tokens, at, new Random(seed * 1000 + at))),
       );
       oracle.check();
-      expect(oracle.violations).toEqual([]);
+      expect(oracle.violations, `notices: ${bench.notices.join(', ')}`).toEqual([]);
       // A history in which little happened would prove little.
       expect(oracle.holds.length).toBeGreaterThan(ACTORS);
     });
