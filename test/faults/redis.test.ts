@@ -59,7 +59,11 @@ const FAULTS: Fault[] = [
   { name: 'black-holed', begin: ({ proxy }) => proxy.mode({ kind: 'blackhole', direction: 'both' }), end: pass },
   { name: 'deaf', begin: ({ proxy }) => proxy.mode({ kind: 'blackhole', direction: 'to server' }), end: pass },
   { name: 'mute', begin: ({ proxy }) => proxy.mode({ kind: 'blackhole', direction: 'to client' }), end: pass },
-  { name: 'slow', begin: ({ proxy }) => proxy.mode({ kind: 'slow', toServer: 400, toClient: 400 }), end: pass },
+  {
+    name: 'slow',
+    begin: ({ proxy }) => proxy.mode({ kind: 'slow', toServer: scaled(400), toClient: scaled(400) }),
+    end: pass,
+  },
   {
     name: 'READONLY',
     begin: ({ redis }) => redis.command('REPLICAOF', LOOPBACK, '1'),
@@ -120,10 +124,10 @@ const FAULTS: Fault[] = [
       await loaded;
     },
     forAll: true,
-    // Half a millisecond for each key, while it answers all the same: ten seconds in all.
+    // Half a millisecond for each key, while it answers all the same: ten seconds in all, on an idle machine.
     config: {
       'enable-debug-command': 'yes',
-      'key-load-delay': '500',
+      'key-load-delay': String(scaled(500)),
       'loading-process-events-interval-bytes': '1024',
     },
   },
