@@ -121,7 +121,14 @@ export class Service {
       if (status !== 'gone' && status !== 200) metrics.notOk.inc({ merchant });
     };
     const tls = config.tls && { cert: readFileSync(config.tls.certFile), key: readFileSync(config.tls.keyFile) };
-    this.#authenticity = new AuthenticityListener({ paths: config.paths, intake, tls, onAnswer });
+    this.#authenticity = new AuthenticityListener({
+      paths: config.paths,
+      intake,
+      tls,
+      onAnswer,
+      onDoor: (door, { peer, forwardedFor, merchant, reason }) =>
+        this.#recorder.doorMet(door, { from: sources.senderOf(peer, forwardedFor), merchant, reason }),
+    });
     if (config.tls === undefined || tls === undefined) return;
     this.#certificate = new CertificateWatch({
       files: config.tls,

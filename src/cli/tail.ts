@@ -7,7 +7,7 @@ import { type Console, plain } from './terminal.ts';
 import { workerKey, workerUrl } from './worker.ts';
 
 const RETRY_MS = 1000;
-const EVENTS = ['post', 'handover', 'settled', 'lease_lost', 'expectation', 'no_show', 'orphan', 'trouble'];
+const EVENTS = ['post', 'handover', 'settled', 'lease_lost', 'expectation', 'no_show', 'orphan', 'door', 'trouble'];
 const KINDS = ['seid', 'nit', 'token'];
 
 export const tail: Command = {

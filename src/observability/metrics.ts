@@ -6,6 +6,7 @@ import { statfs } from 'node:fs/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { StoreHealth } from '../store/contract.ts';
 import { KINDS, UNUSABLE_REASONS } from '../token.ts';
+import { DOORS } from './doors.ts';
 
 const PREFIX = 'carat_authenticity_';
 
@@ -37,6 +38,9 @@ export class Metrics {
   ]);
   readonly unanswered = this.#counter('unanswered_total', 'Posts whose sender went away before the answer', [
     'merchant',
+  ]);
+  readonly doors = this.#counter('doors_total', 'What reached the public listener beside authenticity paths, by door', [
+    'door',
   ]);
   readonly unusualLengths = this.#counter('unusual_lengths_total', 'Tokens of a length that Carat does not document', [
     'merchant',
@@ -106,6 +110,7 @@ export class Metrics {
    * at 1, so the first lost post would raise no alert.
    */
   watch({ version, merchants, waitersOf, maxWaiters, health, dataDir, certificateExpiresAt }: Watched): void {
+    for (const door of DOORS) this.doors.inc({ door }, 0);
     for (const merchant of merchants) this.#zero(merchant);
     for (const operation of STORE_OPERATIONS) {
       for (const outcome of ['ok', 'away', 'error']) this.storeSeconds.zero({ operation, outcome });

@@ -8,6 +8,7 @@ import type { Handed } from '../handoff/handoff.ts';
 import type { Expiry, PutAnswer } from '../store/contract.ts';
 import type { Notice } from '../store/notice.ts';
 import type { Claim, TokenPost, TokenRecord, UnusablePost } from '../token.ts';
+import { type Door, DoorCounts } from './doors.ts';
 import { Events } from './events.ts';
 import { LogThrottle, type LogThrottleOptions } from './log-throttle.ts';
 import type { Metrics } from './metrics.ts';
@@ -27,6 +28,14 @@ export interface Arrival {
   tookMs: number;
 }
 
+export interface MetAtDoor {
+  from: string;
+  /** Whose path was nearly met. */
+  merchant?: string | undefined;
+  /** The code of an error of Node. */
+  reason?: string | undefined;
+}
+
 export interface OpenedExpectation {
   kind: string;
   topic: string;
@@ -34,9 +43,19 @@ export interface OpenedExpectation {
   expiresAt: number;
 }
 
+const DOOR_MESSAGES: Record<Door, string> = {
+  not_found: 'a request to a path that does not exist was answered 404',
+  near_miss: 'a request nearly met the path of a merchant and was answered 404; check the registered URL and the proxy',
+  bad_request: 'something that is not HTTP was answered 400, or its connection closed',
+  tls_handshake: 'a TLS handshake failed; check the certificate chain and the TLS versions of the client',
+  alpn: 'a TLS handshake failed, because the client does not offer http/1.1',
+  given_up: 'a connection was closed, because there are too many',
+};
+
 export class Recorder {
   readonly events = new Events();
   readonly posts = new RecentPosts();
+  readonly doors = new DoorCounts();
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #masking: Redaction;
@@ -117,6 +136,17 @@ export class Recorder {
     this.events.tell('post', merchant, { outcome: 'unusable', reason, ...facts, tookMs });
     if (!this.#mayLog({ event: 'post', outcome: reason, merchant })) return;
     this.#log.warn({ event: 'post', outcome: reason, merchant, ...facts }, `authenticity post not usable: ${reason}`);
+  }
+
+  /** What reached the public listener and was not a request to an authenticity path. The path is never recorded. */
+  doorMet(door: Door, { merchant, from, reason }: MetAtDoor): void {
+    this.#metrics.doors.inc({ door });
+    this.doors.add(door, merchant);
+    const sort = { event: 'door', door, ...(merchant === undefined ? {} : { merchant }) };
+    if (!this.#mayLog(sort)) return;
+    const level = door === 'near_miss' || door === 'tls_handshake' || door === 'alpn' ? 'warn' : 'info';
+    this.#log[level]({ ...sort, from, reason }, DOOR_MESSAGES[door]);
+    this.#tell({ ...sort, from, reason });
   }
 
   /** What a worker was answered that asked for a token. */
@@ -201,7 +231,7 @@ export class Recorder {
     this.events.tell(event, merchant, facts);
   }
 
-  #mayLog(sort: { event: string; outcome?: string; merchant: string }): boolean {
+  #mayLog(sort: { event: string; [fact: string]: string }): boolean {
     return this.#throttle.allows(Object.values(sort).join(' '), (more) =>
       this.#log.warn(
         { ...sort, more, withinSeconds: this.#throttle.windowMs / 1000 },

@@ -70,6 +70,7 @@ export class Operator {
         (state, at): InstanceView => ({ ...state, waiters: countOf(state, shown), self: at === 0 }),
       ),
       posts: recorder.posts.last(POSTS_SHOWN, only).map(postView),
+      doors: recorder.doors.list(only),
       ...this.#board.look(now, only, (token) => recorder.posts.fingerprintOf(token)),
       ...this.#options.addresses(),
       needsKey,

@@ -3,7 +3,7 @@ import { durationText, numberText } from './durations.ts';
 import { Html, html } from './html.ts';
 import { handoverPlot, hoursOf, postsPlot, quantileText, waitersPlot } from './plots.ts';
 import { SCRIPT_PATH } from './script.ts';
-import { expectedSection, instancesSection, postsSection, waitingSection } from './sections.ts';
+import { doorsSection, expectedSection, instancesSection, postsSection, waitingSection } from './sections.ts';
 import { STYLE } from './style.ts';
 import type { Texts } from './texts/en.ts';
 import { SERIES, type View } from './view.ts';
@@ -38,6 +38,7 @@ ${statusSection(view, t)}
 ${view.posts.length === 0 ? helpSection(view, t) : html`<div data-part="help"></div>`}
 ${plotsSection(view, t)}
 ${postsSection(view, t)}
+${doorsSection(view, t)}
 <div class="columns">
 <div>${waitingSection(view, t)}
 ${instancesSection(view, t)}</div>

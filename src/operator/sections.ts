@@ -76,6 +76,20 @@ function unreadOf({ dropped = [], contentType, contentEncoding }: PostView, t: T
   return parts.length === 0 ? undefined : html`<p class="advice mono">${parts.join(' · ')}</p>`;
 }
 
+/** Nothing is shown while nothing was refused. */
+export function doorsSection({ doors }: View, t: Texts): Html {
+  if (doors.length === 0) return html`<div data-part="doors"></div>`;
+  const rows = doors.map(({ door, merchant, count, lastAt }) => [
+    html`${t.doors.labels[door].label}${merchant !== undefined && html` <small>${merchant}</small>`}<p class="advice">${t.doors.labels[door].advice}</p>`,
+    html`${count}`,
+    time(lastAt),
+  ]);
+  return html`<section data-part="doors" aria-labelledby="doors">
+<h2 id="doors">${t.doors.title}</h2>
+${table('doors', [t.doors.what, t.doors.count, t.doors.last], rows, '')}
+</section>`;
+}
+
 export function waitingSection({ waiting, now, merchants, only }: View, t: Texts): Html {
   const showMerchant = merchants.length > 1 && only === undefined;
   const rows = waiting.first.map(({ merchant, topic, since }) => [

@@ -1,4 +1,5 @@
 /** What the operator page shows: plain data, gathered for one merchant or for all of them. Holds no token's value. */
+import type { DoorCount } from '../observability/doors.ts';
 import type { TokenStatus } from '../observability/recent-posts.ts';
 import type { PutAnswer, StoreHealth } from '../store/contract.ts';
 import type { Correlators, Kind, UnusableReason } from '../token.ts';
@@ -80,6 +81,8 @@ export interface View {
   waiting: { count: number; max: number; first: readonly WaiterView[] };
   instances: readonly InstanceView[];
   posts: readonly PostView[];
+  /** What else reached the public listener of this instance since its start. */
+  doors: readonly DoorCount[];
   expected: readonly ExpectationView[];
   noShows: readonly ExpectationView[];
   orphans: readonly OrphanView[];

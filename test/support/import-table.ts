@@ -32,7 +32,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['store/notice', 'token'],
   ],
   // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
-  'listeners/authenticity': ['intake', 'store/notice', 'token'],
+  'listeners/authenticity': ['intake', 'observability/doors', 'store/notice', 'token'],
   'listeners/client-gone': ['chain', 'handoff'],
   'listeners/orderly-close': [],
   'listeners/workers': [

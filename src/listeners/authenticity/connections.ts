@@ -38,6 +38,7 @@ export interface Pending {
 export interface ConnectionsOptions {
   limits: ConnectionLimits;
   serve(request: IncomingMessage, response: ServerResponse): void;
+  onDoor(door: 'given_up' | 'tls_handshake' | 'alpn', peer: string | undefined, reason?: string): void;
   /** Called for each request that waited for its turn when its client went away. */
   onGone(request: IncomingMessage): void;
 }
@@ -50,8 +51,11 @@ interface Turn {
 interface Connection {
   /** The socket that was accepted. */
   readonly accepted: Socket;
+  readonly peer: string | undefined;
   /** The socket on which HTTP is spoken: with TLS another one. */
   socket: Socket;
+  /** Why the TLS handshake failed. */
+  handshakeError: string | undefined;
   /** What is served now; none while the connection is idle. */
   turn: Turn | undefined;
   /** The current turn, if it is a request to an authenticity path. */
@@ -113,7 +117,9 @@ export class Connections {
   add(accepted: Socket, isTls: boolean): void {
     const connection: Connection = {
       accepted,
+      peer: accepted.remoteAddress,
       socket: accepted,
+      handshakeError: undefined,
       turn: undefined,
       post: undefined,
       isSilent: true,
@@ -130,6 +136,7 @@ export class Connections {
     accepted.once('close', () => {
       this.#all.delete(connection);
       if (this.#byPeer.get(peer) === connection) this.#byPeer.delete(peer);
+      if (isTls) this.#checkHandshake(connection);
       this.#abandon(connection);
     });
     if (this.#all.size > this.#limits.maxConnections) this.#makeRoom(connection);
@@ -143,6 +150,12 @@ export class Connections {
     if (connection === undefined) return;
     connection.socket = secure;
     this.#watch(connection, secure);
+  }
+
+  /** Says why a TLS handshake failed. */
+  failHandshake(secure: Socket, reason: string | undefined): void {
+    const connection = this.#byPeer.get(peerOf(secure));
+    if (connection !== undefined) connection.handshakeError = reason;
   }
 
   /** Serves a request as soon as those before it on its connection are answered. */
@@ -167,7 +180,7 @@ export class Connections {
     this.#reading += 1;
     // What broke may be the body of a request that had to wait for its turn.
     if (connection.isBroken && connection.turn?.request.complete === false) post.giveUp();
-    else if (this.#reading > this.#limits.maxHalfOpenBodies) this.#unfinished.find()?.post?.giveUp();
+    else if (this.#reading > this.#limits.maxHalfOpenBodies) this.#giveUpOldestBody();
   }
 
   endReading(): void {
@@ -191,6 +204,11 @@ export class Connections {
     connection.isBroken = true;
     if (connection.turn?.request.complete === false) connection.post?.giveUp();
     return connection.turn !== undefined;
+  }
+
+  /** False for a connection whose TLS handshake has not ended well, or that was given up. */
+  has(socket: Socket): boolean {
+    return this.#bySocket.has(socket);
   }
 
   isSilent(socket: Socket): boolean {
@@ -240,6 +258,13 @@ export class Connections {
         parse(bytes.length <= PIECE_BYTES ? bytes : bytes.subarray(at, at + PIECE_BYTES));
       }
     });
+  }
+
+  /** A client that only connected, as health checks of balancers do, has not failed. */
+  #checkHandshake({ accepted, socket, peer, handshakeError = 'ECONNRESET' }: Connection): void {
+    if (socket !== accepted || accepted.bytesRead === 0) return;
+    const door = handshakeError === 'ERR_SSL_NO_APPLICATION_PROTOCOL' ? 'alpn' : 'tls_handshake';
+    this.#options.onDoor(door, peer, handshakeError);
   }
 
   #begin(connection: Connection, turn: Turn): void {
@@ -294,12 +319,20 @@ export class Connections {
     }
   }
 
+  #giveUpOldestBody(): void {
+    const oldest = this.#unfinished.find();
+    if (oldest === undefined) return;
+    this.#options.onDoor('given_up', oldest.peer);
+    oldest.post?.giveUp();
+  }
+
   #makeRoom(newcomer: Connection): void {
     const found = this.#idle.find();
     // A newcomer had no time yet to ask anything.
     const giving = found === undefined || found === newcomer ? this.#unread.find() : found;
-    if (giving === undefined) this.#unfinished.find()?.post?.giveUp();
+    if (giving === undefined) this.#giveUpOldestBody();
     else {
+      this.#options.onDoor('given_up', giving.peer);
       this.#all.delete(giving);
       giving.accepted.destroy();
     }

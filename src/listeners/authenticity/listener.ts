@@ -13,8 +13,10 @@ import formbody from '@fastify/formbody';
 import fastify, { type FastifyInstance, type FastifyServerFactoryHandler } from 'fastify';
 import type { Intake } from '../../intake/intake.ts';
 import { type PostReading, readPost } from '../../intake/parse-post.ts';
+import type { Door } from '../../observability/doors.ts';
 import type { CertificatePair } from './certificate.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { nearMiss } from './near-miss.ts';
 import { hangUp, okOnTheWire } from './ok-response.ts';
 import { PendingPost, type PostsContext } from './pending-post.ts';
 
@@ -62,12 +64,23 @@ declare module 'fastify' {
   }
 }
 
+export interface DoorMet {
+  peer: string | undefined;
+  forwardedFor?: string | undefined;
+  /** Whose path was nearly met. */
+  merchant?: string | undefined;
+  /** The code of an error of Node. */
+  reason?: string | undefined;
+}
+
 export interface AuthenticityListenerOptions {
   /** The merchant of each path. */
   paths: ReadonlyMap<string, string>;
   intake: Intake;
   tls?: CertificatePair | undefined;
   limits?: Partial<AuthenticityLimits> | undefined;
+  /** Called for what is not a request to an authenticity path. */
+  onDoor?: ((door: Door, met: DoorMet) => void) | undefined;
   /** Called for each answer that was sent, and for each client that went away before it (`gone`). */
   onAnswer?: ((merchant: string, status: number | 'gone', seconds: number) => void) | undefined;
 }
@@ -78,19 +91,22 @@ export class AuthenticityListener {
   readonly #tls: CertificatePair | undefined;
   readonly #limits: AuthenticityLimits;
   readonly #intake: Intake;
+  readonly #onDoor: NonNullable<AuthenticityListenerOptions['onDoor']>;
   readonly #connections: Connections;
   readonly #posts: PostsContext;
   #serve: FastifyServerFactoryHandler | undefined;
   #stopping = false;
 
-  constructor({ paths, intake, tls, limits, onAnswer = () => {} }: AuthenticityListenerOptions) {
+  constructor({ paths, intake, tls, limits, onAnswer = () => {}, onDoor = () => {} }: AuthenticityListenerOptions) {
     this.#paths = paths;
     this.#tls = tls;
     this.#limits = { ...LIMITS, ...limits };
     this.#intake = intake;
+    this.#onDoor = onDoor;
     this.#connections = new Connections({
       limits: this.#limits,
       serve: (request, response) => this.#serve?.(request, response),
+      onDoor: (door, peer, reason) => onDoor(door, { peer, reason }),
       onGone: ({ url }) => {
         const merchant = this.#merchantOf(url);
         if (merchant !== undefined) onAnswer(merchant, 'gone', 0);
@@ -210,8 +226,9 @@ export class AuthenticityListener {
     app.decorateRequest('post', null as unknown as PendingPost);
     // Before the body: nobody waits for one here.
     app.addHook('onRequest', (request, reply, done) => {
-      if (request.is404) reply.code(404).header('connection', 'close').type('text/plain').send('Not Found');
-      else done();
+      if (!request.is404) return done();
+      reply.code(404).header('connection', 'close').type('text/plain').send('Not Found');
+      this.#onNotFound(request.raw, request.originalUrl);
     });
     app.get('/livez', async () => ({ status: 'alive' }));
     app.all<{ Params: { merchant: string }; Body: PostReading | undefined }>('/posts/:merchant', {
@@ -236,16 +253,27 @@ export class AuthenticityListener {
   #merchantOf(url = ''): string | undefined {
     const merchant = this.#paths.get(url);
     if (merchant !== undefined) return merchant;
-    const path = url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '');
-    return this.#paths.get(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path || '/');
+    const path = pathOf(url);
+    return this.#paths.get(path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path);
+  }
+
+  #onNotFound({ socket, headers }: IncomingMessage, url: string): void {
+    const merchant = nearMiss(pathOf(url), this.#paths);
+    const forwardedFor = headers['x-forwarded-for'] as string | undefined;
+    const met = { merchant, peer: socket.remoteAddress, forwardedFor };
+    this.#onDoor(merchant === undefined ? 'not_found' : 'near_miss', met);
   }
 
   /** No tunnel is opened. */
-  #onConnect({ url, socket, headers }: IncomingMessage, stream: Duplex): void {
+  #onConnect(request: IncomingMessage, stream: Duplex): void {
+    const { url = '', socket, headers } = request;
     // Node parses no more of this connection: what came before it is answered, then it ends.
     if (this.#connections.break(socket)) return;
     const merchant = this.#merchantOf(url);
-    if (merchant === undefined) return void stream.destroy();
+    if (merchant === undefined) {
+      this.#onNotFound(request, url);
+      return void stream.destroy();
+    }
     const answer = (): unknown => hangUp(socket.end(okOnTheWire()));
     const forwardedFor = headers['x-forwarded-for'] as string | undefined;
     const reading = { usable: false, reason: 'not_post' } as const;
@@ -257,9 +285,20 @@ export class AuthenticityListener {
     // A balancer may open connections before it needs them. To Node these are headers that take too long.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#connections.isSilent(socket)) return;
     if (this.#connections.break(socket)) return;
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-    else hangUp(socket.end(BAD_REQUEST));
+    if (!this.#connections.has(socket)) {
+      this.#connections.failHandshake(socket, error.code);
+      return void socket.destroy();
+    }
+    if (error.code === 'ECONNRESET') return void socket.destroy();
+    this.#onDoor('bad_request', { peer: socket.remoteAddress, reason: error.code });
+    if (socket.writable) hangUp(socket.end(BAD_REQUEST));
+    else socket.destroy();
   }
+}
+
+/** The path of a request's target, without the origin that a proxy may put before it. */
+function pathOf(url: string): string {
+  return url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '') || '/';
 }
 
 /** Resolves when something is so, or at a time of `performance.now()`. */

@@ -41,7 +41,7 @@ export async function watchRoutes(
         operationId: 'followEvents',
         summary: 'Follow what happens, with Redis on all instances, redacted, as server-sent events.',
         description:
-          'Each event has an id, a name (post, handover, settled, lease_lost, expectation, no_show, orphan, trouble) and data of JSON. ' +
+          'Each event has an id, a name (post, handover, settled, lease_lost, expectation, no_show, orphan, door, trouble) and data of JSON. ' +
           'With Last-Event-ID it goes on after that event; what is not kept any more is told by an event named gap. ' +
           'A reader that is too slow is told so by an event named dropped, and the stream ends.',
         querystring: EventsQuery,

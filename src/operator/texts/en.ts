@@ -1,3 +1,4 @@
+import type { Door } from '../../observability/doors.ts';
 import type { TokenStatus } from '../../observability/recent-posts.ts';
 import type { PostOutcome, Series } from '../view.ts';
 
@@ -149,6 +150,32 @@ export const ENGLISH = {
     dropped: (fields: string) => `Not readable: ${fields}`,
     contentType: (type: string) => `Content type: ${type}`,
     contentEncoding: (encoding: string) => `Content encoding: ${encoding}`,
+  },
+  doors: {
+    title: 'Not served',
+    what: 'What',
+    count: 'How often',
+    last: 'Last',
+    labels: {
+      not_found: { label: 'no such path (404)', advice: 'Scanners, or a URL that was registered with another path.' },
+      near_miss: {
+        label: 'nearly the path of a merchant (404)',
+        advice: 'Compare the registered URL with AUTHENTICITY_PATHS. Does the proxy add or remove a prefix?',
+      },
+      bad_request: {
+        label: 'not HTTP (400)',
+        advice: 'Scanners, or a client that speaks TLS or HTTP/2 to a plain port.',
+      },
+      tls_handshake: {
+        label: 'TLS handshake failed',
+        advice: 'The client does not trust the certificate, or shares no TLS version with it. Check the chain.',
+      },
+      alpn: { label: 'TLS without http/1.1', advice: 'The client offers HTTP/2 only. A proxy in front can speak it.' },
+      given_up: {
+        label: 'closed, too many connections',
+        advice: 'More connections than may be open. The idle ones end first.',
+      },
+    } satisfies Record<Door, Told>,
   },
   waiting: {
     title: 'Who waits',

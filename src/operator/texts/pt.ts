@@ -81,6 +81,32 @@ export const PORTUGUESE: Texts = {
     contentType: (type: string) => `Content-Type: ${type}`,
     contentEncoding: (encoding: string) => `Content-Encoding: ${encoding}`,
   },
+  doors: {
+    title: 'Não atendidos',
+    what: 'O quê',
+    count: 'Quantas vezes',
+    last: 'Último',
+    labels: {
+      not_found: { label: 'caminho inexistente (404)', advice: 'Varreduras, ou uma URL cadastrada com outro caminho.' },
+      near_miss: {
+        label: 'quase o caminho de uma loja (404)',
+        advice: 'Compare a URL cadastrada com AUTHENTICITY_PATHS. O proxy acrescenta ou retira um prefixo?',
+      },
+      bad_request: {
+        label: 'não é HTTP (400)',
+        advice: 'Varreduras, ou um cliente que fala TLS ou HTTP/2 numa porta sem TLS.',
+      },
+      tls_handshake: {
+        label: 'handshake TLS falhou',
+        advice: 'O cliente não confia no certificado, ou não há versão de TLS em comum. Verifique a cadeia.',
+      },
+      alpn: { label: 'TLS sem http/1.1', advice: 'O cliente só oferece HTTP/2. Um proxy na frente pode falar HTTP/2.' },
+      given_up: {
+        label: 'fechada, conexões demais',
+        advice: 'Mais conexões do que o limite. As ociosas terminam primeiro.',
+      },
+    },
+  },
   waiting: {
     title: 'Quem espera',
     none: 'Ninguém espera.',

@@ -1,0 +1,34 @@
+/** What reached the public listener and was not a request to an authenticity path: counted by door, since the start. */
+export const DOORS = ['not_found', 'near_miss', 'bad_request', 'tls_handshake', 'alpn', 'given_up'] as const;
+/**
+ * `near_miss`: nothing is at the path, but it is nearly that of a merchant. `bad_request`: what Node could not read as a
+ * request. `alpn`: a TLS client that speaks HTTP/2 only. `given_up`: a connection closed because there were too many.
+ */
+export type Door = (typeof DOORS)[number];
+
+export interface DoorCount {
+  door: Door;
+  /** Whose path was nearly meant. */
+  merchant: string | undefined;
+  count: number;
+  /** Milliseconds since 1970. */
+  lastAt: number;
+}
+
+export class DoorCounts {
+  readonly #counts = new Map<string, DoorCount>();
+
+  add(door: Door, merchant: string | undefined): void {
+    const key = `${door} ${merchant ?? ''}`;
+    const count = this.#counts.get(key) ?? { door, merchant, count: 0, lastAt: 0 };
+    count.count += 1;
+    count.lastAt = Date.now();
+    this.#counts.set(key, count);
+  }
+
+  /** In the order of `DOORS`; of one merchant, or of all. */
+  list(merchant: string | undefined): DoorCount[] {
+    const shown = [...this.#counts.values()].filter((one) => merchant === undefined || one.merchant === merchant);
+    return shown.sort((a, b) => DOORS.indexOf(a.door) - DOORS.indexOf(b.door));
+  }
+}
