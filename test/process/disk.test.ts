@@ -82,6 +82,35 @@ test('DATA_DIR there only after the start: what was in it and what came meanwhil
   expect((await next.read({ sid: 'used' })).status).toBe(410);
 });
 
+test('starts without a DATA_DIR that can never be made, keeps posts in memory, and stops', async () => {
+  const service = await data.start({ env: { DATA_DIR: '/proc/nope' } });
+  await isIn(service, 'degraded');
+  await expectToldOnce(service, 'disk_failed');
+  await post(service, 'kept');
+  await expectAll(service, ['kept']);
+  service.signal('SIGTERM');
+  expect(await service.exited).toEqual({ code: 0, signal: null });
+  expect(service.events('stopped')).toHaveLength(1);
+});
+
+test('keeps posts when its working directory is removed and DATA_DIR is relative', async () => {
+  const command = ['sh', '-c', 'cd "$0" && exec "$@"', data.path, ...NODE] as const;
+  const start = (): Promise<ServiceProcess> => data.start({ command, env: { DATA_DIR: './data' } });
+  const service = await start();
+  await post(service, 'before');
+  await rm(data.path, { recursive: true });
+  await writeFile(data.path, 'a file, where the directory was');
+  await isIn(service, 'degraded');
+  await post(service, 'meanwhile');
+  await rm(data.path);
+  await isIn(service, 'ok');
+  await post(service, 'after');
+  service.signal('SIGTERM');
+  expect(await service.exited).toEqual({ code: 0, signal: null });
+  expect(service.events('stopped')).toHaveLength(1);
+  await expectAll(await start(), ['before', 'meanwhile', 'after']);
+});
+
 test('a full disk: 200 all the same, and what was on it before stays on it', async () => {
   // Files may not grow over 32 KiB (64 blocks of 512 bytes): to the process, the disk is full.
   const service = await data.start({ command: ['sh', '-c', 'ulimit -f 64; exec "$@"', 'sh', ...NODE] });

@@ -4,8 +4,8 @@
  * the last batch that was synced.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open as openFile, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open as openFile, readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { type Operation, operationsOf, readRecord } from './changes.ts';
 import type { Ledger } from './ledger.ts';
@@ -76,7 +76,7 @@ export class Database {
 
   /** Opens the database of a directory, which is created if missing. @throws DirectoryInUse */
   static async open(directory: string): Promise<Database> {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectory(directory);
     const database = new Database(
       directory,
       new ClassicLevel(directory, { keyEncoding: 'utf8', valueEncoding: 'utf8' }),
@@ -175,5 +175,19 @@ export class Database {
   async #skips(): Promise<number> {
     const log = await readFile(join(this.#directory, 'LOG'), 'utf8').catch(() => '');
     return log.split('\n').filter((line) => /dropping|Corruption/.test(line)).length;
+  }
+}
+
+/** Creates a directory and its parents. Node's own recursive `mkdir` loops forever where none can be created, as in /proc. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = dirname(path);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT' || parent === path) throw error;
+    await makeDirectory(parent);
+    await mkdir(path, { mode: 0o700 });
   }
 }
