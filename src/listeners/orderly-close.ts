@@ -2,7 +2,8 @@
  * Closes a server without cutting off requests that clients have already sent. A proxy reports a reset connection as 502,
  * and repeats only what it believes to be idempotent; a refused connection it always takes to another instance.
  */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
 
 /** Bounds `acceptPending` under a flood of new connections. */
 const MAX_TURNS = 1000;
@@ -34,4 +35,21 @@ export function keepIdleConnections(server: Server, ms: number): void {
   server.closeIdleConnections = () => undefined;
   const timer = setTimeout(closeIdle, ms);
   server.once('close', () => clearTimeout(timer));
+}
+
+/** Watches the requests of a server. Returns a function that destroys all connections on which no whole request is open. */
+export function watchRequests(server: Server): () => void {
+  const open = new Map<Socket, Set<IncomingMessage>>();
+  server.on('connection', (socket: Socket) => {
+    open.set(socket, new Set());
+    socket.once('close', () => open.delete(socket));
+  });
+  server.on('request', (request, response) => {
+    const requests = open.get(request.socket);
+    requests?.add(request);
+    response.once('close', () => requests?.delete(request));
+  });
+  return () => {
+    for (const [socket, requests] of open) if (![...requests].some(({ complete }) => complete)) socket.destroy();
+  };
 }

@@ -63,6 +63,26 @@ test('a signal that comes while it starts ends it with 0, too', async () => {
   expect(await exitOf(service)).toEqual(OK_EXIT);
 });
 
+test.each<[string, string]>([
+  ['headers', 'GET /v1/tokens?sid=x HTTP/1.1\r\nHost: x\r\n'],
+  [
+    'body',
+    'PUT /v1/claims/c HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"kind":',
+  ],
+  ['event stream', 'GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n'],
+])('waits for no worker whose %s is open when it stops', async (_name, bytes) => {
+  const service = await data.start();
+  const connection = await RawConnection.open(Number(new URL(service.workerUrl).port));
+  connection.write(Buffer.from(bytes));
+  // The service has read the bytes once it has answered what came after them.
+  expect((await service.readiness()).status).toBe(200);
+  service.signal('SIGTERM');
+  expect(await exitOf(service)).toEqual(OK_EXIT);
+  // A stop that takes too long is cut off, and says nothing.
+  expect(service.events('stopped')).toHaveLength(1);
+  connection.destroy();
+});
+
 test('a closed stdout is no reason to hang', async () => {
   const service = await data.start();
   service.child.stdout?.destroy();

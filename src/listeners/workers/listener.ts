@@ -12,7 +12,7 @@ import type { AnsweredRequest } from '../../observability/tracing/tracing.ts';
 import type { Operator } from '../../operator/operator.ts';
 import { operatorRoutes } from '../../operator/routes.ts';
 import type { TokenStore } from '../../store/contract.ts';
-import { acceptPending, keepIdleConnections } from '../orderly-close.ts';
+import { acceptPending, keepIdleConnections, watchRequests } from '../orderly-close.ts';
 import { askRoutes } from './ask-routes.ts';
 import { ApiKeys, checkLoopbackHost, checkSite } from './auth.ts';
 import { watchRoutes } from './event-routes.ts';
@@ -113,8 +113,11 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     if (waiters.draining) reply.header('connection', 'close');
     done();
   });
+  const cutUnfinished = watchRequests(app.server);
   app.addHook('preClose', async () => {
     keepIdleConnections(app.server, LAST_REQUESTS_MS);
+    const timer = setTimeout(cutUnfinished, LAST_REQUESTS_MS);
+    app.server.once('close', () => clearTimeout(timer));
     await acceptPending(app.server);
   });
   if (onAnswered !== undefined) {
