@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { type Config, ConfigError, misspelt, readConfig } from './config/config.ts';
 import { unusableHosts } from './config/hosts.ts';
 import { timeText } from './observability/events.ts';
-import { LogLines } from './observability/log-lines.ts';
+import { LogOutput } from './observability/log-output.ts';
 import { readTracing, type TracingSettings } from './observability/tracing/settings.ts';
 import type { Tracing } from './observability/tracing/tracing.ts';
 import { Service } from './service.ts';
@@ -44,12 +44,6 @@ async function configuration(): Promise<Config> {
   );
 }
 
-function linesToStdout(): LogLines {
-  const lines = new LogLines(pino.destination({ fd: 1, sync: false }));
-  process.on('exit', () => lines.flushSync());
-  return lines;
-}
-
 /** Who does not ask for traces does not run what makes them. */
 async function tracingBy(settings: TracingSettings): Promise<Tracing> {
   const { Tracing } = await import('./observability/tracing/tracing.ts');
@@ -58,11 +52,12 @@ async function tracingBy(settings: TracingSettings): Promise<Tracing> {
 
 const config = await configuration();
 const forPeople = process.stdout.isTTY && !process.argv.includes('--json');
+const output = new LogOutput();
 const log = pino(
   { level: config.logLevel, base: null, timestamp: () => `,"time":"${timeText(Date.now())}"` },
   forPeople
     ? (await import('pino-pretty')).default({ ignore: 'event', singleLine: true, translateTime: 'SYS:HH:MM:ss.l' })
-    : linesToStdout(),
+    : output,
 );
 
 for (const { variable, meant } of misspelt(process.env)) {
@@ -73,7 +68,7 @@ for (const { variable, meant } of misspelt(process.env)) {
 const wish = readTracing(process.env);
 if (wish !== undefined && 'problem' in wish) log.warn({ event: 'trouble', code: 'traces_off' }, wish.problem);
 const tracing = wish !== undefined && 'settings' in wish ? await tracingBy(wish.settings) : undefined;
-const service = new Service(config, log, undefined, tracing);
+const service = new Service(config, log, undefined, tracing, () => output.dropped);
 
 let starting: Promise<void> | undefined;
 let stopping = false;
@@ -100,6 +95,7 @@ try {
   starting = service.start();
   await starting;
 } catch (error) {
+  await new Promise<void>((resolve) => log.flush(() => resolve()));
   refuse(error instanceof DirectoryInUse ? 2 : 1, [(error as Error).message]);
 }
 

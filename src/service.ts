@@ -22,7 +22,7 @@
  * demo) and `cli/`.
  */
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { Asker } from './asking/asker.ts';
@@ -76,7 +76,13 @@ export class Service {
   #workers: FastifyInstance | undefined;
   #asker: Asker | undefined;
 
-  constructor(config: Config, log: Logger, store: TokenStore = createStore(config), tracing?: Tracing) {
+  constructor(
+    config: Config,
+    log: Logger,
+    store: TokenStore = createStore(config),
+    tracing?: Tracing,
+    droppedLines: () => number = () => 0,
+  ) {
     this.#config = config;
     this.#tracing = tracing;
     this.waiters = new Waiters({ max: config.maxWaiters, merchants: config.merchants });
@@ -94,6 +100,7 @@ export class Service {
       health: () => this.store.health(),
       dataDir: config.dataDir,
       certificateExpiresAt: () => this.#certificate?.expiresAt,
+      droppedLines,
     });
     const [fingerprintKey] = config.encryptionKeys;
     this.#recorder = new Recorder({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
@@ -265,7 +272,7 @@ function createStore(config: Config): TokenStore {
 }
 
 function createEmbedded({ dataDir, tokenTtlMs, accept }: Config, openable: ReadonlySet<string>): TokenStore {
-  const directory = join(dataDir, 'tokens');
+  const directory = tokensIn(dataDir);
   return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable });
 }
 
@@ -276,6 +283,11 @@ function createFallback(
 ): TokenStore {
   const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable };
   const shared = new RedisStore({ ...options, address, merchants, deadlineMs: deadlines?.redisMs });
-  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(dataDir, 'tokens') });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: tokensIn(dataDir) });
   return new FallbackStore({ shared, local, merchants });
+}
+
+/** Absolute: a relative path has no meaning once the working directory is removed. */
+function tokensIn(dataDir: string): string {
+  return resolve(dataDir, 'tokens');
 }

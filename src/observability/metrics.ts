@@ -20,6 +20,7 @@ export interface Watched {
   dataDir: string;
   /** Milliseconds since 1970; undefined without a certificate of its own. */
   certificateExpiresAt: () => number | undefined;
+  droppedLines: () => number;
 }
 
 export class Metrics {
@@ -109,7 +110,16 @@ export class Metrics {
    * Adds the gauges, and each series that an alert or a panel uses at 0. `increase()` sees nothing of a series that is born
    * at 1, so the first lost post would raise no alert.
    */
-  watch({ version, merchants, waitersOf, maxWaiters, health, dataDir, certificateExpiresAt }: Watched): void {
+  watch({
+    version,
+    merchants,
+    waitersOf,
+    maxWaiters,
+    health,
+    dataDir,
+    certificateExpiresAt,
+    droppedLines,
+  }: Watched): void {
     for (const door of DOORS) this.doors.inc({ door }, 0);
     for (const merchant of merchants) this.#zero(merchant);
     for (const operation of STORE_OPERATIONS) {
@@ -144,6 +154,15 @@ export class Metrics {
       const at = certificateExpiresAt();
       if (at === undefined) gauge.remove();
       else gauge.set(at / 1000);
+    });
+    new Counter({
+      name: `${PREFIX}log_lines_dropped_total`,
+      help: 'Log lines that could not be written to standard output',
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(droppedLines());
+      },
     });
   }
 

@@ -49,6 +49,7 @@ const names = async (): Promise<string[]> => {
     health: () => ({ kind: 'redis', state: 'ok' }),
     dataDir: '.',
     certificateExpiresAt: () => 0,
+    droppedLines: () => 0,
   });
   return (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name);
 };
