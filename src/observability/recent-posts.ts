@@ -86,8 +86,11 @@ export class RecentPosts {
     return newest.sort((a, b) => b.receivedAt - a.receivedAt).slice(0, limit);
   }
 
-  fingerprintOf(token: string): string | undefined {
-    return this.#byToken.get(token)?.event?.facts['fingerprint'] as string | undefined;
+  /** What tells a token from others, as far as its post is still kept. */
+  postOf(token: string): { fingerprint: string | undefined; correlators: Correlators } {
+    const facts = (this.#byToken.get(token)?.event?.facts ?? {}) as Partial<Facts>;
+    const { fingerprint, merchant_data, sid, merchant_usn, order_id } = facts;
+    return { fingerprint, correlators: { merchant_data, sid, merchant_usn, order_id } };
   }
 
   #add(event: Event, merchant: string): void {

@@ -206,11 +206,11 @@ export class Recorder {
 
   expired(expiry: Expiry): void {
     this.#metrics.expired.inc({ merchant: expiry.merchant, kind: expiry.kind, what: expiry.what });
+    this.#tell({ event: expiry.what, ...expiry });
     if (!this.#mayLog({ event: expiry.what, merchant: expiry.merchant })) return;
     const message =
       expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
     this.#log.warn({ event: expiry.what, ...expiry }, message);
-    this.#tell({ event: expiry.what, ...expiry });
   }
 
   notice({ level, code, message, facts }: Notice): void {

@@ -4,7 +4,7 @@
  */
 import type { Event } from '../observability/events.ts';
 import { CORRELATORS, type Kind } from '../token.ts';
-import { addedUp, handoversOf, MinuteStats } from './figures.ts';
+import { addedUp, handoversOf, MinuteStats, recentOf } from './figures.ts';
 import type { ExpectationView, OrphanView, PostOutcome, View } from './view.ts';
 
 /** What is kept for each merchant. */
@@ -55,12 +55,14 @@ export class OperatorState {
       case 'no_show': {
         const expectation = facts['expectation'] as string;
         const topic = place.expected.get(expectation)?.topic;
+        place.figures.noShow(at);
         push(place.noShows, { merchant, kind, id: expectation, topic, at }, ENDED_KEPT);
         place.expected.delete(expectation);
         return;
       }
       case 'orphan':
-        push(place.orphans, { merchant, kind, fingerprint: undefined, token: id, at }, ENDED_KEPT);
+        place.figures.orphan(at);
+        push(place.orphans, { merchant, kind, fingerprint: undefined, correlators: {}, token: id, at }, ENDED_KEPT);
     }
   }
 
@@ -73,8 +75,8 @@ export class OperatorState {
   look(
     now: number,
     only: string | undefined,
-    fingerprintOf: (token: string) => string | undefined,
-  ): Pick<View, 'expected' | 'noShows' | 'orphans' | 'minutes' | 'handovers'> {
+    postOf: (token: string) => Pick<OrphanView, 'fingerprint' | 'correlators'>,
+  ): Pick<View, 'expected' | 'noShows' | 'orphans' | 'recent' | 'minutes' | 'handovers'> {
     const places = [...this.#places]
       .filter(([merchant]) => only === undefined || merchant === only)
       .map(([, it]) => it);
@@ -84,7 +86,8 @@ export class OperatorState {
     return {
       expected: expected.sort((a, b) => a.at - b.at).slice(0, EXPECTATIONS_SHOWN),
       noShows: newest(places.flatMap(({ noShows }) => noShows)),
-      orphans: orphans.map((orphan) => ({ ...orphan, fingerprint: fingerprintOf(orphan.token) })),
+      orphans: orphans.map((orphan) => ({ ...orphan, ...postOf(orphan.token) })),
+      recent: recentOf(minutes),
       minutes,
       handovers: handoversOf(minutes),
     };

@@ -1,7 +1,8 @@
 /** The last hours in figures, minute by minute, for one merchant. In memory, and of a fixed size. */
-import { HANDOVER_BOUNDS_MS, type Minute, type PostOutcome, SERIES, type Series } from './view.ts';
+import { HANDOVER_BOUNDS_MS, type Minute, type PostOutcome, type Recent, SERIES, type Series } from './view.ts';
 
 const MINUTES_KEPT = 180;
+const RECENT_MINUTES = 15;
 const MINUTE_MS = 60_000;
 
 interface Kept extends Minute {
@@ -21,6 +22,14 @@ export class MinuteStats {
     const { handovers } = this.#at(at);
     const index = bucket === -1 ? HANDOVER_BOUNDS_MS.length : bucket;
     handovers[index] = (handovers[index] ?? 0) + 1;
+  }
+
+  noShow(at: number): void {
+    this.#at(at).noShows += 1;
+  }
+
+  orphan(at: number): void {
+    this.#at(at).orphans += 1;
   }
 
   sample(at: number, waiters: number, pending: number): void {
@@ -62,11 +71,25 @@ export function addedUp(all: readonly Kept[][]): Kept[] {
       for (const name of SERIES) sum.posts[name] += more.posts[name];
       for (const [bucket, count] of more.handovers.entries())
         sum.handovers[bucket] = (sum.handovers[bucket] ?? 0) + count;
+      sum.noShows += more.noShows;
+      sum.orphans += more.orphans;
       sum.waiters += more.waiters;
       sum.pending = Math.max(sum.pending, more.pending);
     }
     return sum;
   });
+}
+
+/** What went wrong in the last of these minutes. */
+export function recentOf(minutes: readonly Kept[]): Recent {
+  const recent: Recent = { minutes: RECENT_MINUTES, failed: 0, noShows: 0, orphans: 0, unusable: 0 };
+  for (const { posts, noShows, orphans } of minutes.slice(-RECENT_MINUTES)) {
+    recent.failed += posts.failed;
+    recent.unusable += posts.unusable;
+    recent.noShows += noShows;
+    recent.orphans += orphans;
+  }
+  return recent;
 }
 
 export function handoversOf(minutes: readonly Kept[]): number[] {
@@ -79,7 +102,8 @@ export function handoversOf(minutes: readonly Kept[]): number[] {
 
 function nothingIn(minute: number): Kept {
   const posts = { seid: 0, nit: 0, token: 0, replay: 0, unusable: 0, failed: 0 };
-  return { minute, posts, waiters: 0, pending: 0, handovers: new Array(HANDOVER_BOUNDS_MS.length + 1).fill(0) };
+  const handovers = new Array(HANDOVER_BOUNDS_MS.length + 1).fill(0);
+  return { minute, posts, waiters: 0, pending: 0, noShows: 0, orphans: 0, handovers };
 }
 
 function seriesOf(kind: 'seid' | 'nit' | 'token' | undefined, outcome: PostOutcome): Series {

@@ -71,7 +71,7 @@ export class Operator {
       ),
       posts: recorder.posts.last(POSTS_SHOWN, only).map(postView),
       doors: recorder.doors.list(only),
-      ...this.#board.look(now, only, (token) => recorder.posts.fingerprintOf(token)),
+      ...this.#board.look(now, only, (token) => recorder.posts.postOf(token)),
       ...this.#options.addresses(),
       needsKey,
     };

@@ -6,7 +6,7 @@ import { SCRIPT_PATH } from './script.ts';
 import { doorsSection, expectedSection, instancesSection, postsSection, waitingSection } from './sections.ts';
 import { STYLE } from './style.ts';
 import type { Texts } from './texts/en.ts';
-import { SERIES, type View } from './view.ts';
+import { type Recent, SERIES, type View } from './view.ts';
 
 /** A dot in the colour of the service's mood; a page without an icon makes browsers ask for one. */
 const ICON =
@@ -34,16 +34,17 @@ export function renderPage(view: View, t: Texts): string {
 <p class="live" id="live"><noscript>${t.live.still}</noscript></p>
 </header>
 <main>
+${lostSection(t)}
 ${statusSection(view, t)}
 ${view.posts.length === 0 ? helpSection(view, t) : html`<div data-part="help"></div>`}
-${plotsSection(view, t)}
-${postsSection(view, t)}
-${doorsSection(view, t)}
 <div class="columns">
 <div>${waitingSection(view, t)}
 ${instancesSection(view, t)}</div>
 ${expectedSection(view, t)}
 </div>
+${postsSection(view, t)}
+${doorsSection(view, t)}
+${plotsSection(view, t)}
 </main>
 <footer>
 <p>${t.footer.secrets} <span class="utc">${t.timesUtc}</span></p>
@@ -52,6 +53,14 @@ ${expectedSection(view, t)}
 </body>
 </html>
 `.text;
+}
+
+/** Shown by the script in the place of the status, which nothing keeps up to date without contact. */
+function lostSection(t: Texts): Html {
+  return html`<section class="status bad lost" role="alert" aria-labelledby="lost" hidden>
+<div><h2 id="lost"><span class="dot" aria-hidden="true"></span>${t.status.lost}</h2>
+<p>${t.status.lostWhy} <time></time></p></div>
+</section>`;
 }
 
 function statusSection(view: View, t: Texts): Html {
@@ -70,20 +79,36 @@ ${fact(t.facts.instances, numberText(instances.length, t.lang))}
 ${fact(t.facts.uptime, durationText(now - (self?.startedAt ?? now), t.lang))}
 ${fact(t.facts.version, self?.version ?? '')}
 </dl>
+${recentFacts(view.recent, t)}
 </section>`;
+}
+
+function recentFacts(recent: Recent, t: Texts): Html {
+  const count = (name: 'failed' | 'noShows' | 'orphans' | 'unusable'): Html => {
+    const mood = recent[name] === 0 ? 'none' : name === 'failed' ? 'bad' : 'warn';
+    return html`<div class="${mood}"><dt>${t.facts[name]}</dt><dd>${numberText(recent[name], t.lang)}</dd></div>`;
+  };
+  return html`<dl class="recent"><div class="span"><dt>${t.facts.recent(recent.minutes)}</dt></div>
+${[count('failed'), count('noShows'), count('orphans'), count('unusable')]}</dl>`;
 }
 
 function fact(name: string, value: string): Html {
   return html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
 }
 
-function statusOf({ health, stopping, waiting }: View, t: Texts): { mood: string; title: string; why: string } {
+function statusOf({ health, stopping, waiting, recent }: View, t: Texts): { mood: string; title: string; why: string } {
   const s = t.status;
   if (stopping) return { mood: 'warn', title: s.stopping, why: s.stoppingWhy };
   if (health.state === 'away') return { mood: 'bad', title: s.away, why: s.awayWhy };
   if (health.state === 'degraded') return { mood: 'bad', title: s.degraded, why: s.diskWhy };
+  const counted = (['failed', 'noShows', 'orphans', 'unusable'] as const)
+    .filter((name) => recent[name] > 0)
+    .map((name) => s.counts[name](recent[name]));
+  const recentWhy = s.recentWhy(recent.minutes, counted);
+  if (recent.failed > 0) return { mood: 'bad', title: s.failed, why: recentWhy };
   if (health.fallback?.state === 'merging') return { mood: 'warn', title: s.ok, why: s.mergingWhy };
   if (waiting.count >= waiting.max) return { mood: 'warn', title: s.degraded, why: s.fullWhy };
+  if (counted.length > 0) return { mood: 'warn', title: s.degraded, why: recentWhy };
   return { mood: 'good', title: s.ok, why: s.okWhy };
 }
 

@@ -22,7 +22,7 @@ export function postsSection(view: View, t: Texts): Html {
     t.posts.outcome,
   ];
   const rows = posts.map((post) => {
-    const from = html`<span class="mono">${post.from}</span>${showInstance && html` <small>${t.posts.via(post.instance)}</small>`}`;
+    const from = html`<span class="mono from">${post.from}</span>${showInstance && html` <small>${t.posts.via(post.instance)}</small>`}`;
     return [
       time(post.at),
       ...(showMerchant ? [html`${post.merchant}`] : []),
@@ -33,10 +33,25 @@ export function postsSection(view: View, t: Texts): Html {
       outcomeOf(post, t),
     ];
   });
-  return html`<section id="posts" data-part="posts" aria-labelledby="posts-title" tabindex="-1">
-<h2 id="posts-title">${t.posts.title}</h2>
-${table('posts-title', headings, rows, t.posts.none)}
+  const earlier = rows.slice(POSTS_AT_FIRST);
+  return html`<section id="posts" aria-labelledby="posts-title" tabindex="-1">
+<div class="bar"><h2 id="posts-title">${t.posts.title}</h2>
+<form id="tools" hidden><label>${t.posts.filter} <input id="filter" type="search" placeholder="${t.posts.filterHint}" autocomplete="off"></label>
+<button id="pause" type="button" aria-pressed="false" data-pause="${t.posts.pause}" data-resume="${t.posts.resume}">${t.posts.pause}</button></form></div>
+<div data-part="posts">
+${table('posts-title', headings, rows.slice(0, POSTS_AT_FIRST), t.posts.none)}
+${earlier.length > 0 && html`<details><summary>${t.posts.more(earlier.length)}</summary>${table('posts-title', headings, earlier, '')}</details>`}
+</div>
 </section>`;
+}
+
+const POSTS_AT_FIRST = 15;
+const SHOWN_CHARS = 24;
+
+/** A long value is cut in the middle: its ends tell it from others. */
+function value(text: string): Html {
+  if (text.length <= SHOWN_CHARS) return html`<span class="mono">${text}</span>`;
+  return html`<span class="mono" title="${text}">${text.slice(0, 12)}…${text.slice(-8)}</span>`;
 }
 
 function correlatorsOf({ correlators, kind }: PostView, t: Texts): Html {
@@ -47,7 +62,7 @@ function correlatorsOf({ correlators, kind }: PostView, t: Texts): Html {
 }
 
 function correlator(name: keyof Correlators, correlators: Correlators): Html {
-  return html`<li><small>${name}</small> <span class="mono">${correlators[name]}</span></li>`;
+  return html`<li><small>${name}</small> ${value(correlators[name] ?? '')}</li>`;
 }
 
 const GRAVE: ReadonlySet<PostOutcome> = new Set(['failed', 'late']);
@@ -93,7 +108,7 @@ ${table('doors', [t.doors.what, t.doors.count, t.doors.last], rows, '')}
 export function waitingSection({ waiting, now, merchants, only }: View, t: Texts): Html {
   const showMerchant = merchants.length > 1 && only === undefined;
   const rows = waiting.first.map(({ merchant, topic, since }) => [
-    html`<span class="mono">${topicText(topic, t)}</span>${showMerchant && html` <small>${merchant}</small>`}`,
+    html`${topicOf(topic, t)}${showMerchant && html` <small>${merchant}</small>`}`,
     html`${durationText(now - since, t.lang)}`,
   ]);
   const more = waiting.count - waiting.first.length;
@@ -105,16 +120,23 @@ ${more > 0 && html`<p class="quiet">${t.waiting.more(more)}</p>`}
 }
 
 /** A topic is a correlator with its value, or the pool of a kind. */
-function topicText(topic: string, t: Texts): string {
-  return topic.startsWith('pool=') ? t.waiting.pool(topic.slice('pool='.length)) : topic;
+function topicOf(topic: string, t: Texts): Html {
+  const [name = '', is = ''] = topic.split(/=(.*)/s);
+  return name === 'pool' ? html`${t.waiting.pool(is)}` : html`<small class="inline">${name}</small> ${value(is)}`;
 }
 
-export function expectedSection({ expected, noShows, orphans, merchants, only }: View, t: Texts): Html {
+export function expectedSection({ expected, noShows, orphans, recent, merchants, only }: View, t: Texts): Html {
   const showMerchant = merchants.length > 1 && only === undefined;
   const e = t.expected;
-  const what = (kind: string, name: string | undefined, merchant: string): Html =>
-    html`<span class="kind k-${kind}">${kind}</span> <span class="mono">${name}</span>${showMerchant && html` <small>${merchant}</small>`}`;
-  const named = (topic: string | undefined, id: string): string => (topic === undefined ? id : topicText(topic, t));
+  const what = (kind: string, name: Html, merchant: string): Html =>
+    html`<span class="kind k-${kind}">${kind}</span> ${name}${showMerchant && html` <small>${merchant}</small>`}`;
+  const named = (topic: string | undefined, id: string): Html => (topic === undefined ? value(id) : topicOf(topic, t));
+  const orphaned = ({ correlators, fingerprint = '' }: View['orphans'][number]): Html => {
+    const topics = CORRELATORS.filter((name) => correlators[name] !== undefined).map(
+      (name) => `${name}=${correlators[name]}`,
+    );
+    return html`<span class="mono">${fingerprint}</span> ${topics.map((topic) => html`${topicOf(topic, t)} `)}`;
+  };
   return html`<section data-part="expected" aria-labelledby="expected">
 <h2 id="expected">${e.title} <span class="count">${expected.length}</span></h2>
 ${table(
@@ -123,7 +145,7 @@ ${table(
   expected.map(({ kind, topic, id, merchant, at }) => [what(kind, named(topic, id), merchant), time(at)]),
   e.none,
 )}
-<h3 id="no-shows">${e.noShows} <span class="count">${noShows.length}</span></h3>
+<h3 id="no-shows">${e.noShows} <span class="count">${recent.noShows} · ${t.facts.recent(recent.minutes)}</span></h3>
 ${noShows.length > 0 && html`<p class="quiet">${e.noShowsWhy}</p>`}
 ${table(
   'no-shows',
@@ -131,12 +153,12 @@ ${table(
   noShows.map(({ kind, topic, id, merchant, at }) => [what(kind, named(topic, id), merchant), time(at)]),
   e.noNoShows,
 )}
-<h3 id="orphans">${e.orphans} <span class="count">${orphans.length}</span></h3>
+<h3 id="orphans">${e.orphans} <span class="count">${recent.orphans} · ${t.facts.recent(recent.minutes)}</span></h3>
 ${orphans.length > 0 && html`<p class="quiet">${e.orphansWhy}</p>`}
 ${table(
   'orphans',
   [e.what, e.at],
-  orphans.map(({ kind, fingerprint, merchant, at }) => [what(kind, fingerprint, merchant), time(at)]),
+  orphans.map((orphan) => [what(orphan.kind, orphaned(orphan), orphan.merchant), time(orphan.at)]),
   e.noOrphans,
 )}
 </section>`;

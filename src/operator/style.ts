@@ -7,6 +7,7 @@ export const STYLE = `
 --good:#5fd0ab;--warn:#f0bd5e;--bad:#ff8f86;--goodbg:#17352c;--warnbg:#3a2d12;--badbg:#43201d;--openbg:#1d2f49;--open:#9cc4ff;
 --seid:#6ea5ee;--nit:#3dbcae;--token:#b08ae8;--replay:#78828b;--unusable:#e0a040;--failed:#ef6a5f}}
 *{box-sizing:border-box}
+[hidden]{display:none!important}
 html{-webkit-text-size-adjust:100%}
 body{margin:0 auto;max-width:1360px;padding:0 28px 40px;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 a{color:var(--link)}
@@ -35,6 +36,14 @@ td small{display:block;white-space:nowrap}.plain small,.kind+.mono+small{display
 .warn .dot{background:var(--warn);box-shadow:0 0 0 5px var(--warnbg)}
 .bad .dot{background:var(--bad);box-shadow:0 0 0 5px var(--badbg)}
 .status.bad{border-color:var(--bad)}.status.warn{border-color:var(--warn)}
+body.lost [data-part=status]{display:none}body.lost main>:not(.lost),body.lost footer{opacity:.4}
+.recent{width:100%;border-top:1px solid var(--line);padding-top:12px}.recent .span{align-self:center}.recent .warn dd{color:var(--warn)}.recent .bad dd{color:var(--bad)}
+.bar{display:flex;flex-wrap:wrap;gap:6px 20px;align-items:baseline;justify-content:space-between}
+form{display:flex;flex-wrap:wrap;gap:8px 14px;font-size:13px;color:var(--quiet);margin:0 0 8px}
+input,button{font:inherit;color:var(--ink);background:var(--soft);border:1px solid var(--line);border-radius:7px;padding:3px 9px}
+input{width:min(300px,60vw)}button[aria-pressed=true]{background:var(--warnbg);color:var(--warn)}
+summary{cursor:pointer;font-size:13px;color:var(--link);padding:8px 0}details thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.from{white-space:nowrap}.inline{display:inline!important}
 dl{display:flex;flex-wrap:wrap;gap:10px 30px;margin:0}
 dt{font-size:12.5px;color:var(--quiet)}dd{margin:0;font-weight:550;font-variant-numeric:tabular-nums;white-space:nowrap}
 .help ol{margin:0;padding-left:22px}.help li{margin:10px 0}.help p{margin:0}

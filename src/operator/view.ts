@@ -46,6 +46,8 @@ export interface OrphanView {
   merchant: string;
   kind: Kind;
   fingerprint: string | undefined;
+  /** Of its post, if that is still kept. */
+  correlators: Correlators;
   at: number;
 }
 
@@ -69,6 +71,18 @@ export interface Minute {
   /** The most that waited at once, and the most that were pending, in that minute. */
   waiters: number;
   pending: number;
+  noShows: number;
+  orphans: number;
+}
+
+/** What went wrong in the last minutes, in full: not only what is listed. */
+export interface Recent {
+  minutes: number;
+  /** Posts answered before they were kept. */
+  failed: number;
+  noShows: number;
+  orphans: number;
+  unusable: number;
 }
 
 export interface View {
@@ -86,6 +100,7 @@ export interface View {
   expected: readonly ExpectationView[];
   noShows: readonly ExpectationView[];
   orphans: readonly OrphanView[];
+  recent: Recent;
   /** Oldest first, without gaps. */
   minutes: readonly Minute[];
   /** How many handovers took up to each bound of `HANDOVER_BOUNDS_MS`, each counted once; the last is beyond all. */

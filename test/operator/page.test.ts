@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
+import { freePort } from '../support/ports.ts';
 import { RawConnection } from '../support/raw-http.ts';
 import { RunningService } from '../support/service.ts';
 import { scaled } from '../support/time-scale.ts';
+import { until } from '../support/until.ts';
 
 const SEID = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
 const NIT = 'abcdefghijklmnopqrstuvwxyz1234567890abcdefghijklmnopqrstuvwxyz12';
@@ -68,7 +70,7 @@ async function isWiderThanScreen(page: Page): Promise<boolean> {
 describe('the operator page', () => {
   it('helps with the first steps, and shows a post soon after it came', async () => {
     await onPage({ viewport: { width: 1440, height: 900 } }, async (page) => {
-      expect(await page.locator('h2').first().innerText()).toContain('All is well');
+      expect(await page.locator('#status').innerText()).toContain('All is well');
       expect(await page.locator('.help').innerText()).toContain('Nothing has come yet');
       await page.screenshot({ path: join(SCREENSHOTS, 'first-steps.png') });
       await page.locator('.live.on').waitFor();
@@ -102,13 +104,13 @@ describe('the operator page', () => {
       expect(await posts.innerText()).toContain('Have support register another address');
       expect(await posts.innerText()).toMatch(/used after/);
       expect(await posts.getByRole('columnheader').count()).toBeGreaterThan(5);
-      expect(await page.locator('[data-part=waiting]').innerText()).toContain('sid=nobody');
-      expect(await page.locator('[data-part=expected]').innerText()).toContain('merchant_data=');
+      expect(await page.locator('[data-part=waiting]').innerText()).toMatch(/sid\s+nobody/);
+      expect(await page.locator('[data-part=expected]').innerText()).toContain('merchant_data');
       await page.screenshot({ path: join(SCREENSHOTS, 'wide-dark.png'), fullPage: true });
     });
     await onPage({ viewport: { width: 1440, height: 900 }, locale: 'pt-BR' }, async (page) => {
       expect(await page.locator('html').getAttribute('lang')).toBe('pt-BR');
-      expect(await page.locator('main').innerText()).toContain('Tudo em ordem');
+      expect(await page.locator('main').innerText()).toContain('Requer atenção');
       expect(await page.locator('#posts').innerText()).toContain('notificação de status');
       expect(await isWiderThanScreen(page)).toBe(false);
       await page.screenshot({ path: join(SCREENSHOTS, 'wide-pt.png'), fullPage: true });
@@ -135,7 +137,7 @@ describe('the operator page', () => {
     const look = async (page: Page): Promise<void> => {
       expect(await page.locator('main').innerText()).toContain('Only merchant loja2');
       expect(await page.locator('#posts tbody tr').count()).toBe(1);
-      expect(await page.content()).not.toMatch(/14114532781|sid=nobody/);
+      expect(await page.content()).not.toMatch(/14114532781|nobody/);
     };
     await onPage({}, look, { key: 'two' });
   });
@@ -183,4 +185,67 @@ describe('the operator page', () => {
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toContain('unsafe');
   });
+
+  it.each([
+    ['en-US', 'No contact with the service', { width: 1440, height: 900 }, 'dead.png'],
+    ['pt-BR', 'Sem contato com o serviço', { width: 360, height: 740 }, 'dead-phone-pt.png'],
+  ])('says in %s that the service is dead, and since when, until it is back', async (locale, title, viewport, file) => {
+    const port = String(await freePort());
+    const mortal = await RunningService.start({ env: { WORKER_PORT: port } });
+    await mortal.post({ seid: SEID, merchant_data: '14114532781' });
+    const context = await browser.newContext({ locale, viewport });
+    const page = await context.newPage();
+    await page.goto(mortal.service.workerUrl);
+    await page.locator('.live.on').waitFor();
+    const seen = (): Promise<string> => page.locator('main').innerText();
+    expect(await seen()).toContain(locale === 'pt-BR' ? 'Tudo em ordem' : 'All is well');
+    await mortal.stop();
+    await page.getByRole('heading', { name: title }).waitFor();
+    expect(await seen()).not.toMatch(/All is well|Tudo em ordem/);
+    expect(await page.locator('section.lost time').innerText()).toMatch(/^\d\d:\d\d:\d\d$/);
+    expect(await isWiderThanScreen(page)).toBe(false);
+    await page.screenshot({ path: join(SCREENSHOTS, file) });
+    const revived = await RunningService.start({ env: { WORKER_PORT: port } });
+    await page.locator('section.lost').waitFor({ state: 'hidden' });
+    expect(await seen()).toContain(locale === 'pt-BR' ? 'Tudo em ordem' : 'All is well');
+    await context.close();
+    await revived.stop();
+  });
+
+  it.each([
+    ['en-US', 'Needs a look', { width: 1440, height: 900 }, 'no-shows.png'],
+    ['pt-BR', 'Requer atenção', { width: 360, height: 740 }, 'no-shows-phone-pt.png'],
+  ])(
+    'counts in %s what did not come, filters, pauses, and shows more on request',
+    async (locale, title, viewport, file) => {
+      const troubled = await RunningService.start({ env: { TOKEN_TTL_SECONDS: '1' } });
+      const context = await browser.newContext({ locale, viewport });
+      const page = await context.newPage();
+      for (let at = 0; at < 30; at += 1) {
+        await troubled.worker('POST', '/v1/expectations', { body: { kind: 'seid', ttl: 1 } });
+        await troubled.post({ seid: `${at}-`.padEnd(64, 'x'), sid: `${at}-`.padEnd(64, 's') });
+      }
+      await page.goto(troubled.service.workerUrl);
+      await page.getByRole('heading', { name: title }).waitFor();
+      const counts = page.locator('[data-part=status] .recent dd');
+      await until('all have ended', async () => (await counts.allInnerTexts()).join() === '0,30,30,0', 30_000);
+      const rows = page.locator('[data-part=posts] tbody tr:visible');
+      expect(await rows.count()).toBe(15);
+      expect(await rows.first().innerText()).toMatch(/29-s{9}…s{8}/);
+      await page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
+      await page.locator('#filter').fill(`${'7-'.padEnd(64, 's')}`);
+      expect(await rows.count()).toBe(1);
+      await page.locator('#filter').fill('');
+      await until('all are shown', async () => (await rows.count()) === 30);
+      await page.locator('#pause').click();
+      await troubled.post({ nit: NIT, nsu: '1' });
+      await until('the head goes on', async () => (await page.locator('[data-part=waiting]').count()) === 1);
+      expect(await page.locator('[data-part=posts]').innerText()).not.toContain('merchant_usn');
+      await page.locator('#pause').click();
+      await page.locator('[data-part=posts]').getByText('merchant_usn').waitFor();
+      expect(await isWiderThanScreen(page)).toBe(false);
+      await context.close();
+      await troubled.stop();
+    },
+  );
 });
