@@ -15,7 +15,7 @@ RUN npm run build \
   && npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > sbom.cdx.json \
   && npm prune --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -rf node_modules/*/prebuilds/android-* node_modules/*/prebuilds/darwin-* node_modules/*/prebuilds/win32-* node_modules/classic-level/deps node_modules/zod/src \
-  && find node_modules dist -type f '(' -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' ')' -delete \
+  && find node_modules dist -type f '(' -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' ')' ! -path dist/main.js.map -delete \
   && find node_modules -depth -type d -empty -delete \
   && mkdir /data && chown 1000:1000 /data
 
@@ -45,4 +45,4 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
 # Node itself is process 1, whatever the base would have begun with: it takes SIGTERM, starts no process, and so leaves none
 # behind.
 ENTRYPOINT []
-CMD ["node", "dist/main.js"]
+CMD ["node", "--enable-source-maps", "dist/main.js"]

@@ -29,7 +29,21 @@ function refuse(exitCode: number, lines: string[]): never {
   process.exit(exitCode);
 }
 
+/** What `npm start` passes: other ways to start leave alone a file that may be another project's. Node has no such option. */
+const READ_DOTENV = '--dotenv';
+
+/** Reads `.env` of the working directory, if it exists. What the environment has already goes first. */
+function readDotenv(): void {
+  try {
+    process.loadEnvFile('.env');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT') refuse(2, [`.env: expected a file that can be read, got ${code ?? message}`]);
+  }
+}
+
 async function configuration(): Promise<Config> {
+  if (process.argv.includes(READ_DOTENV)) readDotenv();
   const problems = await unusableHosts(process.env);
   try {
     const read = readConfig(process.env);
@@ -104,18 +118,14 @@ const [merchant] = config.paths.values();
 const selector = `merchant_data=14114532781&wait=25${merchant === 'default' ? '' : `&merchant=${merchant}`}`;
 const key = config.workerKeys.length === 0 ? '' : `-H 'Authorization: Bearer KEY' `;
 const shownPath = path === '/authenticity' || path === '/' ? path : '/YOUR-PATH';
-log.info(
-  {
-    event: 'listening',
-    authenticity: service.authenticityUrl,
-    workers: service.workerUrl,
-    try: [
-      `curl -d 'seid=first&merchant_data=14114532781' ${reachable(service.authenticityUrl)}${shownPath}`,
-      `curl ${key}'${reachable(service.workerUrl)}/v1/tokens?${selector}'`,
-    ],
-  },
-  'listening',
-);
+const commands = [
+  `curl -d 'seid=first&merchant_data=14114532781' ${reachable(service.authenticityUrl)}${shownPath}`,
+  `curl ${key}'${reachable(service.workerUrl)}/v1/tokens?${selector}'`,
+];
+const addresses = { authenticity: service.authenticityUrl, workers: service.workerUrl };
+log.info({ event: 'listening', ...addresses, ...(forPeople ? {} : { try: commands }) }, 'listening');
+// On a terminal each is a line of its own, so that it can be copied.
+if (forPeople) process.stdout.write(`\nTry it in a second terminal:\n\n${commands.join('\n')}\n\n`);
 
 /** True for the failure of one connection. It leaves the rest of the process intact. */
 function isSocketError({ code = '', syscall = '' }: NodeJS.ErrnoException): boolean {

@@ -291,6 +291,8 @@ function choice<const T extends string>(options: readonly T[], fallback: T) {
 
 /** 1 to 64 letters, digits, dots, underscores and hyphens: safe in a Redis key and as a metric's label. */
 const MERCHANT = /^[A-Za-z0-9._-]{1,64}$/;
+/** What the files in `deploy/` have in the place of a secret. */
+const PLACEHOLDER = /change-me/i;
 const PATH = /^(\/[A-Za-z0-9._~!$&'()*+;@-]+)+$/;
 
 function readPaths(value: string): ReadonlyMap<string, string> {
@@ -300,6 +302,7 @@ function readPaths(value: string): ReadonlyMap<string, string> {
     const plain = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
     const which = `merchant=path pairs separated by commas; pair ${at + 1}`;
     if (!MERCHANT.test(merchant)) throw new Error(`expected ${which} has no merchant of 1 to 64 of A-Z a-z 0-9 . _ -`);
+    if (PLACEHOLDER.test(plain)) throw new Error(`expected ${which} still has a placeholder as its path`);
     if (plain !== '/' && !PATH.test(plain))
       throw new Error(`expected ${which} has no path that begins with "/" and has plain characters only`);
     if (plain === '/livez') throw new Error(`expected ${which} takes /livez, which is in use`);
@@ -329,6 +332,7 @@ function readWorkerKeys(value: string): WorkerKey[] {
     const [first = '', second] = item.split(/:(.*)/s);
     const key = second ?? first;
     if (isQuoted(item) || isQuoted(key)) throw new Error(`${UNQUOTED}; item ${at + 1} has some`);
+    if (PLACEHOLDER.test(key)) throw new Error(`expected keys of your own, item ${at + 1} is still a placeholder`);
     if (!/^[\x21-\x7e]+$/.test(key) || (second !== undefined && !MERCHANT.test(first))) {
       throw new Error(
         `expected KEY or merchant:KEY, separated by commas, of printable characters; item ${at + 1} is neither`,

@@ -134,6 +134,16 @@ describe('bad values are refused by name, with what was expected and what came',
     expect(problems({ [name]: value })).toEqual([[name, message]]);
   });
 
+  test('a placeholder of the deployment files, as a key or as a path', () => {
+    expect(problems({ WORKER_API_KEYS: 'a-key-of-my-own,default:change-me' })).toEqual([
+      ['WORKER_API_KEYS', 'expected keys of your own, item 2 is still a placeholder'],
+    ]);
+    expect(problems({ AUTHENTICITY_PATHS: 'default=/a/change-me' })[0]).toEqual([
+      'AUTHENTICITY_PATHS',
+      'expected merchant=path pairs separated by commas; pair 1 still has a placeholder as its path',
+    ]);
+  });
+
   test('a long value is not repeated in full', () => {
     expect(problems({ PORT: 'x'.repeat(5000) })[0]?.[1].length).toBeLessThan(200);
   });

@@ -51,7 +51,7 @@ export function checks(engine: Engine, note: (step: string) => void): Check[] {
         assert.match(label('revision') ?? '', /^([0-9a-f]{40}|unknown)$/);
         assert.equal(await inspect(engine, '.Config.User'), '1000:1000');
         assert.deepEqual(await inspect(engine, '.Config.Volumes'), { '/data': {} });
-        assert.deepEqual(await inspect(engine, '.Config.Cmd'), ['node', 'dist/main.js']);
+        assert.deepEqual(await inspect(engine, '.Config.Cmd'), ['node', '--enable-source-maps', 'dist/main.js']);
         assert.deepEqual((await inspect(engine, '.Config.Entrypoint')) ?? [], []);
         return `version ${label('version')}, revision ${label('revision')?.slice(0, 12)}`;
       },

@@ -1,11 +1,16 @@
 /** The service as a process: how it starts, and how it refuses to. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { ROOT } from '../support/build.ts';
 import { useDataDir } from '../support/data-dir.ts';
+import { GuardedFolder } from '../support/guarded-folder.ts';
+import { type Ran, run } from '../support/run.ts';
 import type { ServiceProcess } from '../support/service-process.ts';
 
 const data = useDataDir();
@@ -63,6 +68,44 @@ test('warns of a variable that is nearly one of its own', async () => {
     { variable: 'WORKER_API_KEY', meant: 'WORKER_API_KEYS' },
   ]);
   expect(JSON.stringify(service.log)).not.toContain('S3CRET');
+});
+
+describe('npm start', () => {
+  const { start } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scripts as { start: string };
+  const args = start
+    .replace('exec node ', '')
+    .replace('dist/main.js', join(ROOT, 'dist', 'main.js'))
+    .split(' ');
+  const inFolder = async (dotenv: string | undefined, env: Record<string, string>): Promise<Ran> => {
+    const folder = await GuardedFolder.make('dotenv-');
+    if (dotenv !== undefined) await writeFile(join(folder.path, '.env'), dotenv);
+    const ran = await run(process.execPath, args, env, { cwd: folder.path });
+    await folder.remove();
+    return ran;
+  };
+
+  test('reads .env of the working directory, behind what the environment has', async () => {
+    const { code, error } = await inFolder('PORT="eighty"\nACCEPT=all\n', { ACCEPT: 'none' });
+    expect(code).toBe(2);
+    expect(error).toContain('PORT: expected a whole number from 0 to 65535, got "eighty"');
+    expect(error).toContain('ACCEPT: expected one of any, expected, got "none"');
+  });
+
+  test('does without .env', async () => {
+    const { code, error } = await inFolder(undefined, { PORT: 'eighty' });
+    expect([code, error]).toEqual([2, expect.stringMatching(/^carat-authenticity: PORT: .*\n$/)]);
+  });
+
+  test('names lines of src/ in a stack trace', async () => {
+    // Makes the first statement of the service that asks for an argument fail.
+    const spoil =
+      'const includes = Array.prototype.includes; Array.prototype.includes = function (what) {' +
+      "if (what === '--dotenv') throw new Error('spoilt'); return includes.apply(this, arguments); };";
+    const spoilt = ['--import', `data:text/javascript,${encodeURIComponent(spoil)}`, ...args];
+    const { code, error } = await run(process.execPath, spoilt, {});
+    expect(code).toBe(1);
+    expect(error).toMatch(/at configuration \(.*\/src\/main\.ts:\d+:\d+\)/);
+  });
 });
 
 test('a DATA_DIR in use by another process: exit 2, and the other one goes on', async () => {
