@@ -204,7 +204,7 @@ export class LocalStore extends EmbeddedStore {
     }
     const wereHere = batch.filter((entry) => entry.standing === 'here');
     for (const entry of wereHere) this.ledger.update(entry, { standing: 'unsure' });
-    await this.disk.commit();
+    if (wereHere.length > 0) await this.disk.commit();
     return { tokens: batch.map((entry) => this.#toMerge(entry)), wereHere };
   }
 

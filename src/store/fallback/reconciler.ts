@@ -93,8 +93,8 @@ export class Reconciler {
       try {
         await this.#mergeExpectations();
         if (!this.#again) this.#isAnnouncing = false;
+        await Promise.all(merchants.map((merchant) => members.get(merchant)?.look()));
         for (const merchant of merchants) {
-          await members.get(merchant)?.look();
           await this.#settleDoubts(merchant);
           await this.#mergePending(merchant, 'certain');
           await this.#restoreCopies(merchant, 'certain');

@@ -85,6 +85,6 @@ export interface SharedStore extends TokenStore {
    * @throws StoreAway
    */
   mergeExpectations(merchant: string, expectations: readonly ExpectationEntry[], ahead: number): Promise<number>;
-  /** Calls back after each new connection or change of master: acknowledged writes may be lost. */
+  /** Calls back after each new connection or change of master: acknowledged writes, or news of changes, may be lost. */
   onReconnect(listener: () => void): void;
 }

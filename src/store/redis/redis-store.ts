@@ -265,6 +265,11 @@ export class RedisStore implements SharedStore {
 
   onReconnect(listener: () => void): void {
     onTopologyChange(this.#writer, listener);
+    // What was published while nobody listened is missing here. Without a writer, its connection will call back.
+    const onSubscriber = (): void => {
+      if (this.#writer.status === 'ready') listener();
+    };
+    for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, onSubscriber);
   }
 
   health(): StoreHealth {

@@ -242,12 +242,15 @@ return string.format('%.0f', time[1] * 1000000 + time[2])
  */
 const ATTEND = `
 local key, me, what = P .. 'w', ARGV[1], ARGV[2]
-local info = redis.pcall('INFO', 'server')
-local run = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or '-'
 local function say(of) redis.call('HSET', key, me, of .. ' ' .. string.format('%.0f', now)) end
 local mine = redis.call('HGET', key, me)
+local run = mine and string.match(mine, '^%S+') or '-'
+if what ~= 'whole' then
+  local info = redis.pcall('INFO', 'server')
+  run = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or '-'
+end
 if what == 'asserted' then say(run)
-elseif what == 'whole' and mine then say(string.match(mine, '^%S+'))
+elseif what == 'whole' and mine then say(run)
 elseif what == 'leave' then redis.call('HDEL', key, me) end
 local answer = { run, string.format('%.0f', now) }
 local flat = redis.call('HGETALL', key)

@@ -110,3 +110,42 @@ describe('its copy of a token that came to another instance', () => {
     },
   );
 });
+
+test('a copy is not put back once it is over by the clock of Redis, when the clock here is set back', async () => {
+  const redis = await startRedis();
+  const folder = await GuardedFolder.make('fallback-');
+  const options = { ttlMs: 1000, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
+  let behindMs = 0;
+  const clock = (): number => Date.now() - behindMs;
+  const open = async (name: string, clock?: () => number): Promise<FallbackStore> => {
+    const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: DEADLINE_MS });
+    const directory = join(folder.path, name);
+    const local = new LocalStore({ ...options, unmatched: 'deferred', directory, ...(clock && { clock }) });
+    const store = new FallbackStore({ shared, local, merchants: options.merchants });
+    await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
+    await claimsAreShared(store, 'm');
+    return store;
+  };
+  const [a, b] = [await open('a', clock), await open('b')];
+  try {
+    behindMs = 60_000;
+    const id = tokenId('m', 'token', 'value');
+    await a.put({ id, merchant: 'm', kind: 'token', value: 'value', pooled: true });
+    const query = { merchant: 'm', by: 'pool', kind: 'token' } as const;
+    await b.claim({ merchant: 'm', claimId: 'c', leaseMs: LONG_MS, query, refuseConflict: false });
+    expect(await b.settle('m', 'c', 'use')).toBe('done');
+    const key = `carat:{m}:t:${id}`;
+    await until('it is over', async () => (await redis.command('EXISTS', key)) === 0);
+    await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await until('the copy is forgotten', () => a.health().fallback?.journaled === 0);
+    expect(await redis.command('EXISTS', key)).toBe(0);
+    expect(await a.claim({ merchant: 'm', claimId: 'd', leaseMs: LONG_MS, query, refuseConflict: false })).toEqual({
+      state: 'none',
+    });
+  } finally {
+    await a.close();
+    await b.close();
+    await folder.remove();
+    await redis.stop();
+  }
+});
