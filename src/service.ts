@@ -36,6 +36,7 @@ import { Wakeups } from './handoff/wakeups.ts';
 import { Intake } from './intake/intake.ts';
 import { SenderPolicy } from './intake/sender.ts';
 import { CertificateWatch } from './listeners/authenticity/certificate.ts';
+import { connectionBound, descriptorLimit, MOST_CONNECTIONS } from './listeners/authenticity/descriptors.ts';
 import { AuthenticityListener } from './listeners/authenticity/listener.ts';
 import { createWorkerListener } from './listeners/workers/listener.ts';
 import { Metrics } from './observability/metrics.ts';
@@ -73,6 +74,7 @@ export class Service {
   readonly #operator: Operator;
   readonly #authenticity: AuthenticityListener;
   readonly #certificate: CertificateWatch | undefined;
+  readonly #descriptorLimit = descriptorLimit();
   #workers: FastifyInstance | undefined;
   #asker: Asker | undefined;
 
@@ -132,6 +134,7 @@ export class Service {
       paths: config.paths,
       intake,
       tls,
+      limits: { maxConnections: connectionBound(this.#descriptorLimit) },
       onAnswer,
       onDoor: (door, { peer, forwardedFor, merchant, reason }) =>
         this.#recorder.doorMet(door, { from: sources.senderOf(peer, forwardedFor), merchant, reason }),
@@ -160,6 +163,7 @@ export class Service {
       onExpiry: (expiry) => recorder.expired(expiry),
       onNotice: (notice) => recorder.notice(notice),
     });
+    this.#reportFewDescriptors();
     try {
       wakeups.start(store);
       this.#relay?.start();
@@ -188,6 +192,18 @@ export class Service {
       await this.stop();
       throw error;
     }
+  }
+
+  #reportFewDescriptors(): void {
+    const limit = this.#descriptorLimit;
+    const connections = connectionBound(limit);
+    if (connections === MOST_CONNECTIONS) return;
+    this.#recorder.notice({
+      level: 'warn',
+      code: 'few_file_descriptors',
+      message: `this process may open ${limit} files, so at most ${connections} connections to the authenticity URL are kept; raise the limit (ulimit -n, LimitNOFILE) to ${2 * MOST_CONNECTIONS}`,
+      facts: { limit, connections },
+    });
   }
 
   /** Sends the waiting away at once, answers what Carat still sends, and closes the store last. */

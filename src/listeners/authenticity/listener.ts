@@ -16,6 +16,7 @@ import { type PostReading, readPost } from '../../intake/parse-post.ts';
 import type { Door } from '../../observability/doors.ts';
 import type { CertificatePair } from './certificate.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { MOST_CONNECTIONS } from './descriptors.ts';
 import { nearMiss } from './near-miss.ts';
 import { hangUp, okOnTheWire } from './ok-response.ts';
 import { PendingPost, type PostsContext } from './pending-post.ts';
@@ -45,7 +46,7 @@ const LIMITS: AuthenticityLimits = {
   lastWordsMs: 250,
   stopDeadlineMs: 7000,
   lastAnswersMs: 1000,
-  maxConnections: 10_000,
+  maxConnections: MOST_CONNECTIONS,
   maxHalfOpenBodies: 2000,
   maxBacklog: 16,
 };
