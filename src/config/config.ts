@@ -359,7 +359,7 @@ function readEncryptionKeys(value: string): Buffer[] {
 const MERCHANT_ID = /^[0-9A-Za-z_.-]{1,15}$/;
 const MERCHANT_KEY = /^[0-9A-Za-z_.-]{1,80}$/;
 
-export function readCaratCredentials(value: string): ReadonlyMap<string, CaratCredentials> {
+function readCaratCredentials(value: string): ReadonlyMap<string, CaratCredentials> {
   const credentials = new Map<string, CaratCredentials>();
   for (const [at, item] of list(value).entries()) {
     const [merchant = '', pair = ''] = item.split(/=(.*)/s);
@@ -374,12 +374,12 @@ export function readCaratCredentials(value: string): ReadonlyMap<string, CaratCr
   return credentials;
 }
 
-export function readCaratEnvironment(value: string): 'production' | 'homologation' | undefined {
+function readCaratEnvironment(value: string): 'production' | 'homologation' | undefined {
   if (value === '' || value === 'production' || value === 'homologation') return value === '' ? undefined : value;
   throw new Error('expected production or homologation');
 }
 
-export function readCaratUrl(value: string): string | undefined {
+function readCaratUrl(value: string): string | undefined {
   if (value === '') return undefined;
   const url = URL.canParse(value) ? new URL(value) : undefined;
   const isPlain = url !== undefined && `${url.username}${url.password}${url.search}${url.hash}` === '';

@@ -244,7 +244,7 @@ export const HealthAnswer = z.object({
 });
 export const AliveAnswer = z.object({ status: z.literal('alive') });
 
-export const CaratSaid = z
+const CaratSaid = z
   .object({
     code: z.string().describe("Carat's result code; 0 is success."),
     message: z.string().describe("Carat's message, without secrets."),
