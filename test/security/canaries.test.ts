@@ -163,7 +163,7 @@ test('no secret is seen in answers, log, metrics, Redis or on disk', async () =>
     });
     await events.until('the last event', ({ data }) => data.code === 'bug');
     expect(new Set(events.events.map(({ name }) => name))).toEqual(
-      new Set(['post', 'handover', 'settled', 'trouble', 'expectation', 'ask']),
+      new Set(['post', 'door', 'handover', 'settled', 'trouble', 'expectation', 'ask']),
     );
   } finally {
     await running.stop();

@@ -72,7 +72,7 @@ export class Membership {
       const waits = (): boolean => {
         const waited = performance.now() - begunAt;
         if (this.#missing(attendance)) return waited < OTHERS_WITHIN_MS;
-        return isNew && hasCopies && attendance.marks.size === 1 && waited < UNKNOWN_WITHIN_MS;
+        return isNew && hasCopies && this.#othersIn(attendance.marks).length === 0 && waited < UNKNOWN_WITHIN_MS;
       };
       while (waits() && !this.#stopped) {
         await delay(LOOK_EVERY_MS);
@@ -98,7 +98,10 @@ export class Membership {
     }
   }
 
-  /** Says goodbye: nothing of this instance is to be waited for. @throws StoreAway */
+  /**
+   * Says goodbye: nothing of this instance is to be waited for. The mark stays, so that the instance finds at its next start
+   * that the shared store has lost nothing. @throws StoreAway
+   */
   async leave(): Promise<void> {
     await this.#attend('leave');
   }
@@ -119,7 +122,7 @@ export class Membership {
   }
 
   #othersIn(marks: Attendance['marks']): [string, Mark][] {
-    return [...marks].filter(([name]) => name !== this.#options.instance());
+    return [...marks].filter(([name, { hasLeft }]) => name !== this.#options.instance() && !hasLeft);
   }
 
   #attend(what: 'look' | 'asserted' | 'whole' | 'leave'): Promise<Attendance> {

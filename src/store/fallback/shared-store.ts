@@ -32,6 +32,8 @@ export interface Mark {
   run: string;
   /** When it last had nothing pending: milliseconds since 1970 by the shared store's clock. */
   at: number;
+  /** It stopped, with nothing pending. */
+  hasLeft: boolean;
 }
 
 /** Which instances share a merchant, by name. */

@@ -251,6 +251,7 @@ if what ~= 'whole' then
 end
 if what == 'asserted' then say(run)
 elseif what == 'whole' and mine then say(run)
+elseif what == 'leave' and mine and string.match(mine, '^%S+') == run then say('left:' .. run)
 elseif what == 'leave' then redis.call('HDEL', key, me) end
 local answer = { run, string.format('%.0f', now) }
 local flat = redis.call('HGETALL', key)

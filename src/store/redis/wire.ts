@@ -88,12 +88,17 @@ export function changeOf(message: string): TokenChange | undefined {
   return what === 'claimed' ? { merchant, id, what, claimId, leaseMs, deliveries, renewals, taken } : undefined;
 }
 
+/** Before the run, in the mark of an instance that has stopped. */
+const LEFT = 'left:';
+
 /** What the script `caratAttend` answers. */
 export function attendanceOf(reply: unknown): Attendance {
   const [run = '', now, ...flat] = reply as string[];
   const marks = new Map<string, Mark>();
   for (let at = 0; at < flat.length; at += 3) {
-    marks.set(flat[at] as string, { run: flat[at + 1] as string, at: Number(flat[at + 2]) });
+    const [name = '', mark = '', time] = flat.slice(at, at + 3) as string[];
+    const hasLeft = mark.startsWith(LEFT);
+    marks.set(name, { run: hasLeft ? mark.slice(LEFT.length) : mark, at: Number(time), hasLeft });
   }
   return { run, now: Number(now), marks };
 }
