@@ -19,6 +19,8 @@ export class Actor {
   readonly #random: Random;
   /** Tokens that Carat posted lately, of all actors. */
   readonly #recent: Posted[];
+  /** Whether a post must be announced (`ACCEPT=expected`). */
+  readonly #isStrict: boolean;
   #count = 0;
 
   constructor(
@@ -33,12 +35,14 @@ export class Actor {
     this.#history = history;
     this.#random = random;
     this.#recent = recent;
+    this.#isStrict = isStrict;
   }
 
   async act(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const what = this.#random.below(100);
-      if (what < 30) await this.#post(this.#newToken());
+      if (what < 5 && this.#isStrict) await this.#plant();
+      else if (what < 30) await this.#postNew(this.#newToken());
       else if (what < 38) await this.#postAgain();
       else if (what < 50) await this.#read();
       else if (what < 60) await this.#waitForPost();
@@ -58,6 +62,36 @@ export class Actor {
         : { value, merchant, kind: 'seid', at: new Set(), data: `${this.#name}-${this.#count}` };
     this.#history.posted.set(value, token);
     return token;
+  }
+
+  async #postNew(token: Posted): Promise<void> {
+    const announced = await this.#announce(token);
+    if (announced !== undefined) await this.#post(token);
+  }
+
+  /** The announcement's id; undefined when nobody knows whether it is announced. */
+  async #announce({ kind, merchant, data }: Posted): Promise<string | undefined> {
+    if (!this.#isStrict) return '';
+    const body = { kind, merchant, ttl: 3600, ...(data === undefined ? {} : { merchant_data: data }) };
+    const answer = await this.#ask('announce', this.#anyInstance(), ({ api }) => api.expect(body));
+    return answer?.status === 201 ? String(answer.body?.['id']) : undefined;
+  }
+
+  /** A post that was not announced, or whose announcement was cancelled before it came. */
+  async #plant(): Promise<void> {
+    this.#count += 1;
+    const merchant = this.#random.pick(MERCHANTS);
+    const data = `${this.#name}-${this.#count}`;
+    const token: Posted = { value: randomBytes(32).toString('hex'), merchant, kind: 'seid', at: new Set(), data };
+    if (this.#random.below(2) === 0) {
+      const id = await this.#announce(token);
+      if (id === undefined) return;
+      const answer = await this.#ask('cancel', this.#anyInstance(), ({ api }) => api.cancel(id, merchant));
+      if (answer?.status !== 204) return;
+    }
+    this.#history.planted.push({ merchant, data });
+    const fields = { seid: token.value, merchant_data: data };
+    await this.#ask('planted post', this.#anyInstance(), ({ api }) => api.post(fields, `/${merchant}`));
   }
 
   async #post(token: Posted, instance = this.#anyInstance()): Promise<void> {
@@ -91,7 +125,8 @@ export class Actor {
   /** A worker waits, and the post comes meanwhile. */
   async #waitForPost(): Promise<void> {
     const token = this.#newToken();
-    if (token.data === undefined) return this.#post(token);
+    if (token.data === undefined) return this.#postNew(token);
+    if ((await this.#announce(token)) === undefined) return;
     const waiting = this.#readAt(this.#anyInstance(), token.merchant, token.data, 2);
     await delay(this.#random.below(100));
     await this.#post(token);

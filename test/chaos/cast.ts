@@ -29,7 +29,7 @@ export class Player {
     this.#env = env;
   }
 
-  static async start(redis: RedisServer, ttlSeconds: number): Promise<Player> {
+  static async start(redis: RedisServer, ttlSeconds: number, accept: string): Promise<Player> {
     const proxy = await startProxy({ host: redis.host, port: redis.port });
     const folder = await GuardedFolder.make('chaos-');
     const [port, workerPort] = [await freePort(), await freePort()];
@@ -41,6 +41,7 @@ export class Player {
       DATA_DIR: join(folder.path, 'data'),
       STORE_URL: `redis://${LOOPBACK}:${proxy.port}`,
       TOKEN_TTL_SECONDS: String(ttlSeconds),
+      ACCEPT: accept,
       LOG_LEVEL: 'warn',
     };
     const at = { authenticityUrl: `http://${LOOPBACK}:${port}`, workerUrl: `http://${LOOPBACK}:${workerPort}` };
@@ -81,10 +82,14 @@ export interface Stage {
   onKill(instance: number): void;
 }
 
-export async function startStage(ttlSeconds: number, onKill: (instance: number) => void): Promise<Stage> {
+export async function startStage(
+  ttlSeconds: number,
+  accept: string,
+  onKill: (instance: number) => void,
+): Promise<Stage> {
   // What it answered, it keeps: by default it may be seconds behind with its file when the disk is slow.
   const redis = await startRedis({ config: { appendfsync: 'always' } });
-  const players = await Promise.all([Player.start(redis, ttlSeconds), Player.start(redis, ttlSeconds)]);
+  const players = await Promise.all([1, 2].map(() => Player.start(redis, ttlSeconds, accept)));
   return { redis, players, onKill };
 }
 

@@ -44,6 +44,8 @@ export interface Settled {
 }
 
 export interface History {
+  /** What was posted without an announcement that was open, and must never be handed out. */
+  planted: { merchant: string; data: string }[];
   posted: Map<string, Posted>;
   handed: Handed[];
   settled: Settled[];
@@ -59,6 +61,7 @@ export interface History {
 
 export function newHistory(): History {
   return {
+    planted: [],
     posted: new Map(),
     handed: [],
     settled: [],

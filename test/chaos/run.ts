@@ -14,6 +14,8 @@ export interface RunOptions {
   seed: number;
   ms: number;
   actors: number;
+  /** `expected`: each post is announced before it comes, and some come without. */
+  accept?: 'any' | 'expected';
   /** Told every few seconds, and with each fault. */
   onProgress?: (text: string) => void;
 }
@@ -29,17 +31,18 @@ export interface Report {
   violations: string[];
 }
 
-export async function run({ seed, ms, actors, onProgress = () => {} }: RunOptions): Promise<Report> {
+export async function run({ seed, ms, actors, accept = 'any', onProgress = () => {} }: RunOptions): Promise<Report> {
   const history = newHistory();
   const faults: Record<string, number> = {};
   const begun = performance.now();
   const ttlSeconds = Math.ceil(ms / 1000) + 600;
-  const stage = await startStage(ttlSeconds, (instance) => history.kills.push({ instance, at: Date.now() }));
+  const stage = await startStage(ttlSeconds, accept, (instance) => history.kills.push({ instance, at: Date.now() }));
   try {
     const over = new AbortController();
     const recent: Posted[] = [];
+    const isStrict = accept === 'expected';
     const cast = Array.from({ length: actors }, (_, at) =>
-      new Actor(`x${at}`, stage.players, history, new Random(seed * 1000 + at), recent).act(over.signal),
+      new Actor(`x${at}`, stage.players, history, new Random(seed * 1000 + at), recent, isStrict).act(over.signal),
     );
     const harm = monkey(stage, new Random(seed), over.signal, (name) => {
       faults[name] = (faults[name] ?? 0) + 1;
@@ -75,6 +78,11 @@ export async function look(players: readonly Pick<Player, 'api'>[], history: His
     }
   };
   await Promise.all([...players, ...players].map(({ api }) => reader(api)));
+  for (const { merchant, data } of history.planted) {
+    const [{ api }] = players as [Player];
+    const { status } = await untilKnown(() => api.read({ merchant, merchant_data: data }));
+    if (status === 200) history.wrong.push(`${data} was handed out, and was not announced`);
+  }
   for (const merchant of MERCHANTS) {
     for (let claims = 0; ; claims++) {
       const { api } = players[claims % players.length] as Pick<Player, 'api'>;
