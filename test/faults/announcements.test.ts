@@ -203,6 +203,27 @@ it('cancels an announcement that Redis lost', async () => {
   await until('the cancellation is there', async () => (await b.read({ sid: 'x' })).status === 410);
 });
 
+it('finds each pooled post a place, in whatever order announcements and posts reach Redis', async () => {
+  const [first, second, twice] = [value(), value(), value()];
+  const places = { kind: 'token' };
+  await announce(b, places);
+  await cut([toA, a]);
+  // It waits for its verdict, and its place goes to the next one.
+  await post(a, { token: first });
+  await announce(a, places);
+  await post(b, { token: second });
+  // The same post at both takes one place.
+  await announce(b, places);
+  for (const at of [a, b]) await post(at, { token: twice });
+  await mend(toA, a);
+  const got: unknown[] = [];
+  for (const id of ['c1', 'c2', 'c3']) {
+    got.push((await untilKnown(() => b.claim(id, { kind: 'token' }))).body?.['value']);
+  }
+  expect(got.sort()).toEqual([first, second, twice].sort());
+  expect((await untilKnown(() => a.claim('c4', { kind: 'token' }))).status).toBe(204);
+});
+
 it('keeps announcements over a restart, also those that ended before Redis was back', async () => {
   await cut([toA, a]);
   const [genuine, timely] = [value(), value()];

@@ -2,7 +2,7 @@
 
 /**
  * Brings expectations in that were announced elsewhere, or that may be lost here; a cancellation wins. One that is not
- * filled admits the first token that was refused while it was open. ARGV: channel, merchant, for how long a verdict may
+ * filled admits the first token that was refused while it was open, or makes room for one that came before. ARGV: channel, merchant, for how long a verdict may
  * be put off (0 where none is demanded), then 7 fields an expectation, oldest first: id, kind, topic, when it was opened
  * (in microseconds), when it ends, when it was cancelled or '', its token or ''. Times are by Redis' clock. Answers how
  * many refused tokens are live now.
@@ -14,6 +14,7 @@ local function say(t)
   admitted = admitted + 1
   for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
 end
+local told, touched = {}, {}
 for at = 4, #ARGV, 7 do
   local id, kind, topic, opened, ends = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local cancelled, token = ARGV[at + 5], ARGV[at + 6]
@@ -23,44 +24,46 @@ for at = 4, #ARGV, 7 do
       open(id, kind, topic, opened, tonumber(ends), retention)
     elseif tonumber(opened) < tonumber(e[1]) then
       redis.call('HSET', P .. 'e:' .. id, 'op', opened)
-    else
-      opened = e[1]
     end
-    ends = e[2] or ends
-    local over = e[3]
-    if cancelled ~= '' and (not over or tonumber(cancelled) < tonumber(over)) then
-      if not over then under[#under + 1] = topic end
-      over = cancelled
-      redis.call('HSET', P .. 'e:' .. id, 'x', over)
+    if cancelled ~= '' and (not e[3] or tonumber(cancelled) < tonumber(e[3])) then
+      if not e[3] then under[#under + 1] = topic end
+      redis.call('HSET', P .. 'e:' .. id, 'x', cancelled)
       close(id, kind, topic)
     end
-    local filled = e[4]
-    if token ~= '' and not filled then
-      filled = token
-      redis.call('HSET', P .. 'e:' .. id, 't', token)
-      close(id, kind, topic)
-    end
-    if filled then
-      local t = get(filled)
-      if t and t.st == 'unexpected' then
-        admit(t)
-        say(t)
-      end
-    elseif retention > 0 then
-      local from = string.format('%.0f', math.floor(opened / 1000) * 1000)
-      local to = string.format('(%.0f', ends * 1000)
-      for _, refused in ipairs(redis.call('ZRANGEBYSCORE', P .. 'r:' .. kind .. ':' .. topic, from, to, 'LIMIT', 0, 100)) do
-        local t = get(refused)
-        if t and t.st == 'unexpected' and wasOpen(opened, ends, over, t) then
-          redis.call('HSET', P .. 'e:' .. id, 't', t.id)
-          close(id, kind, topic)
-          admit(t)
-          say(t)
-          break
-        end
-      end
+    if token ~= '' and not e[4] then told[#told + 1] = { id = id, k = kind, tp = topic, t = token } end
+    local key = kind .. ':' .. topic
+    if not e[4] then touched[key] = math.min(touched[key] or opened, opened) end
+  end
+end
+-- A token that came to another instance, too, may sit in another place: then this one is free.
+for _, e in ipairs(told) do
+  if retention == 0 then
+    redis.call('HSET', P .. 'e:' .. e.id, 't', e.t)
+    close(e.id, e.k, e.tp)
+  elseif not placeOf(e.t, e.k, e.tp) then
+    for _, place in ipairs(placesUnder(e.k, e.tp)) do
+      if place.id == e.id then fillPlace(place, e.t) end
     end
   end
+  local t = get(e.t)
+  if t and t.st == 'unexpected' then
+    admit(t)
+    say(t)
+  end
+end
+local function reconsider(refused)
+  for _, id in ipairs(refused) do
+    local t = get(id)
+    if t and t.st == 'unexpected' and judge(t) then
+      admit(t)
+      say(t)
+    end
+  end
+end
+for key, opened in pairs(retention > 0 and touched or {}) do
+  local since = string.format('%.0f', math.floor(opened / 1000) * 1000)
+  reconsider(redis.call('ZRANGEBYSCORE', P .. 'r:' .. key, since, '+inf', 'LIMIT', 0, 100))
+  reconsider(redis.call('ZREVRANGEBYSCORE', P .. 'r:' .. key, '(' .. since, '-inf', 'LIMIT', 0, 100))
 end
 announce(ARGV[1], ARGV[2], under)
 return admitted

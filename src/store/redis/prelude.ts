@@ -177,29 +177,69 @@ local function fill(t)
   end
   return filled
 end
--- Whether an expectation was open when a token arrived, in the same millisecond or later.
-local function wasOpen(opened, ends, cancelled, t)
-  local arrived = tonumber(t.ra)
-  local since = math.floor(tonumber(opened) / 1000) <= arrived
-  return since and arrived < tonumber(ends) and (not cancelled or tonumber(cancelled) > arrived)
-end
 local function close(id, kind, topic)
   redis.call('ZREM', P .. 'o:' .. kind .. ':' .. topic, id)
   redis.call('ZREM', P .. 'd', 'e:' .. kind .. ':' .. id)
 end
-local function judge(t)
-  local first, under
-  for _, topic in ipairs(topics(t)) do
-    for _, id in ipairs(redis.call('ZRANGE', P .. 'a:' .. t.k .. ':' .. topic, 0, -1)) do
+-- The expectations under a topic, oldest first: read once in a script, kept up to date by fillPlace. The arrival of the
+-- token in one, ra, is read when it is needed.
+local placesOf = {}
+local function placesUnder(kind, topic)
+  local under = kind .. ':' .. topic
+  if not placesOf[under] then
+    local places = {}
+    for _, id in ipairs(redis.call('ZRANGE', P .. 'a:' .. under, 0, -1)) do
       local e = redis.call('HMGET', P .. 'e:' .. id, 'op', 'ea', 'x', 't')
-      if e[4] == t.id then return true end
-      if not first and e[1] and not e[4] and wasOpen(e[1], e[2], e[3], t) then first, under = id, topic end
+      if e[1] then
+        local since, upto = math.floor(e[1] / 1000), math.min(tonumber(e[2]), tonumber(e[3] or e[2]))
+        places[#places + 1] = { id = id, k = kind, tp = topic, since = since, upto = upto, t = e[4] }
+      end
     end
+    placesOf[under] = places
   end
-  if not first then return false end
-  redis.call('HSET', P .. 'e:' .. first, 't', t.id)
-  close(first, t.k, under)
-  return true
+  return placesOf[under]
+end
+local function fillPlace(e, id)
+  if not e.t then close(e.id, e.k, e.tp) end
+  e.t, e.ra = id, nil
+  redis.call('HSET', P .. 'e:' .. e.id, 't', id)
+end
+local function placeOf(id, kind, topic)
+  for _, e in ipairs(placesUnder(kind, topic)) do
+    if e.t == id then return e end
+  end
+end
+-- Finds a token an expectation that was open when it arrived. Tokens are not judged in the order in which they arrived:
+-- the latest may have taken the place of an earlier one. Then it moves to a place that was opened later.
+local function seat(t)
+  local moves, mover = {}, t
+  for _ = 1, 100 do
+    local arrived, latest = tonumber(mover.ra), nil
+    for _, topic in ipairs(topics(mover)) do
+      for _, e in ipairs(placesUnder(mover.k, topic)) do
+        if e.since <= arrived and arrived < e.upto then
+          if not e.t then
+            fillPlace(e, mover.id)
+            for _, move in ipairs(moves) do fillPlace(move[1], move[2]) end
+            return true
+          end
+          if not e.ra then e.ra = tonumber(redis.call('HGET', P .. 't:' .. e.t, 'ra') or 0) end
+          if not latest or e.ra > latest.ra then latest = e end
+        end
+      end
+    end
+    local holder = latest and latest.ra > arrived and get(latest.t)
+    if not holder then return false end
+    moves[#moves + 1] = { latest, mover.id }
+    mover = holder
+  end
+  return false
+end
+local function judge(t)
+  for _, topic in ipairs(topics(t)) do
+    if placeOf(t.id, t.k, topic) then return true end
+  end
+  return seat(t)
 end
 local function openNow(id, kind, topic, opened, ends)
   local newest = redis.call('HGET', P .. 'n:' .. topic, kind)
