@@ -29,6 +29,7 @@ export class Actor {
     history: History,
     random: Random,
     recent: Posted[],
+    isStrict = false,
   ) {
     this.#name = name;
     this.#players = players;

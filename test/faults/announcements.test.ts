@@ -196,6 +196,34 @@ it('admits a post that came to an empty Redis before its announcement was put ba
   await expectAtBoth('x', genuine);
 });
 
+it('does not know an announcement for sure while the instance that has it is cut off', async () => {
+  await cut([toA, a]);
+  const id = await announce(a, { sid: 'x' });
+  expect(await b.cancel(id)).toMatchObject({ status: 503, body: { code: 'store_away' } });
+  await mend(toA, a);
+  await until('it is cancelled', async () => (await b.cancel(id)).status === 204);
+  await expectNowhere('x', 410);
+});
+
+it('keeps a refused post through the loss of Redis until its announcement is there', async () => {
+  await cut([toA, a]);
+  const [genuine, pooled] = [value(), value()];
+  await announce(a, { sid: 'x' });
+  await announce(a, { kind: 'token' });
+  await post(b, { seid: genuine, sid: 'x' });
+  await post(b, { token: pooled });
+  await redis.command('FLUSHALL');
+  await mend(toA, a);
+  await b.settled();
+  await until('it is there', async () => (await read(b, 'x')).status === 200);
+  await expectAtBoth('x', genuine);
+  // Admitted and lost again: the copy of the instance that it came to is as good as any.
+  await redis.command('FLUSHALL');
+  await until('it is there', async () => (await read(a, 'x')).status === 200);
+  const claiming = b.claim('c', { kind: 'token', wait: 30 });
+  expect(await claiming).toMatchObject({ status: 200, body: { value: pooled } });
+});
+
 it('cancels an announcement that Redis lost', async () => {
   const id = await announce(a, { sid: 'x' });
   await redis.command('FLUSHALL');
@@ -245,7 +273,7 @@ it('keeps a cancellation that comes while its announcement is being merged', asy
   const ids = await Promise.all(Array.from({ length: 30 }, (_, at) => announce(a, { sid: `n${at}` })));
   await toA.mode({ kind: 'slow', toClient: 60 });
   await until('Redis is back', () => a.told('store_back') > 0);
-  for (const id of ids) await cancel(a, id);
+  for (const id of ids) await until('it is cancelled', async () => (await a.cancel(id)).status === 204);
   await a.settled();
   for (const at of ids.keys()) expect((await read(b, `n${at}`)).status).toBe(410);
 });

@@ -241,18 +241,19 @@ export class Ledger {
     return this.#book(entry.token.merchant).claimsOf(entry.token.id);
   }
 
-  /** Notes what a shared store said of a token. */
+  /** Notes what a shared store said of a token; nothing if it was forgotten since. */
   update(
     entry: TokenEntry,
     change: Partial<Pick<TokenEntry, 'standing' | 'state' | 'claim' | 'deliveries' | 'seen' | 'ends'>>,
   ): void {
+    const book = this.#book(entry.token.merchant);
+    if (book.tokens.get(entry.token.id) !== entry) return;
     Object.assign(entry, change);
-    if (entry.state === 'unexpected') {
-      this.forget(entry);
-    } else {
-      this.#book(entry.token.merchant).update(entry);
-      this.changes.token(entry);
-    }
+    const isRefused = entry.state === 'unexpected';
+    if (book.unexpected.has(entry) !== isRefused) book.move(entry);
+    else if (!isRefused) book.update(entry);
+    this.changes.token(entry);
+    this.#boundUnexpected(book);
   }
 
   add(entry: TokenEntry): void {

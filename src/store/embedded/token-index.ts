@@ -55,6 +55,12 @@ export class TokenIndex {
     }
   }
 
+  /** Puts a token that was refused, or is not refused any more, where it belongs now. */
+  move(entry: TokenEntry): void {
+    this.remove(entry);
+    this.add(entry);
+  }
+
   /** Makes a pooled token claimable, now or when its lease ends; only a shared store shares out what it may have. */
   offer(entry: TokenEntry): void {
     if (entry.token.pooled && entry.state === 'live' && entry.standing === 'here')

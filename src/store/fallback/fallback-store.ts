@@ -242,6 +242,7 @@ export class FallbackStore implements TokenStore {
     // The shared store may have lost it.
     const answer = await this.#local.cancel(merchant, id);
     if (answer === 'done') domain.restore();
+    else if (!(await domain.areOthersWhole(merchant))) return 'away';
     return answer;
   }
 

@@ -10,7 +10,7 @@ import { type EmbeddedOptions, EmbeddedStore } from '../embedded/embedded-store.
 import { type Change, type ExpectationEntry, holderOf, type Standing, type TokenEntry } from '../embedded/records.ts';
 import { Doubts } from './doubts.ts';
 import { Pending } from './pending.ts';
-import type { MergedToken, MergeResult, TokenChange } from './shared-store.ts';
+import type { MergedExpectations, MergedToken, MergeResult, TokenChange } from './shared-store.ts';
 
 export interface Fenced {
   tokens: MergedToken[];
@@ -185,9 +185,13 @@ export class LocalStore extends EmbeddedStore {
     if (entry !== undefined && answer === 'kept') {
       const state = entry.state === 'used' ? 'used' : 'live';
       this.ledger.update(entry, { standing: 'there', state, ends: arrivedAt + this.#ttlMs });
-    } else if (entry?.standing === 'unsure' && before !== 'known' && !this.#pending.has(entry))
-      this.ledger.forget(entry);
-    if (answer !== 'kept') this.decoy.keep(this.clock());
+    } else if (entry?.standing === 'unsure' && before !== 'known' && !this.#pending.has(entry)) {
+      // An announcement that comes later may admit what was refused, also after the shared store lost it.
+      const ends = arrivedAt + this.#ttlMs;
+      if (answer === 'unexpected') this.ledger.update(entry, { standing: 'there', state: 'unexpected', ends });
+      else this.ledger.forget(entry);
+    }
+    if (answer === 'known') this.decoy.keep(this.clock());
     await this.disk.commit();
   }
 
@@ -254,11 +258,23 @@ export class LocalStore extends EmbeddedStore {
   /** Takes over what became of a token through any instance, if its copy is kept here. */
   changed(change: TokenChange): void {
     const { merchant, id, what } = change;
+    if (what === 'cancelled') {
+      this.#mirrorCancelled(merchant, id, this.clock());
+      return;
+    }
     const entry = this.ledger.get(merchant, id);
     if (entry === undefined || entry.standing === 'here' || entry.state === 'used') return;
     if (what === 'used') this.ledger.update(entry, { state: 'used' });
     else if (what === 'released') this.mirrorReleased(merchant, change.claimId);
     else this.#mirrorChange(entry, change);
+    this.disk.commitLater();
+  }
+
+  /** The shared store knows that an expectation was cancelled. */
+  #mirrorCancelled(merchant: string, id: string, cancelledAt: number): void {
+    const entry = this.ledger.expectations.get(merchant, id);
+    if (entry === undefined || entry.cancelledAt !== undefined) return;
+    this.ledger.expectations.update(entry, { cancelledAt });
     this.disk.commitLater();
   }
 
@@ -363,12 +379,14 @@ export class LocalStore extends EmbeddedStore {
   }
 
   /** The shared store has them now. What changed since it was sent stays pending. */
-  expectationsMerged(expectations: readonly SentExpectation[]): void {
+  expectationsMerged(expectations: readonly SentExpectation[], { cancelled }: MergedExpectations): void {
     for (const { entry, sent } of expectations) {
       if (entry.cancelledAt !== sent.cancelledAt || entry.token !== sent.token) continue;
       const wasPending = this.#pendingExpectations.delete(entry);
       if (wasPending || entry.standing !== 'there') this.ledger.expectations.update(entry, { standing: 'there' });
     }
+    const [first] = expectations;
+    for (const { id, cancelledAt } of cancelled) this.#mirrorCancelled(first?.entry.merchant ?? '', id, cancelledAt);
     this.disk.commitSoon();
   }
 

@@ -91,8 +91,7 @@ export class Reconciler {
     while (this.#again && !isAway() && !this.#stopped) {
       this.#again = false;
       try {
-        await this.#mergeExpectations();
-        if (!this.#again) this.#isAnnouncing = false;
+        await this.#mergeExpectations(false);
         await Promise.all(merchants.map((merchant) => members.get(merchant)?.look()));
         for (const merchant of merchants) {
           await this.#settleDoubts(merchant);
@@ -105,6 +104,9 @@ export class Reconciler {
         if (this.#again) continue;
         this.#asserted();
         onAsserted();
+        // Now all that is known of cancellations is there.
+        if (this.#options.local.isStrict) await this.#mergeExpectations(true);
+        if (!this.#again) this.#isAnnouncing = false;
         for (const merchant of merchants) {
           await this.#mergePending(merchant, 'all');
           await this.#restoreCopies(merchant, 'rest');
@@ -120,7 +122,7 @@ export class Reconciler {
     }
   }
 
-  async #mergeExpectations(): Promise<void> {
+  async #mergeExpectations(reconsiders: boolean): Promise<void> {
     const { merchants, shared, local } = this.#options;
     for (const merchant of merchants) {
       let left = local.expectations(merchant);
@@ -129,23 +131,25 @@ export class Reconciler {
       // Some may be cancelled while they are sent.
       for (; left.length > 0; left = local.pendingExpectations(merchant)) {
         for (let at = 0; at < left.length; at += BATCH) {
-          await this.#mergeBatch(merchant, left.slice(at, at + BATCH), ahead);
+          await this.#mergeBatch(merchant, left.slice(at, at + BATCH), ahead, reconsiders);
         }
       }
     }
   }
 
-  async #mergeBatch(merchant: string, batch: readonly ExpectationEntry[], ahead: number): Promise<void> {
+  async #mergeBatch(
+    merchant: string,
+    batch: readonly ExpectationEntry[],
+    ahead: number,
+    reconsiders: boolean,
+  ): Promise<void> {
     const { shared, local, onAdmitted } = this.#options;
     const fenced = await local.fenceExpectations(batch);
     try {
-      const admitted = await shared.mergeExpectations(
-        merchant,
-        fenced.map(({ sent }) => sent),
-        ahead,
-      );
-      local.expectationsMerged(fenced);
-      if (admitted > 0) onAdmitted(admitted);
+      const sent = fenced.map((expectation) => expectation.sent);
+      const merged = await shared.mergeExpectations(merchant, sent, ahead, reconsiders);
+      local.expectationsMerged(fenced, merged);
+      if (merged.admitted > 0) onAdmitted(merged.admitted);
     } catch (error) {
       if (error instanceof StoreAway && error.unseen) local.unfenceExpectations(fenced);
       throw error;

@@ -22,6 +22,8 @@ export interface MergeResult {
 /** What became of a token, told to all instances. */
 export type TokenChange = { merchant: string; id: string } & (
   | { what: 'used' }
+  /** Its id is that of an expectation. */
+  | { what: 'cancelled' }
   | { what: 'released'; claimId: string }
   | { what: 'claimed'; claimId: string; leaseMs: number; deliveries: number; renewals: number; taken: number }
 );
@@ -48,6 +50,13 @@ export interface Attendance {
 export interface Settled {
   answer: SettleAnswer;
   used?: TokenRecord;
+}
+
+export interface MergedExpectations {
+  /** How many refused tokens are live now. */
+  admitted: number;
+  /** Those that the shared store knows to be cancelled, with the time by the clock of the expectations. */
+  cancelled: { id: string; cancelledAt: number }[];
 }
 
 export interface SharedStore extends TokenStore {
@@ -83,10 +92,15 @@ export interface SharedStore extends TokenStore {
    * Puts what is absent; a cancellation wins. A token that was refused and that one of them admits is live from now on.
    *
    * @param ahead by how many milliseconds this store's clock is ahead of the times in the expectations
-   * @returns how many refused tokens are live now
+   * @param reconsiders false while others may know that an expectation was cancelled: then no refused token is admitted
    * @throws StoreAway
    */
-  mergeExpectations(merchant: string, expectations: readonly ExpectationEntry[], ahead: number): Promise<number>;
+  mergeExpectations(
+    merchant: string,
+    expectations: readonly ExpectationEntry[],
+    ahead: number,
+    reconsiders: boolean,
+  ): Promise<MergedExpectations>;
   /** Calls back after each new connection or change of master: acknowledged writes, or news of changes, may be lost. */
   onReconnect(listener: () => void): void;
 }

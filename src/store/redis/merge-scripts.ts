@@ -3,19 +3,19 @@
 /**
  * Brings expectations in that were announced elsewhere, or that may be lost here; a cancellation wins. One that is not
  * filled admits the first token that was refused while it was open, or makes room for one that came before. ARGV: channel, merchant, for how long a verdict may
- * be put off (0 where none is demanded), then 7 fields an expectation, oldest first: id, kind, topic, when it was opened
+ * be put off (0 where none is demanded), '1' to judge refused tokens again, then 7 fields an expectation, oldest first: id, kind, topic, when it was opened
  * (in microseconds), when it ends, when it was cancelled or '', its token or ''. Times are by Redis' clock. Answers how
- * many refused tokens are live now.
+ * many refused tokens are live now, then the id and the time of each cancellation that only Redis knew.
  */
 export const MERGE_EXPECTATIONS = `
 local retention = tonumber(ARGV[3])
-local admitted, under = 0, {}
+local admitted, under, answer = 0, {}, {}
 local function say(t)
   admitted = admitted + 1
   for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
 end
 local told, touched = {}, {}
-for at = 4, #ARGV, 7 do
+for at = 5, #ARGV, 7 do
   local id, kind, topic, opened, ends = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local cancelled, token = ARGV[at + 5], ARGV[at + 6]
   local e = redis.call('HMGET', P .. 'e:' .. id, 'op', 'ea', 'x', 't')
@@ -29,6 +29,8 @@ for at = 4, #ARGV, 7 do
       if not e[3] then under[#under + 1] = topic end
       redis.call('HSET', P .. 'e:' .. id, 'x', cancelled)
       close(id, kind, topic)
+    elseif cancelled == '' and e[3] then
+      answer[#answer + 1], answer[#answer + 2] = id, e[3]
     end
     if token ~= '' and not e[4] then told[#told + 1] = { id = id, k = kind, tp = topic, t = token } end
     local key = kind .. ':' .. topic
@@ -60,13 +62,13 @@ local function reconsider(refused)
     end
   end
 end
-for key, opened in pairs(retention > 0 and touched or {}) do
+for key, opened in pairs(retention > 0 and ARGV[4] == '1' and touched or {}) do
   local since = string.format('%.0f', math.floor(opened / 1000) * 1000)
   reconsider(redis.call('ZRANGEBYSCORE', P .. 'r:' .. key, since, '+inf', 'LIMIT', 0, 100))
   reconsider(redis.call('ZREVRANGEBYSCORE', P .. 'r:' .. key, '(' .. since, '-inf', 'LIMIT', 0, 100))
 end
 announce(ARGV[1], ARGV[2], under)
-return admitted
+return { admitted, unpack(answer) }
 `;
 
 /**

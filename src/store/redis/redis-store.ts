@@ -19,6 +19,7 @@ import {
 import type { ExpectationEntry } from '../embedded/records.ts';
 import type {
   Attendance,
+  MergedExpectations,
   MergedToken,
   MergeResult,
   Settled,
@@ -40,6 +41,7 @@ import {
   expiryOf,
   hintOf,
   mergeArguments,
+  mergedExpectationsOf,
   mergedOf,
   prefixOf,
   readAnswerOf,
@@ -257,10 +259,15 @@ export class RedisStore implements SharedStore {
     return (least + most) / 2;
   }
 
-  async mergeExpectations(merchant: string, expectations: readonly ExpectationEntry[], ahead: number): Promise<number> {
+  async mergeExpectations(
+    merchant: string,
+    expectations: readonly ExpectationEntry[],
+    ahead: number,
+    reconsiders: boolean,
+  ): Promise<MergedExpectations> {
     const flat = expectations.flatMap((expectation) => expectationArguments(expectation, ahead));
-    const args = [this.#channel, merchant, this.#retentionMs, ...flat];
-    return Number(await this.#run('caratMergeExpectations', merchant, ...args));
+    const args = [this.#channel, merchant, this.#retentionMs, reconsiders ? '1' : '', ...flat];
+    return mergedExpectationsOf(await this.#run('caratMergeExpectations', merchant, ...args), ahead);
   }
 
   onReconnect(listener: () => void): void {

@@ -225,6 +225,7 @@ if not e[3] then
   redis.call('HSET', P .. 'e:' .. ARGV[3], 'x', now)
   close(ARGV[3], e[1], e[2])
   announce(ARGV[1], ARGV[2], { e[2] })
+  mirror(ARGV[1], ARGV[2], { id = ARGV[3] }, 'cancelled')
 end
 return { e[1], e[2], now - math.floor(e[5] / 1000), now - (e[3] or now), e[4] - now }
 `;

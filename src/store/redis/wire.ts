@@ -2,7 +2,15 @@
 import type { Claim, Kind, NewToken, TokenRecord } from '../../token.ts';
 import type { ClaimAnswer, Expiry, Hint, ReadAnswer, SettleAnswer } from '../contract.ts';
 import type { ClaimEntry, ExpectationEntry } from '../embedded/records.ts';
-import type { Attendance, Mark, MergedToken, MergeResult, Settled, TokenChange } from '../fallback/shared-store.ts';
+import type {
+  Attendance,
+  Mark,
+  MergedExpectations,
+  MergedToken,
+  MergeResult,
+  Settled,
+  TokenChange,
+} from '../fallback/shared-store.ts';
 
 /** All keys of a merchant begin so, and live in one slot. */
 export function prefixOf(merchant: string): string {
@@ -23,7 +31,8 @@ export function mergeArguments({ entry, claimEntry, formerClaims }: MergedToken,
     now - token.receivedAt,
     token.expiresAt - now,
     ends ?? '',
-    state,
+    // What was refused before may be expected by now.
+    state === 'unexpected' ? 'deferred' : state,
     seen ? '1' : '',
     claim?.id ?? '',
     claim === undefined ? 0 : claim.leaseExpiresAt - now,
@@ -47,6 +56,16 @@ export function expectationArguments(expectation: ExpectationEntry, ahead: numbe
     cancelledAt === undefined ? '' : there(cancelledAt),
     token,
   ];
+}
+
+/** What the script `caratMergeExpectations` answers. */
+export function mergedExpectationsOf(reply: unknown, ahead: number): MergedExpectations {
+  const [admitted, ...flat] = reply as [number, ...string[]];
+  const cancelled: MergedExpectations['cancelled'] = [];
+  for (let at = 0; at < flat.length; at += 2) {
+    cancelled.push({ id: flat[at] as string, cancelledAt: Math.round(Number(flat[at + 1]) - ahead) });
+  }
+  return { admitted, cancelled };
 }
 
 /** What the script `caratCancel` answers, by a clock that says `now`. */
@@ -83,7 +102,7 @@ export function changeOf(message: string): TokenChange | undefined {
   if (!message.startsWith('\n')) return undefined;
   const [, merchant = '', id = '', what, claimId = '', ...figures] = message.split('\n');
   const [leaseMs = 0, deliveries = 0, renewals = 0, taken = 0] = figures.map(Number);
-  if (what === 'used') return { merchant, id, what };
+  if (what === 'used' || what === 'cancelled') return { merchant, id, what };
   if (what === 'released') return { merchant, id, what, claimId };
   return what === 'claimed' ? { merchant, id, what, claimId, leaseMs, deliveries, renewals, taken } : undefined;
 }
