@@ -99,7 +99,7 @@ export class FailureDomain {
 
   /** Finds out whether the shared store takes writes, before anybody needs it. */
   async check(): Promise<void> {
-    await this.ask(() => this.#probe());
+    await this.#probe().catch((error: unknown) => this.trip(error));
   }
 
   async #probe(): Promise<void> {
