@@ -67,7 +67,7 @@ it('survives a certificate that is exchanged at run time, and recovers when it i
   for (const at of [0, 1, 2]) expect(await service.post({ seid: `d${at}`, merchant_data: `d${at}` })).toBe(200);
   await exchange(cluster, trusted);
   await until('Redis is there again', async () => (await service.readiness()).store.state === 'ok', 30_000);
-  expect(await service.read({ merchant_data: 'd1' })).toMatchObject({ status: 200, value: 'd1' });
+  await until('the post is there', async () => (await service.read({ merchant_data: 'd1' })).value === 'd1');
   expect(service.events('bug')).toEqual([]);
 }, 60_000);
 
@@ -81,5 +81,5 @@ it('verifies certificates that name hosts only, by the names that the nodes anno
   await instance.settled();
   await instance.post({ seid: 'named', merchant_data: 'named' });
   expect((await instance.read({ merchant_data: 'named' })).body).toMatchObject({ value: 'named' });
-  expect(instance.told('store_away')).toBe(0);
+  expect((await instance.ready()).store).toEqual({ kind: 'redis', state: 'ok' });
 }, 60_000);

@@ -67,9 +67,11 @@ it('answers `store_away`, never `204`, for what only the moving slot holds, and 
     () => a.stop(),
     () => b.stop(),
   );
+  await a.settled();
+  await b.settled();
   const seid = 's'.repeat(64);
   await a.post({ seid, merchant_data: 'before' });
-  await b.claim('held', { merchant_data: 'before', lease: 600 });
+  expect((await b.claim('held', { merchant_data: 'before', lease: 600 })).body).toMatchObject({ value: seid });
   const source = await cluster.masterOf('{default}');
   const target = cluster.nodes.slice(0, 3).find((node) => node !== source) as RedisServer;
   const slot = String(await source.command('CLUSTER', 'KEYSLOT', '{default}'));
