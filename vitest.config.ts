@@ -13,6 +13,7 @@ const BEYOND_SERVICE: Record<string, string[]> = {
     'test/process/{clock,crash,disk,log,stop}.test.ts',
     'test/cli/processes.test.ts',
     'test/carat/recharge-killed.test.ts',
+    'test/asking/recharge-killed.test.ts',
   ],
   topologies: [
     'test/store/redis/redis-topologies.test.ts',

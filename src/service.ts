@@ -26,6 +26,7 @@ import { resolve } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { Asker } from './asking/asker.ts';
+import { RechargeGuard } from './asking/guard.ts';
 import { type CaratClient, createCaratClient } from './carat/client.ts';
 import type { CaratConfig, Config } from './config/config.ts';
 import type { RedisAddress } from './config/store-url.ts';
@@ -46,11 +47,14 @@ import type { Tracing } from './observability/tracing/tracing.ts';
 import { Operator, WAITERS_SHOWN } from './operator/operator.ts';
 import type { TokenStore } from './store/contract.ts';
 import { EmbeddedStore } from './store/embedded/embedded-store.ts';
+import { EmbeddedRecharges } from './store/embedded/recharges.ts';
 import { EncryptedStore, ValueCipher } from './store/encrypted.ts';
 import { FallbackStore } from './store/fallback/fallback-store.ts';
 import { LocalStore } from './store/fallback/local-store.ts';
 import { InstrumentedStore } from './store/instrumented.ts';
+import type { RechargeStore } from './store/recharges.ts';
 import { RedisChannel } from './store/redis/channel.ts';
+import { RedisRecharges } from './store/redis/recharges.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
 
 /** How many unexpected tokens are remembered for each merchant, so that strangers cannot fill the store. */
@@ -77,6 +81,7 @@ export class Service {
   readonly #descriptorLimit = descriptorLimit();
   #workers: FastifyInstance | undefined;
   #asker: Asker | undefined;
+  #guard: RechargeGuard | undefined;
 
   constructor(
     config: Config,
@@ -172,7 +177,7 @@ export class Service {
       const { onConflict, workerHost, workerPort, host, port } = this.#config;
       const handoff = new Handoff({ store, waiters, onConflict });
       const { carat } = this.#config;
-      this.#asker = carat && new Asker({ clients: caratClients(carat), store, handoff, recorder });
+      if (carat !== undefined) await this.#startAsking(caratClients(carat), handoff);
       const [metrics, operator, tracing] = [this.#metrics, this.#operator, this.#tracing];
       this.#workers = await createWorkerListener({
         config: this.#config,
@@ -183,6 +188,7 @@ export class Service {
         metrics,
         operator,
         asker: this.#asker,
+        guard: this.#guard,
         onAnswered: tracing && ((answered) => tracing.answered(answered)),
       });
       this.workerUrl = await this.#workers.listen({ host: workerHost, port: workerPort });
@@ -212,6 +218,7 @@ export class Service {
     this.#asker?.stop();
     this.#certificate?.stop();
     await this.#authenticity.stop();
+    await this.#guard?.stop();
     await this.#workers?.close();
     this.wakeups.stop();
     this.#operator.stop();
@@ -219,6 +226,15 @@ export class Service {
     await this.#tracing?.stop();
     await this.store.close();
     this.#recorder.close();
+  }
+
+  async #startAsking(clients: ReadonlyMap<string, CaratClient>, handoff: Handoff): Promise<void> {
+    const recorder = this.#recorder;
+    this.#asker = new Asker({ clients, store: this.store, handoff, recorder });
+    const guard = new RechargeGuard({ store: createRecharges(this.#config), clients, recorder });
+    this.#guard = guard;
+    this.#metrics.watchRecharges(clients.keys(), (merchant) => guard.owed(merchant));
+    await guard.start();
   }
 
   /** What this instance says of itself to operators, here and elsewhere. */
@@ -276,6 +292,13 @@ function caratClients({ credentials, environment, apiUrl, rechargeUrl }: CaratCo
   // Without an environment both addresses are given, and nothing is taken from it.
   const options = { environment: environment ?? 'homologation', addresses } as const;
   return new Map([...credentials].map(([merchant, one]) => [merchant, createCaratClient({ ...options, ...one })]));
+}
+
+function createRecharges({ store: address, dataDir, encryptionKeys }: Config): RechargeStore {
+  const cipher = new ValueCipher(encryptionKeys);
+  return address === undefined
+    ? new EmbeddedRecharges(join(dataDir, 'recharges'), cipher)
+    : new RedisRecharges({ address, cipher });
 }
 
 function createStore(config: Config): TokenStore {

@@ -16,7 +16,7 @@ export function scheduleEdit({ sid, merchant_data }: Arguments<CaratClient['sche
 }
 
 /** A NIT, by the merchant's USN. */
-function recharge(args: Arguments<CaratClient['recharges']['begin']> & { merchant_usn: string }): Ask {
+export function recharge(args: Arguments<CaratClient['recharges']['begin']> & { merchant_usn: string }): Ask {
   const selector = { merchant_usn: args.merchant_usn };
   return {
     name: 'recharge',

@@ -3,6 +3,7 @@
  * is made again, and only after a query has shown that it is still needed. It sends the decision that it is given and
  * never the other one: the caller reads the decision from where it is written, right before each attempt.
  */
+import type { CallOptions } from './call.ts';
 import type { CaratClient } from './client.ts';
 import { CaratError } from './errors.ts';
 import type { RechargeNote } from './recharge-notes.ts';
@@ -42,20 +43,20 @@ export class Settlement {
   }
 
   /** Asks for the state and does what it calls for; the end, or nothing when it has to be tried again. Throws `CaratError`. */
-  async attempt(decision: Decision): Promise<Settled | undefined> {
-    const { status } = await this.#client.recharges.query({ nit: this.#nit });
+  async attempt(decision: Decision, options?: CallOptions): Promise<Settled | undefined> {
+    const { status } = await this.#client.recharges.query({ nit: this.#nit }, options);
     const end = status === 'NOV' && this.#effectDenied ? 'not_effected' : endOf(status);
     if (end === 'confirmed' || end === 'undone') return { end, status };
     if (end === 'not_effected' && this.#answered) return { end, status };
     // Due also after an effect that failed: Carat wants this step whatever happened [doc].
-    return this.send(decision);
+    return this.send(decision, options);
   }
 
   /** Sends the confirmation or undoing without asking first: right once, just after the recharge was effected. */
-  async send(decision: Decision): Promise<Settled | undefined> {
+  async send(decision: Decision, options?: CallOptions): Promise<Settled | undefined> {
     try {
       const confirm = decision === 'confirm';
-      const { status } = await this.#client.recharges.confirm({ nit: this.#nit, confirm });
+      const { status } = await this.#client.recharges.confirm({ nit: this.#nit, confirm }, options);
       this.#answered = true;
       if (STILL_OPEN.has(status)) return undefined;
       return { end: endOf(status) ?? (confirm ? 'confirmed' : 'undone'), status };

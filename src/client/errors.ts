@@ -10,6 +10,8 @@ export type ServiceCode =
   | 'unknown_token'
   | 'unknown_claim'
   | 'unknown_expectation'
+  | 'unknown_recharge'
+  | 'decided'
   | 'conflict'
   | 'claimed'
   | 'lease_lost'

@@ -82,6 +82,10 @@ export class Metrics {
     'call',
     'outcome',
   ]);
+  readonly recharges = this.#counter('recharges_total', 'Recharges handed out, decided and ended', [
+    'merchant',
+    'what',
+  ]);
   readonly askSeconds = this.#histogram('ask_seconds', 'From the request of a worker to the token', [
     'merchant',
     'call',
@@ -182,6 +186,19 @@ export class Metrics {
     for (const how of ['read', 'claim']) {
       for (const outcome of WORKER_OUTCOMES) this.workerRequests.inc({ merchant, how, outcome }, 0);
     }
+  }
+
+  /** Adds the gauge of recharges that Carat has not been told the end of. */
+  watchRecharges(merchants: Iterable<string>, owedOf: (merchant: string) => number): void {
+    const names = [...merchants];
+    this.#gauge(
+      'recharges_owed',
+      'Recharges whose confirmation or undoing Carat has not answered yet',
+      ['merchant'],
+      (gauge) => {
+        for (const merchant of names) gauge.set({ merchant }, owedOf(merchant));
+      },
+    );
   }
 
   #counter<T extends string>(name: string, help: string, labelNames: T[]): Counter<T> {

@@ -192,6 +192,18 @@ export class Recorder {
     this.#tell({ event: 'ask', merchant, call, outcome, caratCode });
   }
 
+  /** What became of a recharge that is owed to Carat; `guard_undo`: nobody decided about it in time. */
+  recharge(
+    merchant: string,
+    what: 'handed_out' | 'confirm' | 'undo' | 'guard_undo' | 'confirmed' | 'undone' | 'not_effected',
+    facts: { merchant_usn: string; decision?: string; by?: string; status?: string },
+  ): void {
+    this.#metrics.recharges.inc({ merchant, what });
+    const level = what === 'guard_undo' ? 'warn' : 'info';
+    this.#log[level]({ event: 'recharge', what, merchant, ...facts }, `recharge: ${what}`);
+    this.#tell({ event: 'recharge', merchant, what, ...facts });
+  }
+
   /** `opened` says what is expected, and until when. */
   expectation(
     merchant: string,

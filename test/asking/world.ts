@@ -5,7 +5,7 @@ import { activeSchedule, NEW_PAYMENT, PLAIN_CARD } from '../support/carat.ts';
 import type { RedisServer } from '../support/redis.ts';
 import { type Answer, type RequestOptions, RunningService } from '../support/service.ts';
 
-const CREDENTIALS = { merchantId: 'LOJA12345678901', merchantKey: 'CHAVESECRETA0123456789ABCDEF' };
+export const CREDENTIALS = { merchantId: 'LOJA12345678901', merchantKey: 'CHAVESECRETA0123456789ABCDEF' };
 
 export interface AskingWorld {
   simulator: Simulator;

@@ -19,17 +19,19 @@ export const IMPORTS: Record<string, readonly string[]> = {
   'handoff/shares': [],
   'handoff/waiters': ['chain', 'handoff/shares'],
   // Asks Carat on behalf of workers: the one place where Carat's calls and the receiver meet.
-  asking: ['carat', 'handoff', 'observability', 'store/contract', 'token'],
+  asking: ['carat', 'handoff', 'observability', 'store/contract', 'store/recharges', 'token'],
+  // What is owed to Carat, in either store.
+  'store/recharges': [],
   // Stores know the domain, and each other only where one stands in front of another.
   'store/contract': ['store/notice', 'token'],
   'store/notice': [],
   'store/encrypted': ['store/contract', 'token'],
   'store/instrumented': ['store/contract', 'token'],
-  'store/embedded': ['store/contract', 'store/notice', 'token'],
+  'store/embedded': ['store/recharges', 'store/contract', 'store/notice', 'token'],
   'store/fallback': ['store/contract', 'store/embedded', 'store/notice', 'token'],
   'store/redis': [
     ...['config/store-url', 'store/contract', 'store/embedded/records', 'store/fallback/shared-store'],
-    ...['store/notice', 'token'],
+    ...['store/notice', 'store/recharges', 'token'],
   ],
   // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
   'listeners/authenticity': ['intake', 'observability/doors', 'store/notice', 'token'],
@@ -49,7 +51,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
       'observability',
       'operator',
     ],
-    ...['store/contract', 'token'],
+    ...['store/contract', 'store/recharges', 'token'],
   ],
   observability: ['config/version', 'handoff/handoff', 'intake/parse-post', 'store/contract', 'store/notice', 'token'],
   operator: ['handoff/waiters', 'intake/parse-post', 'observability', 'store/contract', 'token'],

@@ -1,7 +1,7 @@
 /** The routes under `/v1` by which workers ask Carat through the service. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { type Ask, AskError, type Asked, type Asker } from '../../asking/asker.ts';
+import type { Ask, Asked, Asker } from '../../asking/asker.ts';
 import { cancellation, genericToken, merchantToken, scheduleEdit } from '../../asking/asks.ts';
 import type { TokenRecord } from '../../token.ts';
 import { waitOptionsOf } from '../client-gone.ts';
@@ -26,32 +26,33 @@ export interface AskRoutesOptions {
   keys: ApiKeys;
 }
 
-const ASK_PROBLEMS = [
+export const ASK_PROBLEMS = [
   ...(['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'not_configured'] as const),
   ...(['carat_refused', 'carat_unreachable', 'no_post', 'store_away'] as const),
 ] satisfies ProblemCode[];
 
-export async function askRoutes(fastify: FastifyInstance, { asker, keys }: AskRoutesOptions): Promise<void> {
-  const app = fastify.withTypeProvider<ZodTypeProvider>();
-
-  app.addHook('preValidation', async ({ body }) => refuseCardData(body));
-
-  async function ask(
+/** Asks Carat for what a request is about. The answer is a `ProblemError` for whatever goes wrong. */
+export function asksOf({ asker, keys }: AskRoutesOptions) {
+  return async (
     request: FastifyRequest,
     { merchant = 'default', wait = LIMITS.defaultAskSeconds }: { merchant?: string; wait?: number },
     what: Ask,
-  ): Promise<Asked | 'disconnected'> {
+  ): Promise<Asked | 'disconnected'> => {
     keys.checkMerchant(request, merchant);
-    if (asker === undefined) {
-      throw new ProblemError('not_configured', 'set CARAT_CREDENTIALS and CARAT_ENVIRONMENT to ask Carat from here');
-    }
-    try {
-      return await asker.ask(merchant, what, waitOptionsOf(request.socket, wait));
-    } catch (error) {
-      if (!(error instanceof AskError)) throw error;
-      throw new ProblemError(error.code, error.message || undefined, error.carat && { carat: error.carat });
-    }
-  }
+    if (asker === undefined) throw notConfigured();
+    return asker.ask(merchant, what, waitOptionsOf(request.socket, wait));
+  };
+}
+
+export function notConfigured(): ProblemError {
+  return new ProblemError('not_configured', 'set CARAT_CREDENTIALS and CARAT_ENVIRONMENT to ask Carat from here');
+}
+
+export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOptions): Promise<void> {
+  const app = fastify.withTypeProvider<ZodTypeProvider>();
+  const ask = asksOf(options);
+
+  app.addHook('preValidation', async ({ body }) => refuseCardData(body));
 
   app.post(
     '/v1/schedule-edits',
@@ -67,7 +68,7 @@ export async function askRoutes(fastify: FastifyInstance, { asker, keys }: AskRo
     async (request, reply) => {
       const { sid, merchant_data } = request.body;
       const asked = await ask(request, request.body, scheduleEdit({ sid, merchant_data }));
-      return answer(reply, asked, ({ value, merchant_data }) => ({ seid: value, sid, merchant_data }));
+      return answerAsked(reply, asked, ({ value, merchant_data }) => ({ seid: value, sid, merchant_data }));
     },
   );
 
@@ -84,7 +85,7 @@ export async function askRoutes(fastify: FastifyInstance, { asker, keys }: AskRo
     },
     async (request, reply) => {
       const asked = await ask(request, request.body ?? {}, genericToken());
-      return answer(reply, asked, ({ value }) => ({ token: value }));
+      return answerAsked(reply, asked, ({ value }) => ({ token: value }));
     },
   );
 
@@ -101,7 +102,7 @@ export async function askRoutes(fastify: FastifyInstance, { asker, keys }: AskRo
     },
     async (request, reply) => {
       const asked = await ask(request, request.body ?? {}, merchantToken());
-      return answer(reply, asked, ({ value }) => ({ token: value }));
+      return answerAsked(reply, asked, ({ value }) => ({ token: value }));
     },
   );
 
@@ -120,13 +121,13 @@ export async function askRoutes(fastify: FastifyInstance, { asker, keys }: AskRo
       const { esitef_usn, merchant_usn, order_id } = request.body;
       const given = { esitef_usn, merchant_usn, order_id };
       const asked = await ask(request, request.body, cancellation(given));
-      return answer(reply, asked, ({ value }) => ({ nit: value, ...given }));
+      return answerAsked(reply, asked, ({ value }) => ({ nit: value, ...given }));
     },
   );
 }
 
-/** Nobody takes an answer that comes too late. */
-function answer(
+/** A 201 with the token, its times and what Carat said. Nobody takes an answer that comes too late. */
+export function answerAsked(
   reply: FastifyReply,
   asked: Asked | 'disconnected',
   found: (token: TokenRecord) => object,

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fastify from 'fastify';
 import * as z from 'zod';
 import type { Asker } from '../../asking/asker.ts';
+import type { RechargeGuard } from '../../asking/guard.ts';
 import type { Config } from '../../config/config.ts';
 import type { Handoff } from '../../handoff/handoff.ts';
 import type { Waiters } from '../../handoff/waiters.ts';
@@ -19,6 +20,7 @@ import { watchRoutes } from './event-routes.ts';
 import { expectationRoutes } from './expectation-routes.ts';
 import { describeApi } from './openapi.ts';
 import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
+import { rechargeRoutes } from './recharge-routes.ts';
 import { workerRoutes } from './routes.ts';
 import { AliveAnswer, HealthAnswer, NoBody, TokenAskBody } from './schemas.ts';
 
@@ -42,12 +44,13 @@ export interface WorkerListenerOptions {
   operator: Operator;
   /** Absent when no credentials at Carat are configured. */
   asker?: Asker | undefined;
+  guard?: RechargeGuard | undefined;
   /** Told of each request that was answered. */
   onAnswered?: ((answered: AnsweredRequest) => void) | undefined;
 }
 
 export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
-  const { config, store, handoff, waiters, recorder, metrics, operator, asker, onAnswered } = options;
+  const { config, store, handoff, waiters, recorder, metrics, operator, asker, guard, onAnswered } = options;
   const keys = new ApiKeys(config.workerKeys, config.merchants);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -189,6 +192,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   await app.register(workerRoutes, routes);
   await app.register(expectationRoutes, routes);
   await app.register(askRoutes, { asker, keys });
+  await app.register(rechargeRoutes, { asker, guard, recorder, keys });
   await app.register(watchRoutes, { merchants: config.merchants, recorder, keys });
   await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
   return app;

@@ -214,6 +214,8 @@ const EXAMPLES: Examples = {
     claimToken: { kind: 'token', wait: 25, lease: 60 },
     expectToken: { kind: 'seid', ttl: 120 },
     askScheduleEdit: { sid: 'a1'.repeat(32), wait: 30 },
+    askRecharge: { merchant_usn: '2398', settle_within: 300, wait: 30 },
+    decideRecharge: { decision: 'confirm', wait: 30 },
     askGenericToken: { wait: 30 },
     askMerchantToken: { wait: 30 },
     askCancellation: { esitef_usn: '260101000000001', merchant_usn: '12055', wait: 30 },

@@ -1,11 +1,12 @@
 /** The one map from what went wrong to an answer of the worker API: `application/problem+json`, RFC 9457. */
 import type { FastifyReply } from 'fastify';
 import * as z from 'zod';
+import { AskError } from '../../asking/asker.ts';
 import { FORMAT } from '../../carat/arguments.ts';
 import { maskRuns } from '../../observability/redaction.ts';
 import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from './schemas.ts';
 
-type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at' | 'carat'>>;
+type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at' | 'carat' | 'decision'>>;
 
 /** The schemas of the answers of a route, for the OpenAPI document: 204, and one problem for each status of these codes. */
 export function answers(...which: (204 | ProblemCode)[]): Record<number, z.ZodType> {
@@ -51,6 +52,9 @@ export function sendProblem(reply: FastifyReply, { code, message, extra }: Probl
 /** What an error of a handler, or of Fastify before it, means to the worker; undefined if it is our own fault. */
 export function problemOf(error: unknown): ProblemError | undefined {
   if (error instanceof ProblemError) return error;
+  if (error instanceof AskError) {
+    return new ProblemError(error.code, error.message || undefined, error.carat && { carat: error.carat });
+  }
   const { code, statusCode, message } = error as { code?: string; statusCode?: number; message: string };
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
     return new ProblemError('payload_too_large', 'expected a body of at most 16 KiB');

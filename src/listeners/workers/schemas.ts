@@ -254,6 +254,7 @@ const said = CaratSaid.nullable().describe(
   "Null when the post came and Carat's own answer was lost: the operation lives.",
 );
 
+const RECHARGE_TYPES = ['normal', 'others', 'invoice'] as const;
 const askWaitText = secondsText(1, LIMITS.waitSeconds);
 /** What every route takes that asks Carat. */
 const asking = {
@@ -277,6 +278,65 @@ export const ScheduleEditBody = z.strictObject(
 export const ScheduleEditAnswer = z
   .object({ seid: z.string(), sid: z.string(), merchant_data: z.string(), ...tokenTimes, carat: said })
   .meta({ id: 'ScheduleEdit' });
+const nit = z.string().describe('The NIT. Do not log it.');
+const settleText = secondsText(30, 3600);
+export const RechargeBody = z.strictObject(
+  {
+    merchant_usn: fields.merchant_usn,
+    order_id: fields.order_id.optional(),
+    recharge_type: z.enum(RECHARGE_TYPES, `one of ${RECHARGE_TYPES.join(', ')}`).optional(),
+    general_hash: fields.general_hash.optional(),
+    settle_within: z
+      .number(settleText)
+      .min(30, settleText)
+      .max(3600, settleText)
+      .default(300)
+      .describe(`Without a decision in this time the service undoes the recharge; ${settleText}.`),
+    ...asking,
+  },
+  'a JSON object',
+);
+export const RechargeAnswer = z
+  .object({
+    nit,
+    merchant_usn: z.string(),
+    order_id: z.string().optional(),
+    settle_by: time.describe('Without a decision by then the service undoes the recharge; RFC 3339, UTC.'),
+    ...tokenTimes,
+    carat: said,
+  })
+  .meta({ id: 'Recharge' });
+export const NitParams = z.strictObject({ nit: z.string().describe('The NIT as POST /v1/recharges answered it.') });
+const DECISIONS = ['confirm', 'undo'] as const;
+export const DecisionBody = z.strictObject(
+  { decision: z.enum(DECISIONS, `one of ${DECISIONS.join(', ')}`), ...asking },
+  'a JSON object',
+);
+export const RechargeQuery = z.strictObject({
+  merchant,
+  wait: z
+    .string(waitText)
+    .regex(/^\d{1,3}(\.\d{1,9})?$/, waitText)
+    .transform(Number)
+    .pipe(wait)
+    .default(0)
+    .describe(`How long to wait for the end; ${waitText}.`),
+});
+export const RechargeState = z
+  .object({
+    nit,
+    merchant_usn: z.string(),
+    settle_by: time,
+    decision: z.enum(DECISIONS).nullable(),
+    decided_by: z.enum(['worker', 'guard']).nullable().describe('guard: nobody decided by settle_by.'),
+    end: z
+      .enum(['confirmed', 'undone', 'not_effected'])
+      .nullable()
+      .describe("Null until Carat's answer was seen; the service goes on by itself."),
+    status: z.string().nullable().describe("Carat's status of the recharge, e.g. CON or PPN."),
+  })
+  .meta({ id: 'RechargeState' });
+
 export const TokenAskBody = z.strictObject(asking, 'a JSON object').nullish();
 export const TokenAskAnswer = z.object({ token: z.string(), ...tokenTimes, carat: said }).meta({ id: 'AskedToken' });
 export const CancellationBody = z
@@ -315,6 +375,8 @@ export const PROBLEMS = {
   unknown_token: { status: 404, title: 'The token is not known, or expired' },
   unknown_claim: { status: 404, title: 'The claim is not known, or its token expired' },
   unknown_expectation: { status: 404, title: 'The expectation is not known, or over' },
+  unknown_recharge: { status: 404, title: 'The NIT is none that this service handed out' },
+  decided: { status: 409, title: 'The other decision was taken before' },
   conflict: { status: 409, title: 'There are different live tokens under this selector' },
   claimed: { status: 409, title: 'The token is claimed by another' },
   lease_lost: { status: 409, title: 'The claim does not hold the token any more' },
@@ -347,6 +409,7 @@ export const Problem = z
       .describe('Each wrong parameter, with invalid_request.'),
     claim_id: z.string().optional().describe('The holder, with claimed.'),
     lease_expires_at: time.optional().describe('When its lease ends, with claimed.'),
+    decision: z.enum(['confirm', 'undo']).optional().describe('The decision that stands, with decided.'),
     carat: CaratSaid.optional().describe('What Carat said, with carat_refused.'),
   })
   .describe('RFC 9457.')

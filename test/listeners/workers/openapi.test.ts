@@ -53,14 +53,17 @@ it('has an operation for every path of the contract, each with answers', () => {
       'GET /readyz',
       'GET /v1/events',
       'GET /v1/posts',
+      'GET /v1/recharges/{nit}',
       'GET /v1/tokens',
       'POST /v1/cancellations',
       'POST /v1/claims/{claim_id}/release',
       'POST /v1/expectations',
       'POST /v1/generic-tokens',
       'POST /v1/merchant-tokens',
+      'POST /v1/recharges',
       'POST /v1/schedule-edits',
       'PUT /v1/claims/{claim_id}',
+      'PUT /v1/recharges/{nit}',
     ].sort(),
   );
   for (const { operation } of operations) expect(operation.summary).not.toBe('');

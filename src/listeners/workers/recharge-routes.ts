@@ -1,0 +1,143 @@
+/** The routes under `/v1/recharges`: asking Carat for a recharge, and its confirmation or undoing, which the guard sees to. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { recharge } from '../../asking/asks.ts';
+import type { RechargeGuard } from '../../asking/guard.ts';
+import type { Recorder } from '../../observability/recorder.ts';
+import { StoreAway } from '../../store/contract.ts';
+import type { OwedRecharge } from '../../store/recharges.ts';
+import { waitOptionsOf } from '../client-gone.ts';
+import { ASK_PROBLEMS, type AskRoutesOptions, answerAsked, asksOf, notConfigured } from './ask-routes.ts';
+import { answers, ProblemError, refuseCardData } from './problems.ts';
+import { timeText } from './responses.ts';
+import {
+  DecisionBody,
+  NitParams,
+  NoQuery,
+  RechargeAnswer,
+  RechargeBody,
+  RechargeQuery,
+  RechargeState,
+} from './schemas.ts';
+
+export interface RechargeRoutesOptions extends AskRoutesOptions {
+  /** Absent when no credentials are configured. */
+  guard: RechargeGuard | undefined;
+  recorder: Recorder;
+}
+
+const STATE_PROBLEMS = [
+  ...(['invalid_request', 'unauthorized', 'forbidden', 'unknown_recharge', 'not_configured', 'store_away'] as const),
+];
+
+export async function rechargeRoutes(fastify: FastifyInstance, options: RechargeRoutesOptions): Promise<void> {
+  const { guard, recorder, keys, asker } = options;
+  const app = fastify.withTypeProvider<ZodTypeProvider>();
+  const ask = asksOf(options);
+
+  app.addHook('preValidation', async ({ body }) => refuseCardData(body));
+
+  /** @throws ProblemError for a merchant that the request may not name, or that has no credentials */
+  function guardFor(request: FastifyRequest, merchant: string): RechargeGuard {
+    keys.checkMerchant(request, merchant);
+    if (guard === undefined || asker === undefined) throw notConfigured();
+    asker.clientOf(merchant);
+    return guard;
+  }
+
+  app.post(
+    '/v1/recharges',
+    {
+      schema: {
+        operationId: 'askRecharge',
+        summary: 'Ask Carat for a recharge; answers the NIT. From then on it is owed: without a decision it is undone.',
+        querystring: NoQuery,
+        body: RechargeBody,
+        response: { 201: RechargeAnswer, ...answers(...ASK_PROBLEMS) },
+      },
+    },
+    async (request, reply) => {
+      const { merchant, wait: _, settle_within, ...given } = request.body;
+      const asked = await ask(request, request.body, recharge(given));
+      if (asked === 'disconnected') return answerAsked(reply, asked, () => ({}));
+      const { merchant_usn, order_id } = given;
+      const nit = asked.token.value;
+      const settleWithinMs = Math.round(settle_within * 1000);
+      const owed = await guardFor(request, merchant)
+        .owe({ merchant, nit, merchantUsn: merchant_usn, settleWithinMs })
+        .catch(storeAway);
+      return answerAsked(reply, asked, () => ({ nit, merchant_usn, order_id, settle_by: timeText(owed.settleBy) }));
+    },
+  );
+
+  app.put(
+    '/v1/recharges/:nit',
+    {
+      schema: {
+        operationId: 'decideRecharge',
+        summary: 'Confirm or undo a recharge. The decision is written down first, then Carat is told until it answers.',
+        params: NitParams,
+        querystring: NoQuery,
+        body: DecisionBody,
+        response: { 200: RechargeState, 202: RechargeState, ...answers(...STATE_PROBLEMS, 'decided') },
+      },
+    },
+    async (request, reply) => {
+      const { decision, merchant, wait } = request.body;
+      const { nit } = request.params;
+      const decider = guardFor(request, merchant);
+      const { waitMs, signal } = waitOptionsOf(request.socket, wait);
+      const found = known(await decider.decide(merchant, nit, decision).catch(storeAway));
+      const stands = found.decided?.decision;
+      if (stands !== undefined && stands !== decision) {
+        const by = found.decided?.by === 'guard' ? ' by the service, because nobody had decided in time' : '';
+        throw new ProblemError('decided', `the recharge was decided before: ${stands}${by}`, { decision: stands });
+      }
+      if (found.attempts === 0) recorder.recharge(merchant, decision, { merchant_usn: found.merchantUsn });
+      const last = await decider.ended(found, waitMs, signal).catch(storeAway);
+      return reply.code(last.ended === undefined ? 202 : 200).send(stateOf(nit, last));
+    },
+  );
+
+  app.get(
+    '/v1/recharges/:nit',
+    {
+      schema: {
+        operationId: 'readRecharge',
+        summary: 'The state of a recharge that this service handed out; with `wait`, as soon as it has ended.',
+        params: NitParams,
+        querystring: RechargeQuery,
+        response: { 200: RechargeState, ...answers(...STATE_PROBLEMS) },
+      },
+    },
+    async (request) => {
+      const { merchant, wait } = request.query;
+      const { nit } = request.params;
+      const finder = guardFor(request, merchant);
+      const { waitMs, signal } = waitOptionsOf(request.socket, wait);
+      const found = known(await finder.find(merchant, nit).catch(storeAway));
+      return stateOf(nit, await finder.ended(found, waitMs, signal).catch(storeAway));
+    },
+  );
+}
+
+function known(recharge: OwedRecharge | undefined): OwedRecharge {
+  if (recharge === undefined) throw new ProblemError('unknown_recharge');
+  return recharge;
+}
+
+function storeAway(error: unknown): never {
+  throw error instanceof StoreAway ? new ProblemError('store_away') : error;
+}
+
+function stateOf(nit: string, { merchantUsn, settleBy, decided, ended }: OwedRecharge) {
+  return {
+    nit,
+    merchant_usn: merchantUsn,
+    settle_by: timeText(settleBy),
+    decision: decided?.decision ?? null,
+    decided_by: decided?.by ?? null,
+    end: ended?.end ?? null,
+    status: ended?.status ?? null,
+  };
+}
