@@ -51,6 +51,7 @@ import { EmbeddedRecharges } from './store/embedded/recharges.ts';
 import { EncryptedStore, ValueCipher } from './store/encrypted.ts';
 import { FallbackStore } from './store/fallback/fallback-store.ts';
 import { LocalStore } from './store/fallback/local-store.ts';
+import { JournaledRecharges } from './store/fallback/recharges.ts';
 import { InstrumentedStore } from './store/instrumented.ts';
 import type { RechargeStore } from './store/recharges.ts';
 import { RedisChannel } from './store/redis/channel.ts';
@@ -296,9 +297,8 @@ function caratClients({ credentials, environment, apiUrl, rechargeUrl }: CaratCo
 
 function createRecharges({ store: address, dataDir, encryptionKeys }: Config): RechargeStore {
   const cipher = new ValueCipher(encryptionKeys);
-  return address === undefined
-    ? new EmbeddedRecharges(join(dataDir, 'recharges'), cipher)
-    : new RedisRecharges({ address, cipher });
+  const local = new EmbeddedRecharges(join(dataDir, 'recharges'), cipher);
+  return address === undefined ? local : new JournaledRecharges(new RedisRecharges({ address, cipher }), local);
 }
 
 function createStore(config: Config): TokenStore {

@@ -69,6 +69,19 @@ export interface RechargeStore {
   close(): Promise<void>;
 }
 
+/** A store of many instances, which may lose what it acknowledged. */
+export interface SharedRecharges extends RechargeStore {
+  /**
+   * Brings back what the store may have lost, and answers what it has then: a missing recharge is added, a missing decision
+   * too, and none is replaced.
+   *
+   * @param leftMs milliseconds until it must be settled
+   */
+  assert(recharge: OwedRecharge, leftMs: number): Promise<OwedRecharge>;
+  /** Calls back after each new connection or change of master. */
+  onReconnect(listener: () => void): void;
+}
+
 /** The NIT, or nothing when its key is not among ours. */
 export function openedNit(cipher: NitCipher, sealed: string, merchant: string, id: string): string | undefined {
   try {

@@ -145,6 +145,48 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect(ended.json).toMatchObject({ decision: 'undo', end: 'not_effected', status: 'EXP' });
     });
 
+    it('settles what was owed and decided when Redis comes back empty', async () => {
+      const server = redis();
+      if (server === undefined) return;
+      const undecided = await effected();
+      const decided = await effected();
+      world.simulator.plan({ fault: 'error-500', call: 'recharges.query', times: 1000 });
+      expect(await decide(decided, 'confirm', { wait: 1 }, last())).toMatchObject({ status: 202 });
+      await server.command('FLUSHALL');
+      await clearFaults();
+      expect(await decide(undecided, 'confirm')).toMatchObject({ status: 200, json: { end: 'confirmed' } });
+      const ended = await until(
+        'the decision is brought back',
+        async () => {
+          const { json } = await state(decided);
+          return json.end === 'confirmed' && json;
+        },
+        60_000,
+      );
+      expect(ended).toMatchObject({ decision: 'confirm', status: 'CON' });
+      expect((await decide(decided, 'undo', {}, last())).json).toMatchObject({ code: 'decided' });
+    });
+
+    it('answers 503 while Redis is away, and goes on when it is back', async () => {
+      const server = redis();
+      if (server === undefined) return;
+      const nit = await effected();
+      await server.kill();
+      const away = await decide(nit, 'confirm');
+      expect([away.status, away.json.code]).toEqual([503, 'store_away']);
+      await server.restart();
+      const done = await until(
+        'the decision is taken',
+        async () => {
+          const answer = await decide(nit, 'confirm', {}, last());
+          return answer.status === 200 && answer.json;
+        },
+        60_000,
+      );
+      expect(done).toMatchObject({ decision: 'confirm', end: 'confirmed' });
+      expect(status(nit)).toBe('CON');
+    });
+
     it('answers 202 to those who wait for the end when the service stops, and the decision stands', async () => {
       const nit = await effected();
       world.simulator.plan({ fault: 'hold', call: 'recharges.query' });

@@ -28,7 +28,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
   'store/encrypted': ['store/contract', 'token'],
   'store/instrumented': ['store/contract', 'token'],
   'store/embedded': ['store/recharges', 'store/contract', 'store/notice', 'token'],
-  'store/fallback': ['store/contract', 'store/embedded', 'store/notice', 'token'],
+  'store/fallback': ['store/recharges', 'store/contract', 'store/embedded', 'store/notice', 'token'],
   'store/redis': [
     ...['config/store-url', 'store/contract', 'store/embedded/records', 'store/fallback/shared-store'],
     ...['store/notice', 'store/recharges', 'token'],

@@ -113,6 +113,24 @@ export class EmbeddedRecharges implements RechargeStore {
     });
   }
 
+  /** Keeps a copy of what another store has of a recharge, or forgets it once it ended there. */
+  keepCopy({ nit, ...recharge }: OwedRecharge): Promise<void> {
+    return this.#exclusively(async () => {
+      const { merchant, id } = recharge;
+      const known = this.#entries.get(keyOf(merchant, id));
+      if (recharge.ended !== undefined) return known && this.#forget(known);
+      const sealedNit = nit === undefined ? known?.sealedNit : this.#cipher.seal(nit, merchant, id);
+      if (sealedNit !== undefined) await this.#keep({ ...recharge, sealedNit, due: recharge.settleBy });
+    });
+  }
+
+  /** All that has not ended. */
+  copies(): Promise<OwedRecharge[]> {
+    return this.#exclusively(async () =>
+      [...this.#entries.values()].filter(({ ended }) => ended === undefined).map((entry) => this.#shown(entry)),
+    );
+  }
+
   async close(): Promise<void> {
     await this.#last;
     this.#closed = true;

@@ -15,12 +15,12 @@ import {
   REMEMBERED_MS,
   type RechargeDecision,
   type RechargeEnd,
-  type RechargeStore,
+  type SharedRecharges,
   type TakenRecharge,
 } from '../recharges.ts';
 import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, type RedisClient } from './client.ts';
 import { within } from './deadline.ts';
-import { connected, isConnected } from './topology.ts';
+import { connected, isConnected, onTopologyChange } from './topology.ts';
 import { prefixOf } from './wire.ts';
 
 const PRELUDE = `
@@ -39,6 +39,22 @@ if redis.call('EXISTS', record) == 0 then
   local settleBy = string.format('%.0f', now + tonumber(ARGV[4]))
   redis.call('HSET', record, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', settleBy, 'attempts', 0)
   redis.call('ZADD', owed, settleBy, ARGV[1])
+end
+return shown()
+`,
+  /**
+   * Brings back what this Redis may have lost. ARGV: id, NIT, merchant USN, milliseconds until it must be settled, decision
+   * or '', who decided or '', milliseconds that the other instances get to bring a decision. A decision is never replaced.
+   */
+  caratRechargeAssert: `
+if redis.call('EXISTS', record) == 0 then
+  local settleBy = now + tonumber(ARGV[4])
+  redis.call('HSET', record, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', string.format('%.0f', settleBy), 'attempts', 0)
+  redis.call('ZADD', owed, string.format('%.0f', math.max(settleBy, now + tonumber(ARGV[7]))), ARGV[1])
+end
+if ARGV[5] ~= '' and redis.call('HEXISTS', record, 'end') == 0 and redis.call('HSETNX', record, 'decision', ARGV[5]) == 1 then
+  redis.call('HSET', record, 'by', ARGV[6])
+  redis.call('ZADD', owed, now, ARGV[1])
 end
 return shown()
 `,
@@ -110,7 +126,10 @@ export interface RedisRechargesOptions {
   deadlineMs?: number;
 }
 
-export class RedisRecharges implements RechargeStore {
+/** An undecided recharge that was lost is not undone before the other instances had this time to bring its decision. */
+const BRING_WITHIN_MS = 5000;
+
+export class RedisRecharges implements SharedRecharges {
   readonly #client: Scripted;
   readonly #cipher: NitCipher;
   readonly #deadlineMs: number;
@@ -139,6 +158,17 @@ export class RedisRecharges implements RechargeStore {
     const sealed = this.#cipher.seal(nit, merchant, id);
     const reply = await this.#run('caratRechargeOwe', merchant, id, sealed, merchantUsn, settleWithinMs);
     return this.#shown(merchant, id, reply as Fields);
+  }
+
+  async assert({ merchant, id, nit = '', merchantUsn, decided }: OwedRecharge, leftMs: number): Promise<OwedRecharge> {
+    const { decision, by } = decided ?? { decision: '', by: '' };
+    const sealed = this.#cipher.seal(nit, merchant, id);
+    const args = [sealed, merchantUsn, Math.round(leftMs), decision, by, BRING_WITHIN_MS];
+    return this.#shown(merchant, id, (await this.#run('caratRechargeAssert', merchant, id, ...args)) as Fields);
+  }
+
+  onReconnect(listener: () => void): void {
+    onTopologyChange(this.#client, listener);
   }
 
   async decide(merchant: string, id: string, decision: RechargeDecision): Promise<OwedRecharge | undefined> {
