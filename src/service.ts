@@ -297,7 +297,7 @@ function caratClients({ credentials, environment, apiUrl, rechargeUrl }: CaratCo
 
 function createRecharges({ store: address, dataDir, encryptionKeys }: Config): RechargeStore {
   const cipher = new ValueCipher(encryptionKeys);
-  const local = new EmbeddedRecharges(join(dataDir, 'recharges'), cipher);
+  const local = new EmbeddedRecharges(resolve(dataDir, 'recharges'), cipher);
   return address === undefined ? local : new JournaledRecharges(new RedisRecharges({ address, cipher }), local);
 }
 

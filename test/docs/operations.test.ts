@@ -26,6 +26,7 @@ const TROUBLES = new Set([
     ),
     ...text.matchAll(/(?:#report|new Misconfigured)\(\s*'(redis_[a-z_]+)'/g),
     ...text.matchAll(/\bwarn\(\s*'(redis_[a-z_]+)'/g),
+    ...text.matchAll(/code: '(recharge_[a-z_]+)'/g),
     ...text.matchAll(/what === 'merge' \? '(merging)'/g),
     ...text.matchAll(/what === 'merge' \? 'merging' : '(restoring)'/g),
   ]).map(([, code = '']) => code),
@@ -51,6 +52,7 @@ const names = async (): Promise<string[]> => {
     certificateExpiresAt: () => 0,
     droppedLines: () => 0,
   });
+  metrics.watchRecharges([], () => 0);
   return (await metrics.registry.getMetricsAsJSON()).map(({ name }) => name);
 };
 
@@ -67,7 +69,18 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
   it('names log lines and troubles that there are', () => {
     const cells = text.split('\n').filter((line) => line.startsWith('| log |'));
     const codes = cells.flatMap((line) => [...line.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code = '']) => code));
-    const facts = ['outcome', 'aside', 'late', 'failed', 'unexpected', 'records', 'batches', 'skips', 'seconds'];
+    const facts = [
+      'outcome',
+      'aside',
+      'late',
+      'failed',
+      'unexpected',
+      'records',
+      'batches',
+      'skips',
+      'seconds',
+      'guard_undo',
+    ];
     expect(cells.length).toBeGreaterThan(10);
     expect(codes.filter((code) => ![...TROUBLES, ...EVENTS, ...facts].includes(code))).toEqual([]);
   });
