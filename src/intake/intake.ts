@@ -1,7 +1,7 @@
 /**
  * The one write path: a post becomes a token in the store, or a recorded reason why it is unusable. Never throws and
- * never takes longer than the deadline, for Carat must be answered whatever happens. Whatever becomes of a post, it takes
- * the same way and the same time: the store feigns to keep what it does not, and the recorder hears of it after the answer.
+ * never takes longer than the deadline, for Carat must be answered whatever happens. What is not kept costs no write. The
+ * recorder runs after the answer.
  */
 import type { Recorder } from '../observability/recorder.ts';
 import type { PutAnswer, TokenStore } from '../store/contract.ts';
@@ -65,11 +65,9 @@ export class Intake {
       );
     }
     const unusable = reading.usable || !this.#sources.isAllowed(from) ? NOT_ALLOWED : reading;
-    return this.#inTime(
-      () => this.#store.feign(merchant),
-      (_outcome, tookMs) => this.#recorder.unusablePost(merchant, unusable, { from, tookMs }),
-      begunAt,
-    );
+    const tookMs = performance.now() - begunAt;
+    setImmediate(() => this.#recorder.unusablePost(merchant, unusable, { from, tookMs }));
+    return Promise.resolve();
   }
 
   #keep(id: string, merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer> {
@@ -77,15 +75,15 @@ export class Intake {
     return this.#store.put({ id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id });
   }
 
-  /** Resolves when it is written, or has taken too long, or failed; tells which of them after that, once. */
-  #inTime<T>(
-    write: () => Promise<T>,
-    tell: (outcome: T | 'late' | 'failed', tookMs: number) => void,
+  /** Resolves on success, timeout or failure, then reports the outcome once. */
+  #inTime(
+    write: () => Promise<PutAnswer>,
+    tell: (outcome: PutAnswer | 'late' | 'failed', tookMs: number) => void,
     begunAt: number,
   ): Promise<void> {
     return new Promise((resolve) => {
       let isTold = false;
-      const end = (outcome: T | 'late' | 'failed'): void => {
+      const end = (outcome: PutAnswer | 'late' | 'failed'): void => {
         if (isTold) return;
         isTold = true;
         clearTimeout(timer);

@@ -148,8 +148,6 @@ export interface TokenStore {
   open(events: StoreEvents): Promise<void>;
   /** Resolves when the token will outlive the process. */
   put(token: NewToken): Promise<PutAnswer>;
-  /** Keeps nothing, and takes as long as a put: how long a post takes must not tell a stranger what became of it. */
-  feign(merchant: string): Promise<void>;
   read(query: TokenQuery): Promise<ReadAnswer>;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** Ends a claim: `use` marks its token as used, `release` puts it back. */

@@ -17,8 +17,6 @@ import type {
   TokenStore,
 } from './contract.ts';
 
-/** As long as a token. */
-const FEIGNED = 'x'.repeat(64);
 const REPORT_KEY_EVERY_MS = 60_000;
 
 export class EncryptedStore implements TokenStore {
@@ -40,11 +38,6 @@ export class EncryptedStore implements TokenStore {
 
   put(token: NewToken): Promise<PutAnswer> {
     return this.#inner.put({ ...token, value: this.#vault.seal(token.value, token.merchant, token.id) });
-  }
-
-  feign(merchant: string): Promise<void> {
-    this.#vault.seal(FEIGNED, merchant, FEIGNED);
-    return this.#inner.feign(merchant);
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {

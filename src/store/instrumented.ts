@@ -32,9 +32,6 @@ export class InstrumentedStore implements TokenStore {
   put(token: NewToken): Promise<PutAnswer> {
     return this.#measure('put', this.#inner.put(token));
   }
-  feign(merchant: string): Promise<void> {
-    return this.#inner.feign(merchant);
-  }
   read(query: TokenQuery): Promise<ReadAnswer> {
     return this.#measure('read', this.#inner.read(query));
   }

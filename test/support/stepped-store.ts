@@ -40,10 +40,6 @@ export class SteppedStore implements TokenStore {
     return answer;
   }
 
-  feign(merchant: string): Promise<void> {
-    return this.#inner.feign(merchant);
-  }
-
   async read(query: TokenQuery): Promise<ReadAnswer> {
     const subject = query.by === 'pool' ? query.kind : query.is;
     await this.onPoint('read begins', subject);

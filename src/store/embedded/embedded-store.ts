@@ -16,7 +16,6 @@ import type {
   TokenStore,
 } from '../contract.ts';
 import { ProcessClock } from './clock.ts';
-import { Decoy } from './decoy.ts';
 import { Disk } from './disk.ts';
 import { Ledger, type LedgerOptions } from './ledger.ts';
 import type { Change } from './records.ts';
@@ -31,7 +30,6 @@ const SWEEP_EVERY_MS = 500;
 export class EmbeddedStore implements TokenStore {
   protected readonly ledger: Ledger;
   protected readonly disk: Disk;
-  protected readonly decoy: Decoy;
   readonly #clock = new ProcessClock();
   /** Whole milliseconds since 1970. */
   protected readonly clock = this.#clock.now;
@@ -41,7 +39,6 @@ export class EmbeddedStore implements TokenStore {
   constructor({ directory, ...options }: EmbeddedOptions) {
     this.ledger = new Ledger(options);
     this.disk = new Disk(directory, this.ledger, this.clock);
-    this.decoy = new Decoy(options, this.ledger.changes);
   }
 
   /** @throws DirectoryInUse when another process has the directory. */
@@ -57,18 +54,12 @@ export class EmbeddedStore implements TokenStore {
 
   async put(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock());
-    if (answer === 'known') this.decoy.keep(this.clock());
-    if (answer === 'unexpected') this.decoy.fill(this.clock());
+    // A known token may be on its way to disk: it is answered when it is there.
     const committed = this.disk.commit();
     // Readers see it from now on; only its sender waits for the disk.
     if (answer === 'kept') this.announce(token.merchant, topicsOf(token));
     await committed;
     return answer;
-  }
-
-  feign(_merchant?: string): Promise<void> {
-    this.decoy.keep(this.clock());
-    return this.disk.commit();
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
@@ -145,7 +136,6 @@ export class EmbeddedStore implements TokenStore {
   protected sweep(): void {
     this.#followClock();
     for (const expiry of this.ledger.sweep(this.clock())) this.#events?.onExpiry(expiry);
-    this.decoy.sweep(this.clock());
     this.disk.commitLater();
   }
 

@@ -47,13 +47,12 @@ export class Ledger {
   readonly #byExpiry = new ExpiryQueue();
   readonly claims: Claims;
   readonly expectations: Expectations;
-  readonly changes: ChangeSet;
+  readonly changes = new ChangeSet();
   /** Orphans that were noticed between two sweeps. */
   #untold: Expiry[] = [];
 
-  constructor(options: LedgerOptions, changes = new ChangeSet()) {
+  constructor(options: LedgerOptions) {
     this.#options = options;
-    this.changes = changes;
     this.claims = new Claims((merchant) => this.#book(merchant), this.changes);
     this.expectations = new Expectations(this.changes, options.expectationRetentionMs ?? 0);
   }

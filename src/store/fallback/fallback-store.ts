@@ -88,7 +88,7 @@ export class FallbackStore implements TokenStore {
     const { merchant, id } = token;
     // A token that waits to be merged goes there with all that happened to it, and not without.
     if (this.#local.isPending(merchant, id)) {
-      await this.feign(merchant);
+      await this.#local.written();
       return 'known';
     }
     const domain = this.#domainOf(merchant);
@@ -98,7 +98,7 @@ export class FallbackStore implements TokenStore {
     if (copy !== undefined) {
       // Send the full copy again. If the shared store lost the token, a used one must not come back as new.
       await domain.ask(() => this.#shared.merge(merchant, [copy], this.#local.now(), this.#local.name));
-      await this.#local.feign();
+      await this.#local.written();
       return 'known';
     }
     const before = this.#local.note(token);
@@ -110,12 +110,6 @@ export class FallbackStore implements TokenStore {
       const { unseen } = domain.trip(error);
       return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
     }
-  }
-
-  async feign(merchant: string): Promise<void> {
-    const domain = this.#domainOf(merchant);
-    await domain.ask(() => this.#shared.feign(merchant));
-    await this.#local.feign();
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {

@@ -101,9 +101,13 @@ export class LocalStore extends EmbeddedStore {
   async keep(token: NewToken): Promise<PutAnswer> {
     const answer = this.ledger.put(token, this.clock(), 'here');
     if (answer !== 'known') return this.notTaken(token, 'here');
-    this.decoy.keep(this.clock());
     await this.disk.commit();
     return answer;
+  }
+
+  /** Resolves when everything so far is on disk. */
+  written(): Promise<void> {
+    return this.disk.commit();
   }
 
   /** Notes a token that the shared store is asked to take. It goes to disk once, when it is known what came of that. */
@@ -191,7 +195,6 @@ export class LocalStore extends EmbeddedStore {
       if (answer === 'unexpected') this.ledger.update(entry, { standing: 'there', state: 'unexpected', ends });
       else this.ledger.forget(entry);
     }
-    if (answer === 'known') this.decoy.keep(this.clock());
     await this.disk.commit();
   }
 

@@ -163,6 +163,5 @@ for at = 5, #ARGV, 19 do
   answers[#answers + 1] = t and t.ea or '0'
 end
 announce(ARGV[1], ARGV[2], under)
-if #under == 0 then mutter(ARGV[1]) end
 return answers
 `;

@@ -58,12 +58,6 @@ end
 local function mirror(channel, merchant, t, what)
   redis.call('PUBLISH', channel, '\\n' .. merchant .. '\\n' .. t.id .. '\\n' .. what)
 end
--- As long as an announcement, and nobody hears anything of it.
-local function mutter(channel)
-  redis.call('INCR', P .. 'z')
-  redis.call('PEXPIRE', P .. 'z', 60000)
-  redis.call('PUBLISH', channel, '')
-end
 -- The fingerprints of the keys that the caller has, each with a comma behind it; '*' when it opens every value.
 local openable, unknownKey = '*', false
 local function opens(t)
@@ -276,13 +270,6 @@ local function refuse(t, most)
   while redis.call('ZCARD', P .. 'u') > most do
     redis.call('DEL', P .. 't:' .. redis.call('ZPOPMIN', P .. 'u')[1])
   end
-end
--- As many commands, of the same sorts, as to record a token and put it under one correlator.
-local function feign(t)
-  redis.call('HSET', P .. 'x', 'id', t.id, 'k', t.k, 'v', t.v, 'p', t.p, 'ra', t.ra, 'ea', t.ea, 'dl', t.dl, 'o', t.ra)
-  redis.call('PEXPIREAT', P .. 'x', t.ea)
-  redis.call('ZADD', P .. 'y', t.ra, 'x')
-  redis.call('PEXPIREAT', P .. 'y', t.ea)
 end
 local function watch(t)
   local what = 't:' .. t.k .. ':' .. t.id

@@ -6,9 +6,6 @@ import { tokenArguments } from './wire.ts';
 /** A call goes out as soon as it has so many, so that Redis works while more of the tick is read, and is never kept from others for long. */
 const MOST_TOKENS_A_CALL = 16;
 
-/** What goes to Redis when nothing is to be kept; no id tells it from a token. */
-const FEIGNED: NewToken = { id: '', merchant: '', kind: 'token', value: 'x'.repeat(64), pooled: true };
-
 /** What became of a token, and when it arrived by the clock of Redis. */
 export interface Put {
   answer: PutAnswer;
@@ -16,8 +13,7 @@ export interface Put {
 }
 
 interface Waiting {
-  /** None is for one that is feigned. */
-  token: NewToken | undefined;
+  token: NewToken;
   resolve: (answer: Put) => void;
   reject: (error: StoreAway) => void;
 }
@@ -42,10 +38,10 @@ export class PutBatch {
     this.#onSent = onSent;
   }
 
-  /** Without a token, one is feigned. @throws StoreAway */
-  put(merchant: string, token: NewToken | undefined): Promise<Put> {
+  /** @throws StoreAway */
+  put(token: NewToken): Promise<Put> {
     return new Promise((resolve, reject) => {
-      const batch = this.#batchOf(merchant);
+      const batch = this.#batchOf(token.merchant);
       const count = batch.waiting.push({ token, resolve, reject });
       if (count === MOST_TOKENS_A_CALL) this.#send([batch]);
       else if (count === 1 && this.#begun.push(batch) === 1) setImmediate(() => this.#flush());
@@ -70,14 +66,14 @@ export class PutBatch {
   /** Those who look for one of them come behind all of them. */
   #send(batches: readonly Batch[]): void {
     const sent = batches.flatMap((batch) => this.#sendOne(batch));
-    for (const { token } of sent) if (token !== undefined) this.#onSent(token);
+    for (const { token } of sent) this.#onSent(token);
   }
 
   #sendOne(batch: Batch): Waiting[] {
     const { merchant, waiting } = batch;
     if (waiting.length === 0) return [];
     batch.waiting = [];
-    const tokens = waiting.flatMap(({ token }) => tokenArguments(token ?? FEIGNED));
+    const tokens = waiting.flatMap(({ token }) => tokenArguments(token));
     this.#call(merchant, tokens).then(
       (reply) => {
         const answers = reply as PutAnswer[];

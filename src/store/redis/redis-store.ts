@@ -145,11 +145,7 @@ export class RedisStore implements SharedStore {
   }
 
   putAndTell(token: NewToken): Promise<Put> {
-    return this.#posts.put(token.merchant, token);
-  }
-
-  async feign(merchant: string): Promise<void> {
-    await this.#posts.put(merchant, undefined);
+    return this.#posts.put(token);
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
