@@ -44,6 +44,14 @@ export function asksOf({ asker, keys }: AskRoutesOptions) {
   };
 }
 
+/** Refuses card data, and everything else where nothing is configured: before a body is checked. */
+export function admitAsk({ asker }: AskRoutesOptions) {
+  return async ({ body }: FastifyRequest): Promise<void> => {
+    refuseCardData(body);
+    if (asker === undefined) throw notConfigured();
+  };
+}
+
 export function notConfigured(): ProblemError {
   return new ProblemError('not_configured', 'set CARAT_CREDENTIALS and CARAT_ENVIRONMENT to ask Carat from here');
 }
@@ -52,7 +60,7 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const ask = asksOf(options);
 
-  app.addHook('preValidation', async ({ body }) => refuseCardData(body));
+  app.addHook('preValidation', admitAsk(options));
 
   app.post(
     '/v1/schedule-edits',

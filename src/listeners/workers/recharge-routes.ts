@@ -7,8 +7,8 @@ import type { Recorder } from '../../observability/recorder.ts';
 import { StoreAway } from '../../store/contract.ts';
 import type { OwedRecharge } from '../../store/recharges.ts';
 import { waitOptionsOf } from '../client-gone.ts';
-import { ASK_PROBLEMS, type AskRoutesOptions, answerAsked, asksOf, notConfigured } from './ask-routes.ts';
-import { answers, ProblemError, refuseCardData } from './problems.ts';
+import { ASK_PROBLEMS, type AskRoutesOptions, admitAsk, answerAsked, asksOf, notConfigured } from './ask-routes.ts';
+import { answers, ProblemError } from './problems.ts';
 import { timeText } from './responses.ts';
 import {
   DecisionBody,
@@ -35,7 +35,7 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const ask = asksOf(options);
 
-  app.addHook('preValidation', async ({ body }) => refuseCardData(body));
+  app.addHook('preValidation', admitAsk(options));
 
   /** @throws ProblemError for a merchant that the request may not name, or that has no credentials */
   function guardFor(request: FastifyRequest, merchant: string): RechargeGuard {
