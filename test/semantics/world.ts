@@ -8,6 +8,7 @@ import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { RunningService } from '../support/service.ts';
 import { scaled } from '../support/time-scale.ts';
+import { until } from '../support/until.ts';
 
 const MAX_UNEXPECTED = 10_000;
 const PATIENT_MS = scaled(5000);
@@ -29,6 +30,7 @@ export async function play({ env, redisUrl, impatient }: WorldOptions): Promise<
   if (redisUrl === undefined || impatient) {
     const store = redisUrl === undefined ? {} : { STORE_URL: redisUrl };
     const running = await RunningService.start({ env: { ...env, ...store } });
+    await reconciled(running);
     return { running, stop: () => running.stop() };
   }
   const folder = await GuardedFolder.make('semantics-');
@@ -38,6 +40,7 @@ export async function play({ env, redisUrl, impatient }: WorldOptions): Promise<
   const shared = new RedisStore({ ...options, address, merchants, deadlineMs: PATIENT_MS });
   const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
   const running = await RunningService.start({ env, store: new FallbackStore({ shared, local, merchants }) });
+  await reconciled(running);
   return {
     running,
     async stop() {
@@ -45,4 +48,9 @@ export async function play({ env, redisUrl, impatient }: WorldOptions): Promise<
       await folder.remove();
     },
   };
+}
+
+/** Until then a verdict on a post is put off, for an announcement may still come. */
+async function reconciled({ service }: RunningService): Promise<void> {
+  await until('the stores are reconciled', () => (service.store.health().fallback?.state ?? 'idle') === 'idle');
 }
