@@ -72,7 +72,14 @@ export class Handoff {
       // A claim that holds a token already need not stand in line for it.
       if (!line.isFirst(member)) {
         const answer = await store.claim(onlyHeld(attempt));
-        if (answer.state === 'held') return await this.#claimed(answer, attempt, patience.signal);
+        if (answer.state === 'held') {
+          await line.leave(member);
+          const handed = await this.#claimed(answer, attempt, patience.signal);
+          // The line may have renewed the claim for this request as well. If nobody is there, neither answer was received.
+          const { answer: other } = member;
+          const isRenewed = handed.outcome === 'disconnected' && other !== undefined && !(other instanceof Error);
+          return isRenewed ? await this.#claimed(other, attempt, patience.signal) : handed;
+        }
       }
       for (;;) {
         void line.advance();
