@@ -179,7 +179,7 @@ export class Database {
 }
 
 /** Creates a directory and its parents. Node's own recursive `mkdir` loops forever where none can be created, as in /proc. */
-async function makeDirectory(path: string): Promise<void> {
+export async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {

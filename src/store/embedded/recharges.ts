@@ -1,5 +1,4 @@
 /** Owed recharges in a LevelDB of this process: decided in memory, one change at a time, each synced before it counts. */
-import { mkdir } from 'node:fs/promises';
 import { ClassicLevel } from 'classic-level';
 import { tokenId } from '../../token.ts';
 import { StoreAway } from '../contract.ts';
@@ -14,6 +13,7 @@ import {
   type RechargeStore,
   type TakenRecharge,
 } from '../recharges.ts';
+import { makeDirectory } from './level.ts';
 
 /** As it stands on disk. Times are milliseconds since 1970. */
 interface Entry extends Omit<OwedRecharge, 'nit'> {
@@ -151,7 +151,7 @@ export class EmbeddedRecharges implements RechargeStore {
     if (this.#level !== undefined) return this.#level;
     if (this.#closed) throw new StoreAway('closed', true);
     try {
-      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(this.#directory);
       const level = new ClassicLevel<string, Entry>(this.#directory, { valueEncoding: 'json' });
       await level.open();
       for await (const [key, entry] of level.iterator()) this.#entries.set(key, entry);
