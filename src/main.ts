@@ -113,14 +113,13 @@ try {
   refuse(error instanceof DirectoryInUse ? 2 : 1, [(error as Error).message]);
 }
 
-const [path] = config.paths.keys();
 const [merchant] = config.paths.values();
 const selector = `merchant_data=14114532781&wait=25${merchant === 'default' ? '' : `&merchant=${merchant}`}`;
 const key = config.workerKeys.length === 0 ? '' : `-H 'Authorization: Bearer KEY' `;
-const shownPath = path === '/authenticity' || path === '/' ? path : '/YOUR-PATH';
+const { authenticityUrl, workerUrl } = service.addresses();
 const commands = [
-  `curl -d 'seid=first&merchant_data=14114532781' ${reachable(service.authenticityUrl)}${shownPath}`,
-  `curl ${key}'${reachable(service.workerUrl)}/v1/tokens?${selector}'`,
+  `curl -d 'seid=first&merchant_data=14114532781' ${authenticityUrl}`,
+  `curl ${key}'${workerUrl}/v1/tokens?${selector}'`,
 ];
 const addresses = { authenticity: service.authenticityUrl, workers: service.workerUrl };
 log.info({ event: 'listening', ...addresses, ...(forPeople ? {} : { try: commands }) }, 'listening');
@@ -130,8 +129,4 @@ if (forPeople) process.stdout.write(`\nTry it in a second terminal:\n\n${command
 /** True for the failure of one connection. It leaves the rest of the process intact. */
 function isSocketError({ code = '', syscall = '' }: NodeJS.ErrnoException): boolean {
   return SOCKET_ERRORS.has(code) && ['read', 'write', 'writev', 'shutdown'].includes(syscall);
-}
-
-function reachable(url: string): string {
-  return url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
 }

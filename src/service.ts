@@ -106,7 +106,7 @@ export class Service {
       waitersOf: (merchant) => this.waiters.countOf(merchant),
       maxWaiters: config.maxWaiters,
       health: () => this.store.health(),
-      dataDir: config.dataDir,
+      dataDir: directoryIn(config),
       certificateExpiresAt: () => this.#certificate?.expiresAt,
       droppedLines,
     });
@@ -125,7 +125,7 @@ export class Service {
       needsKey: config.workerKeys.length > 0,
       relay: this.#relay,
       self,
-      addresses: () => this.#addresses(),
+      addresses: () => this.addresses(),
     });
     const sources = new SenderPolicy(config.allowedSources, config.trustedProxies);
     const { answerMs: deadlineMs } = config.deadlines ?? {};
@@ -256,8 +256,8 @@ export class Service {
     };
   }
 
-  /** Where to send a first post. A path that was chosen is a secret, and not shown. */
-  #addresses(): { authenticityUrl: string; workerUrl: string } {
+  /** Where to send a first post, and where a worker asks. A path that was chosen is a secret, and not shown. */
+  addresses(): { authenticityUrl: string; workerUrl: string } {
     const [path] = this.#config.paths.keys();
     const reachable = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
     const shownPath = PUBLIC_PATHS.has(path) ? path : '/YOUR-PATH';
@@ -295,9 +295,10 @@ function caratClients({ credentials, environment, apiUrl, rechargeUrl }: CaratCo
   return new Map([...credentials].map(([merchant, one]) => [merchant, createCaratClient({ ...options, ...one })]));
 }
 
-function createRecharges({ store: address, dataDir, encryptionKeys }: Config): RechargeStore {
+function createRecharges(config: Config): RechargeStore {
+  const { store: address, encryptionKeys } = config;
   const cipher = new ValueCipher(encryptionKeys);
-  const local = new EmbeddedRecharges(resolve(dataDir, 'recharges'), cipher);
+  const local = new EmbeddedRecharges(directoryIn(config, 'recharges'), cipher);
   return address === undefined ? local : new JournaledRecharges(new RedisRecharges({ address, cipher }), local);
 }
 
@@ -310,23 +311,21 @@ function createStore(config: Config): TokenStore {
   return new EncryptedStore(store, cipher);
 }
 
-function createEmbedded({ dataDir, tokenTtlMs, accept }: Config, openable: ReadonlySet<string>): TokenStore {
-  const directory = tokensIn(dataDir);
+function createEmbedded(config: Config, openable: ReadonlySet<string>): TokenStore {
+  const { tokenTtlMs, accept } = config;
+  const directory = directoryIn(config, 'tokens');
   return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable });
 }
 
-function createFallback(
-  { dataDir, tokenTtlMs, accept, merchants, deadlines }: Config,
-  address: RedisAddress,
-  openable: ReadonlySet<string>,
-): TokenStore {
+function createFallback(config: Config, address: RedisAddress, openable: ReadonlySet<string>): TokenStore {
+  const { tokenTtlMs, accept, merchants, deadlines } = config;
   const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable };
   const shared = new RedisStore({ ...options, address, merchants, deadlineMs: deadlines?.redisMs });
-  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: tokensIn(dataDir) });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: directoryIn(config, 'tokens') });
   return new FallbackStore({ shared, local, merchants });
 }
 
-/** Absolute: a relative path has no meaning once the working directory is removed. */
-function tokensIn(dataDir: string): string {
-  return resolve(dataDir, 'tokens');
+/** DATA_DIR or a directory in it. Absolute: a relative path has no meaning once the working directory is removed. */
+function directoryIn({ dataDir }: Config, name = ''): string {
+  return resolve(dataDir, name);
 }

@@ -64,6 +64,16 @@ function growing(what: string, values: readonly string[]) {
 const secondsText = (least: number, most: number) => `seconds, a number from ${least} to ${most}`;
 const waitText = secondsText(0, LIMITS.waitSeconds);
 const wait = z.number(waitText).min(0, waitText).max(LIMITS.waitSeconds, waitText);
+/** The same in a query, where everything is text. */
+function waitInQuery(what: string) {
+  return z
+    .string(waitText)
+    .regex(/^\d{1,3}(\.\d{1,9})?$/, waitText)
+    .transform(Number)
+    .pipe(wait)
+    .default(0)
+    .describe(`How long to wait for the ${what}; ${waitText}.`);
+}
 const leaseText = secondsText(1, LIMITS.leaseSeconds);
 const ttlText = secondsText(1, LIMITS.ttlSeconds);
 
@@ -86,13 +96,7 @@ export const ReadQuery = z
       ...selector('Exactly one'),
       kind: kind.optional(),
       merchant,
-      wait: z
-        .string(waitText)
-        .regex(/^\d{1,3}(\.\d{1,9})?$/, waitText)
-        .transform(Number)
-        .pipe(wait)
-        .default(0)
-        .describe(`How long to wait for the token; ${waitText}.`),
+      wait: waitInQuery('token'),
     },
     'a JSON object',
   )
@@ -314,13 +318,7 @@ export const DecisionBody = z.strictObject(
 );
 export const RechargeQuery = z.strictObject({
   merchant,
-  wait: z
-    .string(waitText)
-    .regex(/^\d{1,3}(\.\d{1,9})?$/, waitText)
-    .transform(Number)
-    .pipe(wait)
-    .default(0)
-    .describe(`How long to wait for the end; ${waitText}.`),
+  wait: waitInQuery('end'),
 });
 export const RechargeState = z
   .object({
@@ -332,7 +330,7 @@ export const RechargeState = z
     end: z
       .enum(['confirmed', 'undone', 'not_effected'])
       .nullable()
-      .describe("Null until Carat's answer was seen; the service goes on by itself."),
+      .describe("Null until Carat's answer was seen; the service goes on automatically."),
     status: z.string().nullable().describe("Carat's status of the recharge, e.g. CON or PPN."),
   })
   .meta({ id: 'RechargeState' });
