@@ -126,5 +126,5 @@ export function topicsOf(token: NewToken): string[] {
 const correlatorTopic = (by: Correlator, is: string): string => `${by}=${is}`;
 const poolTopic = (kind: Kind): string => `pool=${kind}`;
 
-/** The most different tokens under one query that are counted: whoever plants more must not make reading slow. */
+/** The most different tokens under one query that are counted: planting more must not make reads slow. */
 export const MOST_DISTINCT = 100;

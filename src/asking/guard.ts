@@ -23,10 +23,10 @@ import { tokenId } from '../token.ts';
 const LOOK_EVERY_MS = 500;
 /** How many recharges an instance settles at once. */
 const MOST_AT_ONCE = 20;
-/** Milliseconds for each of the two calls of an attempt, and for which the recharge is held meanwhile. */
+/** Milliseconds for each of the two calls of an attempt, and for which the recharge is held in that time. */
 const CALL_MS = 10_000;
 const LEASE_MS = 30_000;
-/** How often whoever waits for the end looks for it. */
+/** How often a request that waits for the end reads the store. */
 const WAIT_STEP_MS = 100;
 /** The operator is notified when so many attempts have failed, and then after each so many more. */
 const NOTIFY_AFTER = 3;
@@ -130,7 +130,7 @@ export class RechargeGuard {
     if (this.#stop.signal.aborted || this.#inHand.has(key) || this.#inHand.size >= MOST_AT_ONCE) return;
     const settling = this.#attempt(merchant, id)
       .catch((error: unknown) => {
-        // The lease ends, and whoever takes it then goes on.
+        // When the lease ends, another attempt takes it.
         if (!(error instanceof StoreAway)) this.#options.recorder.bug(error, 'recharge guard');
       })
       .finally(() => this.#inHand.delete(key));

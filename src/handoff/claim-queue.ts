@@ -1,7 +1,7 @@
 /**
  * A line of workers who wait to claim the same thing. They are tried one at a time, first come first served: what the
  * first one does not get, the others would not get either. A member whose own claim id is the obstacle is passed over:
- * its answer says nothing about the others. The line looks again by itself when a lease ends.
+ * its answer says nothing about the others. The queue tries again automatically when a lease ends.
  */
 import { Chain, type Link } from '../chain.ts';
 import type { ClaimAnswer, ReadAnswer } from '../store/contract.ts';

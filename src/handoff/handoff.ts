@@ -135,8 +135,8 @@ export class Handoff {
   }
 
   /**
-   * The answer when the wait is over. The claim id may have got a token elsewhere while it waited. Whoever waited for
-   * another's lease to end simply got nothing.
+   * The answer when the wait is over. The claim id may have got a token elsewhere while it waited. A wait for
+   * another's lease to end is answered with nothing.
    */
   async #lastAnswer(line: ClaimQueue, attempt: ClaimRequest, signal: GoneSignal): Promise<Handed> {
     const own = await this.#options.store.claim(onlyHeld(attempt));

@@ -1,6 +1,6 @@
 /**
  * Places for a bounded number of waiting requests, shared fairly. Half of the places is divided evenly among the parties
- * and kept for them; the other half goes to whoever asks first. One party can therefore never take all places.
+ * and kept for them; the other half goes to the first that ask. One party can never take all places.
  */
 export class Shares {
   readonly #max: number;

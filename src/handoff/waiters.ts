@@ -7,7 +7,7 @@
 import { Chain, type Link } from '../chain.ts';
 import { Shares } from './shares.ts';
 
-/** Why a sleep ended. `look`: something may have changed, read again. */
+/** Why a sleep ended. `notified`: something may have changed, read again. */
 export type WakeReason = 'notified' | 'timeout' | 'disconnected' | 'draining';
 
 /** Tells that the client went away. What is needed here of an `AbortSignal`, which weighs a kilobyte for each who waits. */

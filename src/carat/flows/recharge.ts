@@ -176,7 +176,7 @@ async function effected(
   try {
     await ofNotes(notes.keep(confirming));
   } catch (error) {
-    // A recovery goes by what is written, and a write that failed may have been carried out all the same.
+    // A recovery goes by what is written, and a write that failed may still have been carried out.
     const written = await notes.find(note.nit).catch(() => undefined);
     if (written?.decision !== 'confirm') return { note, effect, because: 'notes', error };
   }

@@ -26,7 +26,7 @@ export interface FailureDomainOptions {
 export class FailureDomain {
   readonly #options: FailureDomainOptions;
   readonly #breaker: CircuitBreaker;
-  readonly #merging: Reconciler;
+  readonly #reconciler: Reconciler;
   /** True while reconciliation fails by a bug: that is reported once. */
   #isBroken = false;
   readonly #members: ReadonlyMap<string, Membership>;
@@ -50,7 +50,7 @@ export class FailureDomain {
         events()?.onGap();
       },
     });
-    this.#merging = new Reconciler({
+    this.#reconciler = new Reconciler({
       merchants,
       members: this.#members,
       shared,
@@ -63,10 +63,7 @@ export class FailureDomain {
           'info',
           what === 'merge' ? 'merging' : 'restoring',
           `${what}: ${done} tokens brought, ${left} left`,
-          {
-            done,
-            left,
-          },
+          { done, left },
         ),
       onAdmitted: (count) =>
         this.#tell('info', 'verdict_revised', `${count} refused posts were admitted: their announcement came later`, {
@@ -84,12 +81,12 @@ export class FailureDomain {
   }
 
   get isReconciling(): boolean {
-    return this.#merging.isRunning;
+    return this.#reconciler.isRunning;
   }
 
   /** True while the shared store may refuse a token that was announced here. */
   get isAnnouncing(): boolean {
-    return this.#merging.isAnnouncing;
+    return this.#reconciler.isAnnouncing;
   }
 
   /** Why it is away. */
@@ -109,7 +106,7 @@ export class FailureDomain {
 
   /** Brings there what the shared store never took, and what it may have lost. */
   restore(): void {
-    this.#merging.restore();
+    this.#reconciler.restore();
   }
 
   /** Notes that the shared store failed. @throws what is no failure of the store */
@@ -132,7 +129,7 @@ export class FailureDomain {
 
   /** Like `ask`, for what a used token must not be in: a store that came back may have forgotten uses. */
   askAsserted<T>(question: () => Promise<T>): Promise<T | 'away'> {
-    return this.#askAfter(this.#merging.assertion, question);
+    return this.#askAfter(this.#reconciler.assertion, question);
   }
 
   /**
@@ -140,7 +137,7 @@ export class FailureDomain {
    * says of them counts for nothing.
    */
   askSteady<T>(question: () => Promise<T>): Promise<T | 'away'> {
-    return this.#askAfter(this.#merging.isRunning ? this.#merging.idle() : undefined, question);
+    return this.#askAfter(this.#reconciler.isRunning ? this.#reconciler.idle() : undefined, question);
   }
 
   async #askAfter<T>(ready: Promise<void> | undefined, question: () => Promise<T>): Promise<T | 'away'> {
@@ -176,7 +173,7 @@ export class FailureDomain {
   stop(): void {
     clearInterval(this.#timer);
     this.#breaker.stop();
-    this.#merging.stop();
+    this.#reconciler.stop();
     for (const member of this.#members.values()) member.stop();
   }
 
@@ -185,14 +182,15 @@ export class FailureDomain {
     clearInterval(this.#timer);
     await Promise.all(
       [...this.#members].map(async ([merchant, member]) => {
-        if (!this.#merging.isRunning && !this.#options.local.hasPending(merchant)) await this.ask(() => member.leave());
+        if (!this.#reconciler.isRunning && !this.#options.local.hasPending(merchant))
+          await this.ask(() => member.leave());
       }),
     );
   }
 
-  /** Renews the marks; one that is missing tells of data that was lost without a new connection. */
+  /** Renews the marks. A missing mark means that data was lost without a new connection. */
   async #attend(): Promise<void> {
-    if (this.isAway || this.#merging.isRunning) return;
+    if (this.isAway || this.#reconciler.isRunning) return;
     const { local } = this.#options;
     const present = await Promise.all(
       [...this.#members].map(([merchant, member]) => this.ask(() => member.isStillThere(!local.hasPending(merchant)))),
@@ -206,7 +204,7 @@ export class FailureDomain {
 
   /** Resolves when nothing is under way any more. */
   idle(): Promise<void> {
-    return this.#merging.idle();
+    return this.#reconciler.idle();
   }
 
   #tell(level: Notice['level'], code: string, message: string, facts: Record<string, string | number> = {}): void {

@@ -329,7 +329,7 @@ export class LocalStore extends EmbeddedStore {
     return this.clock();
   }
 
-  /** Keeps an expectation that was announced at a time: a copy (`there`), or one that the shared store is yet to be told of. */
+  /** Keeps an expectation that was announced at a time: a copy (`there`), or one that the shared store does not have yet. */
   async keepExpectation(expectation: Expectation, announcedAt: number, standing: Standing): Promise<number> {
     const entry = this.ledger.expectations.open(expectation, announcedAt, standing);
     if (standing !== 'there') this.#pendingExpectations.add(entry);
@@ -359,7 +359,7 @@ export class LocalStore extends EmbeddedStore {
     return mine.sort((a, b) => a.openedAt - b.openedAt);
   }
 
-  /** Those that the shared store is yet to be told of. */
+  /** Those that the shared store does not have yet. */
   pendingExpectations(merchant: string): ExpectationEntry[] {
     return [...this.#pendingExpectations].filter((entry) => entry.merchant === merchant);
   }
