@@ -14,7 +14,7 @@ it('measures one scenario, and tells it as JSON', async () => {
   expect(results).toHaveLength(1);
   const [{ name, report }] = results;
   expect(name).toBe('redis-cost');
-  expect(report.figures).toHaveLength(15);
+  expect(report.figures).toHaveLength(17);
   for (const { what, unit, median, least, most } of report.figures) {
     expect([what, unit]).toEqual([expect.any(String), expect.any(String)]);
     expect(least <= median && median <= most).toBe(true);

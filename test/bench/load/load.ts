@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 
-export type LoadName = 'posts' | 'handover' | 'claims';
+export type LoadName = 'posts' | 'handover' | 'claims' | 'pipeline';
 
 export async function runLoad<T>(name: LoadName, options: object): Promise<T> {
   const { stdout } = await promisify(execFile)(process.execPath, argsOf(name, options), {

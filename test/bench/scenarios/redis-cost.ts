@@ -1,10 +1,11 @@
-/** What one post and one hand-over cost in Redis: calls sent, commands run, bytes on the wire. */
+/** What one post and one hand-over cost in Redis: processor time, calls sent, commands run, bytes on the wire. */
 import type { RedisServer } from '../../support/redis.ts';
 import type { HandoverResult } from '../load/handover.ts';
 import { pause, runLoad } from '../load/load.ts';
+import type { PipelineResult } from '../load/pipeline.ts';
 import type { PostsResult } from '../load/posts.ts';
 import { startService } from '../processes.ts';
-import type { Bench, Figure, Report, Scenario } from '../scenario.ts';
+import { type Bench, type Figure, type Report, ratio, type Scenario, spread } from '../scenario.ts';
 
 interface Cost {
   calls: number;
@@ -13,6 +14,9 @@ interface Cost {
   bytesOut: number;
   micros: number;
 }
+
+/** Redis' main thread for a post, at most, in times of three plain commands for it. */
+const MOST_CPU_TIMES = 1.8;
 
 async function run(bench: Bench): Promise<Report> {
   const folder = await bench.folder();
@@ -59,10 +63,47 @@ async function run(bench: Bench): Promise<Report> {
       handed,
     ),
   );
+  figures.push(...(await cpuFigures(bench, redis, here.postPort)));
   return {
     figures,
-    notes: ['What the services send while idle (their checks, twice a second each or less) is taken off.'],
+    notes: [
+      'Processor time is that of the main thread, in turns: posts on 64 connections, and as many at a time of HSET, PEXPIRE and PUBLISH in one pipeline.',
+      'What the services send while idle (their checks, twice a second each or less) is taken off.',
+    ],
   };
+}
+
+async function cpuFigures(bench: Bench, redis: RedisServer, port: number): Promise<Figure[]> {
+  const micros: Record<'post' | 'pipeline', number[]> = { post: [], pipeline: [] };
+  const rounds = bench.pick(7, 3);
+  const load = { connections: 64, seconds: bench.pick(2, 1) };
+  for (let round = 0; round < rounds; round++) {
+    bench.tell(`processor time, round ${round + 1} of ${rounds}`);
+    for (const what of round % 2 === 0 ? (['post', 'pipeline'] as const) : (['pipeline', 'post'] as const)) {
+      const before = await mainThreadSeconds(redis);
+      const { posts } =
+        what === 'post'
+          ? await runLoad<PostsResult>('posts', { port, ...load })
+          : await runLoad<PipelineResult>('pipeline', { port: redis.port, ...load });
+      micros[what].push((((await mainThreadSeconds(redis)) - before) * 1e6) / posts);
+    }
+  }
+  const times = ratio(micros.post, micros.pipeline);
+  return [
+    { what: "HSET, PEXPIRE and PUBLISH: Redis' processor time", unit: 'µs', ...spread(micros.pipeline) },
+    {
+      what: "a post, 64 connections: Redis' processor time",
+      unit: 'µs',
+      ...spread(micros.post),
+      against: { what: 'those three commands', ratio: times },
+      goal: { text: `≤ ${MOST_CPU_TIMES} × those three`, met: times.median <= MOST_CPU_TIMES },
+    },
+  ];
+}
+
+async function mainThreadSeconds(redis: RedisServer): Promise<number> {
+  const cpu = await redis.info('cpu');
+  return Number(cpu.get('used_cpu_user_main_thread')) + Number(cpu.get('used_cpu_sys_main_thread'));
 }
 
 async function costOf(redis: RedisServer, doing: () => Promise<unknown>): Promise<Cost> {
