@@ -8,6 +8,9 @@ import { ROOT } from '../support/build.ts';
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const PAIRS = [
   ['README.md', 'README.pt-BR.md'],
+  ['docs/api.md', 'docs/pt-BR/api.md'],
+  ['docs/flows.md', 'docs/pt-BR/flows.md'],
+  ['docs/languages.md', 'docs/pt-BR/languages.md'],
   ['docs/going-live.md', 'docs/pt-BR/going-live.md'],
   ['docs/operations.md', 'docs/pt-BR/operations.md'],
   ['docs/semantics.md', 'docs/pt-BR/semantics.md'],
@@ -46,7 +49,7 @@ describe.each(PAIRS)('%s and %s', (english, portuguese) => {
 
   it('are two languages', () => {
     const words = (text: string, word: RegExp): number => prose(text).match(word)?.length ?? 0;
-    expect(words(pt, /\b(?:não|é|são|você|uma)\b/g)).toBeGreaterThan(15);
+    expect(words(pt, /\b(?:não|é|são|você|uma|um|que|para|com|dos?|das?|em)\b/g)).toBeGreaterThan(15);
     expect(words(pt, /\b(?:the|which|is answered|and the)\b/g)).toBeLessThan(3);
   });
 
