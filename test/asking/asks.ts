@@ -9,11 +9,57 @@ import { type AskingWorld, startAskingWorld } from './world.ts';
 const SAID = { code: '0', message: expect.any(String) };
 const VALUE = /^[0-9a-f]{64}$/;
 const TIMES = { received_at: expect.any(String), expires_at: expect.any(String) };
-/** Each ask that needs nothing prepared, its call at the simulator, and the field of its token. */
-const ASKS = [
-  ['/v1/generic-tokens', 'genericOperations.askToken', {}],
-  ['/v1/merchant-tokens', 'merchants.askToken', {}],
-] as const;
+const CONCURRENT = 200;
+
+/** One of the five asks. */
+interface Route {
+  path: string;
+  /** Its call at the simulator. */
+  call: string;
+  /** The field of its token. */
+  field: 'seid' | 'nit' | 'token';
+  /** Where a token that nobody took is left; the pool when there is none. */
+  correlator?: 'merchant_data' | 'merchant_usn' | 'order_id';
+}
+const SCHEDULE_EDITS: Route = {
+  path: '/v1/schedule-edits',
+  call: 'scheduleEdits.begin',
+  field: 'seid',
+  correlator: 'merchant_data',
+};
+const RECHARGES: Route = { path: '/v1/recharges', call: 'recharges.begin', field: 'nit', correlator: 'merchant_usn' };
+const GENERIC_TOKENS: Route = { path: '/v1/generic-tokens', call: 'genericOperations.askToken', field: 'token' };
+const MERCHANT_TOKENS: Route = { path: '/v1/merchant-tokens', call: 'merchants.askToken', field: 'token' };
+const CANCELLATIONS: Route = {
+  path: '/v1/cancellations',
+  call: 'cancellations.begin',
+  field: 'nit',
+  correlator: 'order_id',
+};
+const ROUTES = [SCHEDULE_EDITS, RECHARGES, GENERIC_TOKENS, MERCHANT_TOKENS, CANCELLATIONS];
+const POOL_ROUTES = [GENERIC_TOKENS, MERCHANT_TOKENS];
+
+/** What an ask answers: a token, with or without what Carat said, or a problem. */
+type Outcome = 'token' | 'token, answer lost' | [status: number, code: string];
+const REFUSED: Outcome = [502, 'carat_refused'];
+const UNREACHABLE: Outcome = [502, 'carat_unreachable'];
+/** Every fault of the simulator, but those that hold a call until a test goes on. */
+const FAULTS: [FaultName, Outcome, value?: string][] = [
+  ['delay', 'token', '20'],
+  ['delay-answer', 'token', '20'],
+  ['no-post', [504, 'no_post']],
+  ['double-post', 'token'],
+  ['conflicting-post', 'token'],
+  ['post-after-answer', 'token', '50'],
+  ['unknown-fields', 'token'],
+  ['slow-body', 'token', '50'],
+  ['odd-charset', 'token'],
+  ['closed-connection', 'token, answer lost'],
+  ['closed-early', UNREACHABLE],
+  ['denied', REFUSED],
+  ['error-500', UNREACHABLE],
+  ['expiry', 'token'],
+];
 
 export function describeAsks(store: string, redis: () => RedisServer | undefined): void {
   describe(`asking Carat through a service on ${store}`, () => {
@@ -23,6 +69,24 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
     });
     afterEach(() => world.close());
     const last = () => world.services.at(-1);
+
+    /** A body for the ask at a place in a row; each has a correlator of its own. */
+    async function bodiesFor({ path }: Route): Promise<(at: number) => Record<string, string>> {
+      if (path === SCHEDULE_EDITS.path) {
+        const sid = await world.sid();
+        return (at) => ({ sid, merchant_data: `mine${at}` });
+      }
+      if (path === RECHARGES.path) return (at) => ({ merchant_usn: String(1000 + at) });
+      if (path !== CANCELLATIONS.path) return () => ({});
+      const esitef_usn = await world.payment('7001');
+      return (at) => ({ esitef_usn, order_id: `C-${at}`, ...(at % 2 === 1 ? { merchant_usn: String(at) } : {}) });
+    }
+    const poolIsEmpty = async () =>
+      expect((await world.ask('PUT', '/v1/claims/left', { body: { kind: 'token' } })).status).toBe(204);
+    const found = async (correlator: string, body: Record<string, string>) => {
+      const { status, json } = await world.ask('GET', `/v1/tokens?${correlator}=${body[correlator]}`);
+      return json?.code ?? status;
+    };
 
     it('answers the SEID of a schedule edit with a fresh merchant_data, or with the one given', async () => {
       const sid = await world.sid();
@@ -44,7 +108,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
     });
 
     it('answers a generic token, also to an empty body of any type, and the token of a registration', async () => {
-      for (const [path] of ASKS) {
+      for (const { path } of POOL_ROUTES) {
         const asked = await world.ask('POST', path, { body: {} }, last());
         expect(asked).toMatchObject({
           status: 201,
@@ -66,34 +130,28 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       });
     });
 
-    it.each<[FaultName, number, string, object]>([
-      ['denied', 502, 'carat_refused', { carat: { code: '999' } }],
-      ['error-500', 502, 'carat_unreachable', {}],
-      ['closed-early', 502, 'carat_unreachable', {}],
-      ['no-post', 504, 'no_post', {}],
-    ])('tells %s by %i %s, asks once, and leaves nothing', async (fault, status, code, more) => {
-      for (const [path, call] of ASKS) {
-        world.simulator.plan({ fault, call });
-        const asked = await world.ask('POST', path, { body: { wait: 1 } }, last());
-        expect(asked).toMatchObject({ status, json: { code, ...more } });
-        expect(world.calls(call)).toBe(1);
-      }
-      expect((await world.ask('PUT', '/v1/claims/left', { body: { kind: 'token' } })).status).toBe(204);
-    });
-
-    it.each<[FaultName, string | undefined]>([
-      ['closed-connection', undefined],
-      ['post-after-answer', '50'],
-      ['double-post', undefined],
-      ['unknown-fields', undefined],
-    ])('answers the token all the same when the simulator commits %s', async (fault, value) => {
-      for (const [path, call] of ASKS) {
+    it.each(FAULTS)('asks once when the simulator commits %s, and answers %j', async (fault, outcome, value) => {
+      const ask = async (route: Route) => {
+        const { path, call, field, correlator } = route;
+        const body = (await bodiesFor(route))(0);
         world.simulator.plan({ fault, value, call });
-        const asked = await world.ask('POST', path, { body: {} }, last());
-        expect(asked).toMatchObject({ status: 201, json: { token: expect.stringMatching(VALUE) } });
-        expect(asked.json.carat).toEqual(fault === 'closed-connection' ? null : SAID);
-        expect(world.calls(call)).toBe(1);
-      }
+        // Where nothing comes, the wait ends with the second.
+        const wait = Array.isArray(outcome) ? { wait: 1 } : {};
+        const { status, json } = await world.ask('POST', path, { body: { ...body, ...wait } }, last());
+        if (Array.isArray(outcome)) {
+          expect([path, status, json.code]).toEqual([path, ...outcome]);
+          expect(json.carat).toEqual(outcome === REFUSED ? { code: '999', message: 'Denied on demand' } : undefined);
+        } else {
+          expect([path, status, json.code]).toEqual([path, 201, undefined]);
+          expect(json).toMatchObject({ [field]: expect.stringMatching(VALUE), ...TIMES });
+          expect(json.carat).toEqual(outcome === 'token' ? SAID : null);
+        }
+        expect([path, world.calls(call)]).toEqual([path, 1]);
+        const left = Array.isArray(outcome) ? (fault === 'no-post' ? 204 : 'cancelled') : 'used';
+        if (correlator !== undefined) expect([path, await found(correlator, body)]).toEqual([path, left]);
+      };
+      await Promise.all(ROUTES.map(ask));
+      await poolIsEmpty();
     });
 
     it('puts the token of a caller that went away back', async () => {
@@ -120,20 +178,41 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       expect(claim.json).toMatchObject({ claim: { deliveries: 2 } });
     });
 
-    it('gives each of 200 callers at once a token of its own', async () => {
-      const edits = await Promise.all(Array.from({ length: 20 }, () => world.sid()));
-      const asks = Array.from({ length: 200 }, (_, at) => [
-        ['/v1/generic-tokens', {}] as const,
-        ['/v1/schedule-edits', { sid: edits[at % edits.length] }] as const,
-      ]).flat();
+    it.each(ROUTES)(`gives each of ${CONCURRENT} callers at once a token of its own by $path`, async (route) => {
+      const { path, call, field, correlator } = route;
+      const body = await bodiesFor(route);
+      const bodies = Array.from({ length: CONCURRENT }, (_, at) => body(at));
       const asked = await Promise.all(
-        asks.map(([path, body], at) =>
-          world.ask('POST', path, { body: { ...body, wait: 60 } }, world.services.at(at % 4 > 1 ? 0 : -1)),
-        ),
+        bodies.map((one, at) => world.ask('POST', path, { body: { ...one, wait: 60 } }, world.services.at(-(at % 2)))),
       );
       expect(asked.filter(({ status }) => status !== 201)).toEqual([]);
-      expect(new Set(asked.map(({ json }) => json.token ?? json.seid)).size).toBe(asks.length);
-      expect((await world.ask('PUT', '/v1/claims/left', { body: { kind: 'token' } })).status).toBe(204);
+      const given = asked.map(({ json }) => json[field]);
+      const posted = world.simulator.world.posts.filter(({ by }) => by === call).map(({ fields }) => fields[field]);
+      expect(new Set(given).size).toBe(CONCURRENT);
+      expect(new Set(posted)).toEqual(new Set(given));
+      expect(world.calls(call)).toBe(CONCURRENT);
+      await poolIsEmpty();
+      if (correlator === undefined) return;
+      const left = await Promise.all(bodies.map((one) => found(correlator, one)));
+      expect(new Set(left)).toEqual(new Set(['used']));
+    });
+
+    it('gives callers of all five asks at once a token of their own', async () => {
+      const asks = await Promise.all(
+        ROUTES.map(async (route) => {
+          const body = await bodiesFor(route);
+          return Array.from({ length: CONCURRENT / 5 }, (_, at) => ({ ...route, body: body(at) }));
+        }),
+      );
+      const given = await Promise.all(
+        asks.flat().map(async ({ path, field, body }, at) => {
+          const { json } = await world.ask('POST', path, { body: { ...body, wait: 60 } }, world.services.at(-(at % 2)));
+          return json[field];
+        }),
+      );
+      expect(given.filter((value) => !VALUE.test(value))).toEqual([]);
+      expect(new Set(given).size).toBe(CONCURRENT);
+      await poolIsEmpty();
     });
 
     it('sends those who wait for Carat away when the service stops', async () => {

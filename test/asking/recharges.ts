@@ -138,7 +138,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
 
     it('ends not_effected when the recharge was never effected and its NIT has expired', async () => {
       const nit = await handedOut();
-      const { status: code } = await decide(nit, 'undo', { wait: 1 });
+      const { status: code } = await decide(nit, 'undo', { wait: 0 });
       expect([code, status(nit)]).toEqual([202, 'NOV']);
       world.simulator.world.expireAll();
       const ended = await world.ask('GET', `/v1/recharges/${nit}?wait=60`);

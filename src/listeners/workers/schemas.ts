@@ -313,7 +313,11 @@ export const RechargeAnswer = z
 export const NitParams = z.strictObject({ nit: z.string().describe('The NIT as POST /v1/recharges answered it.') });
 const DECISIONS = ['confirm', 'undo'] as const;
 export const DecisionBody = z.strictObject(
-  { decision: z.enum(DECISIONS, `one of ${DECISIONS.join(', ')}`), ...asking },
+  {
+    decision: z.enum(DECISIONS, `one of ${DECISIONS.join(', ')}`),
+    merchant,
+    wait: wait.default(LIMITS.defaultAskSeconds).describe(`How long to wait for the end; ${waitText}.`),
+  },
   'a JSON object',
 );
 export const RechargeQuery = z.strictObject({
