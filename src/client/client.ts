@@ -2,7 +2,8 @@
  * The worker's client: one object per service, to be shared. Waits are asked for again in slices, so that no proxy has
  * to hold a request for long, and go on through a restart of the service; whatever is asked twice does no harm.
  */
-import { type Answer, Connection, type ConnectionOptions, type Request } from './connection.ts';
+import { asksOf } from './asks.ts';
+import { type Answer, Connection, type ConnectionOptions, OVERDUE_MS, type Request } from './connection.ts';
 import { isWorkerError } from './errors.ts';
 import { Patience, repeat, sliceOf } from './patience.ts';
 import {
@@ -22,13 +23,9 @@ export interface WorkerClientOptions extends ConnectionOptions {
   merchant?: string | undefined;
 }
 
-/** How long one request waits at the most; proxies often end one after 30 or 60 s. */
-const LONGEST_SLICE_MS = 25_000;
 const DEFAULT_WAIT_MS = 60_000;
 const DEFAULT_CALL_MS = 10_000;
 const DEFAULT_LEASE_MS = 60_000;
-/** How long an answer may be overdue before the connection is taken for dead. */
-const OVERDUE_MS = 10_000;
 
 /** @throws WorkerError `invalid_url` */
 export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
@@ -41,7 +38,7 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
   ): Promise<Token | undefined> {
     const patience = new Patience(timeout, signal);
     for (;;) {
-      const slice = sliceOf(patience.left, LONGEST_SLICE_MS);
+      const slice = sliceOf(patience.left);
       let last: unknown;
       try {
         const wait = Math.round(slice) / 1000;
@@ -128,6 +125,8 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
       const path = `/v1/expectations/${encodeURIComponent(id)}`;
       await call({ what: 'cancelExpectation', method: 'DELETE', path, query: { merchant } }, callOptions);
     },
+
+    ...asksOf(connection, ownMerchant),
 
     withToken: (withOptions, ask, work) => withToken(client, withOptions, ask, work),
   };

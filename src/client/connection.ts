@@ -2,7 +2,7 @@
  * One request to the worker API, and one that is repeated for as long as it may still do better. Uses nothing but what
  * every runtime with `fetch` has; connections are kept alive by `fetch` itself.
  */
-import { type ServiceCode, WorkerError } from './errors.ts';
+import { type ServiceCode, WorkerError, type WorkerErrorFacts } from './errors.ts';
 
 export interface ConnectionOptions {
   /** Where the worker listener is, e.g. `http://127.0.0.1:8081`; a path before `/v1` is kept. */
@@ -25,7 +25,10 @@ export interface Request {
   signal?: AbortSignal | undefined;
 }
 
-/** A 200 or 201 has a body; a 204 has none. */
+/** How long an answer may be overdue before the connection is taken for dead. */
+export const OVERDUE_MS = 10_000;
+
+/** A 200, 201 or 202 has a body; a 204 has none. */
 export type Answer = object | undefined;
 
 /** An answer is at most a token; what is longer is not of this service. */
@@ -89,7 +92,7 @@ function read(what: string, response: Response, text: string): Answer {
   const { status } = response;
   if (status === 204) return undefined;
   const answer = jsonObject(text);
-  if ((status === 200 || status === 201) && answer !== undefined) return answer;
+  if (status >= 200 && status <= 202 && answer !== undefined) return answer;
   const retryAfter = retryAfterOf(response.headers.get('retry-after'));
   if (answer === undefined || typeof answer['code'] !== 'string') {
     const location = response.headers.get('location') === null ? '' : ', a redirect';
@@ -102,13 +105,30 @@ function read(what: string, response: Response, text: string): Answer {
       },
     );
   }
-  const { code, detail, claim_id: claimId, lease_expires_at: lease } = answer as Record<string, string | undefined>;
-  throw new WorkerError(code as ServiceCode, `${what}: ${code}: ${String(detail).slice(0, MAX_SHOWN_CHARS)}`, {
+  const {
+    code,
+    detail,
+    claim_id: claimId,
+    lease_expires_at: lease,
+    decision,
+    carat,
+  } = answer as unknown as WireProblem;
+  throw new WorkerError(code, `${what}: ${code}: ${String(detail).slice(0, MAX_SHOWN_CHARS)}`, {
     status,
     retryAfter,
     claimId,
     leaseExpiresAt: lease === undefined ? undefined : new Date(lease),
+    decision,
+    carat,
   });
+}
+
+/** A problem document of the service, as far as an error shows it. */
+interface WireProblem extends Pick<WorkerErrorFacts, 'decision' | 'carat'> {
+  code: ServiceCode;
+  detail: string;
+  claim_id?: string;
+  lease_expires_at?: string;
 }
 
 function jsonObject(text: string): Record<string, unknown> | undefined {

@@ -49,6 +49,10 @@ export interface WorkerErrorFacts {
   claimId?: string | undefined;
   /** When its lease ends, with `claimed`. */
   leaseExpiresAt?: Date | undefined;
+  /** The decision that stands, with `decided`. */
+  decision?: 'confirm' | 'undo' | undefined;
+  /** What Carat said, with `carat_refused`: its result code, and its message without secrets. */
+  carat?: { code: string; message: string } | undefined;
   cause?: unknown;
 }
 
@@ -59,6 +63,8 @@ export class WorkerError extends Error {
   readonly retryAfter: number | undefined;
   readonly claimId: string | undefined;
   readonly leaseExpiresAt: Date | undefined;
+  readonly decision: 'confirm' | 'undo' | undefined;
+  readonly carat: { code: string; message: string } | undefined;
 
   constructor(code: WorkerErrorCode, message: string, facts: WorkerErrorFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -68,6 +74,8 @@ export class WorkerError extends Error {
     this.retryAfter = facts.retryAfter;
     this.claimId = facts.claimId;
     this.leaseExpiresAt = facts.leaseExpiresAt;
+    this.decision = facts.decision;
+    this.carat = facts.carat;
   }
 
   /** Whether the same request may do better a little later: the service restarts, drains or has lost its store. */

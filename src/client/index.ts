@@ -1,3 +1,20 @@
+export type {
+  Asked,
+  AskedCancellation,
+  AskedRecharge,
+  AskedScheduleEdit,
+  AskedToken,
+  AskOptions,
+  CancellationRequest,
+  CaratSaid,
+  DecideOptions,
+  Decision,
+  RechargeName,
+  RechargeProgress,
+  RechargeRequest,
+  ScheduleEditRequest,
+  TokenRequest,
+} from './asks.ts';
 export { createWorkerClient, type WorkerClientOptions } from './client.ts';
 export { isWorkerError, WorkerError, type WorkerErrorCode } from './errors.ts';
 export { createTokenSource } from './token-source.ts';

@@ -1,6 +1,8 @@
 /** How long to go on asking, and how long to pause before asking again. */
 import { isWorkerError } from './errors.ts';
 
+/** How long one request waits at the most; proxies often end one after 30 or 60 s. */
+const LONGEST_SLICE_MS = 25_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 /** What a service may ask for at the most: the caller's own deadline is never far. */
@@ -69,6 +71,6 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /** How long one request waits. Not all the same, so that those who began together do not come back together. */
-export function sliceOf(left: number, longest: number): number {
-  return Math.min(left, longest * (0.8 + Math.random() / 5));
+export function sliceOf(left: number): number {
+  return Math.min(left, LONGEST_SLICE_MS * (0.8 + Math.random() / 5));
 }

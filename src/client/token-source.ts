@@ -10,7 +10,10 @@ const MAX_LEASE_MS = 600_000;
 /** How much longer than the wait a token is held: the flow reports it as used in this time. */
 const SPEND_WITHIN_MS = 10_000;
 
-export function createTokenSource(client: Omit<WorkerClient, 'renew'>): TokenSource {
+/** As much of a client as a token source needs. */
+type Settler = Pick<WorkerClient, 'merchant' | 'expect' | 'claim' | 'used' | 'release' | 'cancelExpectation'>;
+
+export function createTokenSource(client: Settler): TokenSource {
   const { merchant } = client;
   const leadOf = (kind: string, selector: Record<string, string | undefined> = {}) => {
     const { merchant_data: merchantData, merchant_usn: merchantUsn, order_id: orderId } = selector;

@@ -1,4 +1,5 @@
 /** The public types of the worker's client. */
+import type { Asks } from './asks.ts';
 import type { ClaimedToken, Expectation, HeldClaim, Kind, Lead, Selector, Token } from './wire.ts';
 
 export interface CallOptions {
@@ -32,7 +33,7 @@ export type ExpectRequest = { kind: Kind } & Lead & {
   };
 
 /** All functions reject with a `WorkerError`, or with the reason of the signal that they were given. */
-export interface WorkerClient {
+export interface WorkerClient extends Asks {
   readonly merchant: string;
   /** The newest live token under a selector, as soon as it is there; undefined when none came in time. Takes nothing away. */
   waitForToken(selector: Selector, options?: WaitOptions): Promise<Token | undefined>;

@@ -1,12 +1,10 @@
 /** Recharges through the service: each NIT that was handed out ends confirmed or undone, once. */
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createCaratClient } from '../../src/carat/index.ts';
-import { ORDER } from '../support/carat.ts';
 import type { RedisServer } from '../support/redis.ts';
 import type { Answer, RunningService } from '../support/service.ts';
 import { until } from '../support/until.ts';
-import { type AskingWorld, CREDENTIALS, startAskingWorld } from './world.ts';
+import { type AskingWorld, startAskingWorld } from './world.ts';
 
 let usn = 0;
 
@@ -30,12 +28,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
     /** What a worker does with a NIT: it effects the recharge at Carat. */
     async function effected(): Promise<string> {
       const nit = await handedOut();
-      const client = createCaratClient({
-        environment: 'homologation',
-        ...CREDENTIALS,
-        addresses: world.simulator.addresses(),
-      });
-      expect(await client.recharges.effect({ nit, order: ORDER })).toMatchObject({ status: 'PPC' });
+      expect(await world.effect(nit)).toMatchObject({ status: 'PPC' });
       return nit;
     }
     const decide = (nit: string, decision: string, more: object = {}, at?: RunningService): Promise<Answer> =>

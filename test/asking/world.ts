@@ -1,7 +1,7 @@
 /** A simulated Carat, and services that ask it: what the tests of asking share. */
-import { createCaratClient } from '../../src/carat/index.ts';
+import { createCaratClient, type RechargeEffect } from '../../src/carat/index.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
-import { activeSchedule, NEW_PAYMENT, PLAIN_CARD } from '../support/carat.ts';
+import { activeSchedule, NEW_PAYMENT, ORDER, PLAIN_CARD } from '../support/carat.ts';
 import type { RedisServer } from '../support/redis.ts';
 import { type Answer, type RequestOptions, RunningService } from '../support/service.ts';
 
@@ -17,6 +17,8 @@ export interface AskingWorld {
   sid(): Promise<string>;
   /** The `esitef_usn` of a confirmed payment, and its `merchant_usn`. */
   payment(merchantUsn: string): Promise<string>;
+  /** Effects a recharge at Carat, as a worker does with its NIT. */
+  effect(nit: string): Promise<RechargeEffect>;
   /** How often a call of that name arrived at the simulator. */
   calls(name: string): number;
   close(): Promise<void>;
@@ -52,6 +54,7 @@ export async function startAskingWorld({
       const paid = await client.schedules.pay({ nit, card: { ...PLAIN_CARD, security_code: '123' } });
       return String(paid.payment?.['esitef_usn']);
     },
+    effect: (nit) => client.recharges.effect({ nit, order: ORDER }),
     calls: (name) => simulator.world.calls.filter(({ call }) => call === name).length,
     async close() {
       await Promise.all(services.map((service) => service.stop()));
