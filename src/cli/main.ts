@@ -4,6 +4,7 @@ import process from 'node:process';
 import { isWorkerError } from '../client/index.ts';
 import { nearest } from '../config/nearest.ts';
 import { VERSION } from '../config/version.ts';
+import { ask, recharge } from './ask.ts';
 import { claim, release, used } from './claim.ts';
 import { type Command, EXIT, helpOf, read, UsageError } from './command.ts';
 import { doctor } from './doctor/command.ts';
@@ -18,7 +19,10 @@ import { exitOf } from './worker.ts';
 const PROGRAM = 'carat-authenticity';
 /** How long a command may take to clean up when it is interrupted. */
 const INTERRUPT_GRACE_MS = 2000;
-const COMMANDS: readonly Command[] = [serve, simulator, send, wait, claim, used, release, tail, health, doctor];
+const COMMANDS: readonly Command[] = [
+  ...[serve, simulator, send, wait, claim, used, release],
+  ...[ask, recharge, tail, health, doctor],
+];
 
 const stop = new AbortController();
 const terminal: Console = {
@@ -37,7 +41,8 @@ function overview(): string {
     "Receives Carat's authenticity posts and hands each token to the worker that waits for it.",
     `\nUsage: ${PROGRAM} COMMAND [options]\n\nCommands:\n${lines.join('\n')}`,
     `\n${PROGRAM} COMMAND --help tells more. Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 nothing came in time,`,
-    '4 the service cannot be reached, 5 the key is not let in, 6 the token is gone or held by another, 130 interrupted.',
+    '4 the service or Carat cannot be reached, 5 the key is not let in, 6 the token is gone or held by another, or the',
+    'other decision stands, 130 interrupted.',
   ].join('\n');
 }
 

@@ -72,7 +72,10 @@ export function tellToken(token: Token, args: Arguments, terminal: Console): voi
 const EXIT_OF: Partial<Record<WorkerErrorCode, number>> = {
   invalid_url: EXIT.usage,
   invalid_request: EXIT.usage,
+  not_configured: EXIT.usage,
+  no_post: EXIT.nothingCame,
   unreachable: EXIT.unreachable,
+  carat_unreachable: EXIT.unreachable,
   unexpected_answer: EXIT.unreachable,
   store_away: EXIT.unreachable,
   draining: EXIT.unreachable,
@@ -84,6 +87,7 @@ const EXIT_OF: Partial<Record<WorkerErrorCode, number>> = {
   claimed: EXIT.gone,
   conflict: EXIT.gone,
   lease_lost: EXIT.gone,
+  decided: EXIT.gone,
 };
 
 export function exitOf(error: unknown): number {

@@ -115,7 +115,20 @@ it.each([
 
 it('helps, without colours where there is no terminal', async () => {
   const all = await runCli(['--help']);
-  const names = ['serve', 'simulator', 'send', 'wait', 'claim', 'used', 'release', 'tail', 'health', 'doctor'];
+  const names = [
+    'serve',
+    'simulator',
+    'send',
+    'wait',
+    'claim',
+    'used',
+    'release',
+    'ask',
+    'recharge',
+    'tail',
+    'health',
+    'doctor',
+  ];
   for (const name of names) expect(all.out).toContain(`  ${name} `);
   for (const name of names) {
     const { code, out } = await runCli([name, '--help']);

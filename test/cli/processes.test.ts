@@ -9,7 +9,20 @@ import { type Ran, type Running, runCli, runCliOnTerminal, startCli } from '../s
 import { startProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
-const COMMANDS = ['serve', 'simulator', 'send', 'wait', 'claim', 'used', 'release', 'tail', 'health', 'doctor'];
+const COMMANDS = [
+  'serve',
+  'simulator',
+  'send',
+  'wait',
+  'claim',
+  'used',
+  'release',
+  'ask',
+  'recharge',
+  'tail',
+  'health',
+  'doctor',
+];
 const INTERRUPTED = 130;
 
 let service: RestartableService;
