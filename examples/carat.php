@@ -37,8 +37,8 @@ function worker(string $method, string $path, ?array $body = null): array
     return ask($method, $base . $path, ['Authorization: Bearer ' . getenv('WORKER_API_KEY')], $body);
 }
 
-function exit_with(string $why): never
+function exit_with(string $why, int $code = 1): never
 {
     fwrite(STDERR, $why . PHP_EOL);
-    exit(1);
+    exit($code);
 }
