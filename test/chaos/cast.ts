@@ -1,6 +1,7 @@
 /** Two instances as real processes, each with its own way to one real Redis, and all the ways to harm them. */
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ROOT } from '../support/build.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { freePort, LOOPBACK } from '../support/ports.ts';
 import type { Random } from '../support/random.ts';
@@ -12,7 +13,7 @@ import { until } from '../support/until.ts';
 import { Api } from '../support/worker-api.ts';
 
 /** The service as `npm run build` leaves it. */
-const MAIN = join(import.meta.dirname, '..', '..', 'dist', 'main.js');
+export const CURRENT_MAIN = join(ROOT, 'dist', 'main.js');
 export const MERCHANTS = ['loja1', 'loja2'];
 
 export class Player {
@@ -20,16 +21,18 @@ export class Player {
   readonly proxy: TcpProxy;
   readonly #folder: GuardedFolder;
   readonly #env: Record<string, string>;
+  #main: string;
   #process: ServerProcess | undefined;
 
-  private constructor(api: Api, proxy: TcpProxy, folder: GuardedFolder, env: Record<string, string>) {
+  private constructor(api: Api, proxy: TcpProxy, folder: GuardedFolder, env: Record<string, string>, main: string) {
     this.api = api;
     this.proxy = proxy;
     this.#folder = folder;
     this.#env = env;
+    this.#main = main;
   }
 
-  static async start(redis: RedisServer, ttlSeconds: number, accept: string): Promise<Player> {
+  static async start(redis: RedisServer, ttlSeconds: number, accept: string, main = CURRENT_MAIN): Promise<Player> {
     const proxy = await startProxy({ host: redis.host, port: redis.port });
     const folder = await GuardedFolder.make('chaos-');
     const [port, workerPort] = [await freePort(), await freePort()];
@@ -45,19 +48,27 @@ export class Player {
       LOG_LEVEL: 'warn',
     };
     const at = { authenticityUrl: `http://${LOOPBACK}:${port}`, workerUrl: `http://${LOOPBACK}:${workerPort}` };
-    const player = new Player(new Api(at), proxy, folder, env);
+    const player = new Player(new Api(at), proxy, folder, env, main);
     await player.run();
     return player;
   }
 
   async run(): Promise<void> {
-    const launch = { path: process.execPath, args: [MAIN], env: this.#env, folder: this.#folder };
+    const launch = { path: process.execPath, args: [this.#main], env: this.#env, folder: this.#folder };
     const running = await ServerProcess.start(launch);
     this.#process = running;
     await until('the instance answers', async () => {
       if (!running.running) throw new Error(`expected the instance to run: ${running.output}`);
       return (await this.api.get('/livez')).status === 200;
     });
+  }
+
+  /** Stops it by SIGTERM, and starts another version in its place. */
+  async replaceBy(main: string): Promise<void> {
+    const code = await this.#process?.terminate();
+    if (code !== 0) throw new Error(`expected the instance to stop with 0, got ${code}: ${this.output}`);
+    this.#main = main;
+    await this.run();
   }
 
   /** SIGKILL. */
