@@ -113,8 +113,12 @@ export class FallbackStore implements TokenStore {
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
-    const shared = await this.#domainOf(query.merchant).askAsserted(() => this.#shared.read(query));
+    const domain = this.#domainOf(query.merchant);
+    // Until reconciliation ends, the shared store may lack what is known here or at another instance.
+    const isIncomplete = domain.isReconciling;
+    const shared = await domain.askAsserted(() => this.#shared.read(query));
     if (shared === 'away') return { ...(await this.#local.read(query)), away: true };
+    if (shared.state === 'none' && isIncomplete) return { ...(await this.#local.read(query)), away: true };
     return this.#local.hasPending(query.merchant) ? mergeAnswers(shared, await this.#local.read(query)) : shared;
   }
 

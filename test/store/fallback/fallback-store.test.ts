@@ -149,3 +149,43 @@ test('a copy is not put back once it is over by the clock of Redis, when the clo
     await redis.stop();
   }
 });
+
+test('a read says away, and not none, until all copies are back in a Redis that lost them', async () => {
+  const redis = await startRedis();
+  const folder = await GuardedFolder.make('fallback-');
+  const options = { ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
+  const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: DEADLINE_MS });
+  const restoring = latch<void>();
+  const restored = latch<void>();
+  const slow = new Proxy(shared, {
+    get(target, name) {
+      const merge: RedisStore['merge'] = async (...request) => {
+        restoring.open();
+        await restored.opened;
+        return target.merge(...request);
+      };
+      const member = name === 'merge' ? merge : Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+  const store = new FallbackStore({ shared: slow, local, merchants: options.merchants });
+  try {
+    await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
+    await claimsAreShared(store, 'm');
+    const id = tokenId('m', 'seid', 'value');
+    await store.put({ id, merchant: 'm', kind: 'seid', value: 'value', pooled: false, sid: 's' });
+    await redis.command('FLUSHALL');
+    await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await restoring.opened;
+    const query = { merchant: 'm', by: 'sid', is: 's' } as const;
+    expect(await store.read(query)).toEqual({ state: 'none', away: true });
+    restored.open();
+    await until('the copy is back', async () => (await store.read(query)).state === 'live');
+  } finally {
+    restored.open();
+    await store.close();
+    await folder.remove();
+    await redis.stop();
+  }
+});
