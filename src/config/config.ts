@@ -293,6 +293,8 @@ function choice<const T extends string>(options: readonly T[], fallback: T) {
 const MERCHANT = /^[A-Za-z0-9._-]{1,64}$/;
 /** What the files in `deploy/` have in the place of a secret. */
 const PLACEHOLDER = /change-me/i;
+/** A shorter key of the worker API can be guessed. */
+const LEAST_KEY_CHARS = 16;
 const PATH = /^(\/[A-Za-z0-9._~!$&'()*+;@-]+)+$/;
 
 function readPaths(value: string): ReadonlyMap<string, string> {
@@ -336,6 +338,11 @@ function readWorkerKeys(value: string): WorkerKey[] {
     if (!/^[\x21-\x7e]+$/.test(key) || (second !== undefined && !MERCHANT.test(first))) {
       throw new Error(
         `expected KEY or merchant:KEY, separated by commas, of printable characters; item ${at + 1} is neither`,
+      );
+    }
+    if (key.length < LEAST_KEY_CHARS) {
+      throw new Error(
+        `expected keys of at least ${LEAST_KEY_CHARS} characters; item ${at + 1} is shorter (openssl rand -hex 32)`,
       );
     }
     return second === undefined ? { key } : { key, merchant: first };

@@ -12,6 +12,7 @@ import { makeCertificate } from '../support/certificate.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 import { runCli } from '../support/run.ts';
 
+const KEY = 'a-key-of-the-tests';
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
@@ -45,9 +46,9 @@ async function diagnose(...args: string[]): Promise<{ code: number | null; findi
 it.each(['any', 'expected'])(
   'finds all well with our service (ACCEPT=%s), to the handover, and uses up what it sent',
   async (accept) => {
-    const service = await RestartableService.start({ ACCEPT: accept, WORKER_API_KEYS: 'K' });
+    const service = await RestartableService.start({ ACCEPT: accept, WORKER_API_KEYS: KEY });
     open.push(() => service.stop());
-    const { code, findings } = await diagnose(service.authenticityUrl, '--worker', service.workerUrl, '--key', 'K');
+    const { code, findings } = await diagnose(service.authenticityUrl, '--worker', service.workerUrl, '--key', KEY);
     expect([...findings.values()].filter(({ state }) => state === 'fail')).toEqual([]);
     expect(code).toBe(0);
     expect(findings.get('handed over: schedule edit')).toMatchObject({ state: 'pass' });
@@ -61,7 +62,7 @@ it.each(['any', 'expected'])(
       '--worker',
       service.workerUrl,
       '--key',
-      'K',
+      KEY,
     ]);
     expect(left.code).toBe(3);
   },

@@ -21,6 +21,9 @@ const THREE_PATHS = new Map([
   ['/y', 'b'],
   ['/z', 'a'],
 ]);
+/** As short as keys of the worker API may be. */
+const KEY1 = 'sixteen-letters1';
+const KEY2 = 'sixteen:letters2';
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const OTHER_KEY = Buffer.alloc(32, 8).toString('base64');
 
@@ -84,8 +87,12 @@ describe('good values', () => {
     ['TRUSTED_PROXIES', '::1', { trustedProxies: [{ address: '::1', prefix: 128, family: 'ipv6' }] }],
     ['DATA_DIR', '/var/lib/carat', { dataDir: '/var/lib/carat' }],
     ['TOKEN_TTL_SECONDS', '1', { tokenTtlMs: 1000 }],
-    ['WORKER_API_KEYS', 'k1', { workerKeys: [{ key: 'k1' }] }],
-    ['WORKER_API_KEYS', 'k1, default:k:2', { workerKeys: [{ key: 'k1' }, { key: 'k:2', merchant: 'default' }] }],
+    ['WORKER_API_KEYS', KEY1, { workerKeys: [{ key: KEY1 }] }],
+    [
+      'WORKER_API_KEYS',
+      `${KEY1}, default:${KEY2}`,
+      { workerKeys: [{ key: KEY1 }, { key: KEY2, merchant: 'default' }] },
+    ],
     ['ON_CONFLICT', 'refuse', { onConflict: 'refuse' }],
     ['ACCEPT', 'expected', { accept: 'expected' }],
     ['ENCRYPTION_KEYS', `${KEY},${OTHER_KEY}`, { encryptionKeys: [Buffer.alloc(32, 7), Buffer.alloc(32, 8)] }],
@@ -135,7 +142,7 @@ describe('bad values are refused by name, with what was expected and what came',
   });
 
   test('a placeholder of the deployment files, as a key or as a path', () => {
-    expect(problems({ WORKER_API_KEYS: 'a-key-of-my-own,default:change-me' })).toEqual([
+    expect(problems({ WORKER_API_KEYS: 'a-key-of-my-own-shop,default:change-me' })).toEqual([
       ['WORKER_API_KEYS', 'expected keys of your own, item 2 is still a placeholder'],
     ]);
     expect(problems({ AUTHENTICITY_PATHS: 'default=/a/change-me' })[0]).toEqual([
@@ -165,16 +172,18 @@ describe('bad secrets are refused by name, and not repeated', () => {
     ['STORE_URL', 'http://user:S3CRET@host', 'expected an address that begins with redis://'],
     ['STORE_URL', 'redis://:S3CRET@ho st', 'expected host:port'],
     ['STORE_URL', 'redis://%zz:S3CRET@host', 'percent-encoded'],
-    ['WORKER_API_KEYS', 'ok,S3C RET', 'item 2'],
+    ['WORKER_API_KEYS', `${KEY1},S3C RET`, 'item 2'],
+    ['WORKER_API_KEYS', `${KEY1},S3CRET-15-chars`, 'at least 16 characters; item 2'],
+    ['WORKER_API_KEYS', 'default:S3CRET-15-chars', 'at least 16 characters; item 1'],
     ['WORKER_API_KEYS', 'S3CRETé', 'item 1'],
     ['WORKER_API_KEYS', 'default:', 'item 1'],
     ['WORKER_API_KEYS', 'lo/ja:S3CRET', 'item 1'],
-    ['WORKER_API_KEYS', 'other:S3CRET', 'merchants of AUTHENTICITY_PATHS'],
+    ['WORKER_API_KEYS', 'other:S3CRET-16-letter', 'merchants of AUTHENTICITY_PATHS'],
     ['WORKER_API_KEYS', '"S3CRET"', 'without quotes around it'],
     ['WORKER_API_KEYS', "'S3CRET,default:k'", 'without quotes around it'],
     [
       'WORKER_API_KEYS',
-      'k,"S3CRET",l',
+      'sixteen-letters1,"S3CRET",l',
       'without quotes around it (docker run --env-file keeps those of the file); item 2',
     ],
     ['WORKER_API_KEYS', 'default:"S3CRET",k', 'item 1'],
@@ -244,7 +253,7 @@ describe('what depends on two variables', () => {
 
   test.each(['0.0.0.0', '::', '192.0.2.7', 'workers.internal', '127.evil.test'])('%s asks for a key', (host) => {
     expect(problems({ WORKER_HOST: host })).toEqual([['WORKER_API_KEYS', expect.stringContaining(host)]]);
-    expect(problems({ WORKER_HOST: host, WORKER_API_KEYS: 'k' })).toEqual([]);
+    expect(problems({ WORKER_HOST: host, WORKER_API_KEYS: KEY1 })).toEqual([]);
   });
 
   describe('a certificate and its key', () => {

@@ -43,7 +43,7 @@ it('sets Redis up so that the service has nothing to warn of', async () => {
 });
 
 it("lets the doctor look at the URL, from outside and with the workers' side", async () => {
-  const service = await RestartableService.start({ WORKER_API_KEYS: 'a-key', ACCEPT: 'expected' });
+  const service = await RestartableService.start({ WORKER_API_KEYS: 'a-key-of-the-tests', ACCEPT: 'expected' });
   const commands = [...GUIDE.matchAll(/npm run cli -- (doctor https:\S+(?: --worker \S+)?)$/gm)].map(([, args = '']) =>
     args
       .replace(/https:\S+/, service.authenticityUrl)
@@ -52,7 +52,7 @@ it("lets the doctor look at the URL, from outside and with the workers' side", a
   );
   expect(commands.map((args) => args.length)).toEqual([2, 4]);
   for (const args of commands) {
-    const { code, out } = await runCli(args, { WORKER_API_KEY: 'a-key' });
+    const { code, out } = await runCli(args, { WORKER_API_KEY: 'a-key-of-the-tests' });
     expect(out).toContain('this URL satisfies Carat');
     expect(code).toBe(0);
   }

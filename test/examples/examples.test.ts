@@ -17,7 +17,7 @@ let simulator: Simulator;
 let folder: string;
 let env: Record<string, string>;
 beforeAll(async () => {
-  service = await RestartableService.start({ WORKER_API_KEYS: 'a-key', ACCEPT: 'expected' });
+  service = await RestartableService.start({ WORKER_API_KEYS: 'a-key-of-the-tests', ACCEPT: 'expected' });
   simulator = createSimulator({ authenticityUrl: service.authenticityUrl });
   const url = await simulator.listen();
   folder = await mkdtemp(join(tmpdir(), 'examples-'));
@@ -25,7 +25,7 @@ beforeAll(async () => {
     SIMULATOR_URL: url,
     CARAT_URL: simulator.addresses().portal,
     WORKER_URL: service.workerUrl,
-    WORKER_API_KEY: 'a-key',
+    WORKER_API_KEY: 'a-key-of-the-tests',
   };
 });
 afterAll(async () => {

@@ -13,6 +13,8 @@ import { until } from '../support/until.ts';
 
 const SEID = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
 const NIT = 'abcdefghijklmnopqrstuvwxyz1234567890abcdefghijklmnopqrstuvwxyz12';
+const ALL = 'a-key-for-all-merchants';
+const TWO = 'a-key-of-the-loja2';
 /** Those of the documentation are taken anew only when that is wanted: SCREENSHOTS=docs/screenshots. */
 const SCREENSHOTS = process.env['SCREENSHOTS'] ?? mkdtempSync(join(tmpdir(), 'screenshots-'));
 
@@ -24,7 +26,7 @@ beforeAll(async () => {
   service = await RunningService.start({
     env: {
       AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/b',
-      WORKER_API_KEYS: 'all,loja2:two',
+      WORKER_API_KEYS: `${ALL},loja2:${TWO}`,
       TOKEN_TTL_SECONDS: '600',
     },
   });
@@ -38,7 +40,7 @@ afterAll(async () => {
 async function onPage(
   options: BrowserContextOptions,
   look: (page: Page) => Promise<void>,
-  { key = 'all', address = service.service.workerUrl } = {},
+  { key = ALL, address = service.service.workerUrl } = {},
 ): Promise<void> {
   const context = await browser.newContext({
     locale: 'en-US',
@@ -77,7 +79,7 @@ describe('the operator page', () => {
       await service.post({ seid: SEID, merchant_data: '14114532781' });
       await page.getByText('waits for a worker').waitFor({ timeout: scaled(15_000) });
       expect(await page.locator('.help').count()).toBe(0);
-      await service.worker('GET', '/v1/tokens?merchant_data=14114532781', { key: 'all' });
+      await service.worker('GET', '/v1/tokens?merchant_data=14114532781', { key: ALL });
       await page.getByText(/read after/).waitFor({ timeout: scaled(15_000) });
       expect(await page.locator('.plots svg').count()).toBe(3);
       expect(await page.locator('.plots rect').count()).toBeGreaterThan(1);
@@ -91,12 +93,12 @@ describe('the operator page', () => {
     await service.post({ nit: NIT, nsu: '1123', pedido: 'A-77' }, '/b');
     await service.post({ token: 'x'.repeat(64) });
     const body = { kind: 'token' };
-    await service.worker('PUT', '/v1/claims/job-17', { key: 'all', body });
-    await service.worker('DELETE', '/v1/claims/job-17', { key: 'all' });
-    await service.worker('POST', '/v1/expectations', { key: 'all', body: { kind: 'seid' } });
+    await service.worker('PUT', '/v1/claims/job-17', { key: ALL, body });
+    await service.worker('DELETE', '/v1/claims/job-17', { key: ALL });
+    await service.worker('POST', '/v1/expectations', { key: ALL, body: { kind: 'seid' } });
     const gone = new AbortController();
     const waiting = service
-      .worker('GET', '/v1/tokens?sid=nobody&wait=30', { key: 'all', signal: gone.signal })
+      .worker('GET', '/v1/tokens?sid=nobody&wait=30', { key: ALL, signal: gone.signal })
       .catch(() => undefined);
     await onPage({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark' }, async (page) => {
       const posts = page.locator('#posts');
@@ -139,7 +141,7 @@ describe('the operator page', () => {
       expect(await page.locator('#posts tbody tr').count()).toBe(1);
       expect(await page.content()).not.toMatch(/14114532781|nobody/);
     };
-    await onPage({}, look, { key: 'two' });
+    await onPage({}, look, { key: TWO });
   });
 
   it('is let in by either way that it names, each in a field of its own', async () => {
@@ -180,7 +182,7 @@ describe('the operator page', () => {
   it('wants a key, and has a strict policy', async () => {
     const { status } = await service.worker('GET', '/');
     expect(status).toBe(401);
-    const { headers } = await service.worker('GET', '/', { key: 'all' });
+    const { headers } = await service.worker('GET', '/', { key: ALL });
     const policy = String(headers['content-security-policy']);
     expect(policy).toContain("default-src 'none'");
     expect(policy).not.toContain('unsafe');

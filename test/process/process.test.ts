@@ -21,7 +21,7 @@ describe('a wrong configuration', () => {
       env: {
         PORT: 'eighty',
         WORKER_HOST: '0.0.0.0',
-        WORKER_API_KEYS: 'nobody:S3CRET',
+        WORKER_API_KEYS: 'nobody:S3CRET-16-letter',
         STORE_URL: 'redis://user:S3CRET@:',
         AUTHENTICITY_PATHS: 'loja=S3CRET',
         ENCRYPTION_KEYS: 'S3CRET',
@@ -63,7 +63,9 @@ describe('a wrong configuration', () => {
 });
 
 test('warns of a variable that is nearly one of its own', async () => {
-  const service = await data.start({ env: { WORKER_API_KEY: 'S3CRETKEY', DATADIR: '/S3CRET', HOMES: '/S3CRET' } });
+  const service = await data.start({
+    env: { WORKER_API_KEY: 'S3CRET-16-letters', DATADIR: '/S3CRET', HOMES: '/S3CRET' },
+  });
   expect(service.troubles('unknown_variable')).toMatchObject([
     { variable: 'WORKER_API_KEY', meant: 'WORKER_API_KEYS' },
   ]);
@@ -159,10 +161,10 @@ describe('it tells where it listens, and what to try', () => {
 });
 
 test('nothing that is secret gets into the log', async () => {
-  const service = await data.start({ env: { LOG_LEVEL: 'trace', WORKER_API_KEYS: 'S3CRETKEY' } });
+  const service = await data.start({ env: { LOG_LEVEL: 'trace', WORKER_API_KEYS: 'S3CRET-16-letters' } });
   expect(await service.post({ seid: 'S3CRETVALUE', sid: 'shown' })).toBe(200);
   const url = `${service.workerUrl}/v1/tokens?sid=shown`;
-  expect((await fetch(url, { headers: { authorization: 'Bearer S3CRETKEY' } })).status).toBe(200);
+  expect((await fetch(url, { headers: { authorization: 'Bearer S3CRET-16-letters' } })).status).toBe(200);
   expect((await fetch(url, { headers: { authorization: 'Bearer S3CRETWRONG' } })).status).toBe(401);
   service.signal('SIGTERM');
   await service.exited;

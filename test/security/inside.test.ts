@@ -6,7 +6,7 @@ import { RunningService } from '../support/service.ts';
 const ONE = { sid: 'mine', merchant: 'one' };
 const env = {
   AUTHENTICITY_PATHS: 'one=/a/one,two=/a/two',
-  WORKER_API_KEYS: 'one:key-of-one,two:key-of-two,key-of-all',
+  WORKER_API_KEYS: 'one:the-worker-key-of-one,two:the-worker-key-of-two,the-worker-key-of-all',
 };
 
 let running: RunningService;
@@ -23,8 +23,8 @@ describe('a worker of one merchant', () => {
     await start();
     await running.post({ token: 'v'.repeat(64), sid: 'mine' }, '/a/one');
     await running.post({ token: 'w'.repeat(64) }, '/a/one');
-    const key = 'key-of-two';
-    const id = (await running.worker('GET', `/v1/tokens?${query(ONE)}`, { key: 'key-of-one' })).json.id;
+    const key = 'the-worker-key-of-two';
+    const id = (await running.worker('GET', `/v1/tokens?${query(ONE)}`, { key: 'the-worker-key-of-one' })).json.id;
     const asked: [string, string, object?][] = [
       ['GET', `/v1/tokens?${query(ONE)}`],
       ['GET', `/v1/tokens?${query({ ...ONE, merchant: 'nobody' })}`],
@@ -50,22 +50,29 @@ describe('a worker of one merchant', () => {
     await start();
     await running.post({ token: 'w'.repeat(64) }, '/a/one');
     const body = { kind: 'token', merchant: 'one' };
-    expect((await running.worker('PUT', '/v1/claims/job', { key: 'key-of-one', body })).status).toBe(200);
+    expect((await running.worker('PUT', '/v1/claims/job', { key: 'the-worker-key-of-one', body })).status).toBe(200);
     for (const merchant of ['one', 'two']) {
       const path = `/v1/claims/job?merchant=${merchant}`;
-      expect([403, 404]).toContain((await running.worker('DELETE', path, { key: 'key-of-two' })).status);
+      expect([403, 404]).toContain((await running.worker('DELETE', path, { key: 'the-worker-key-of-two' })).status);
       const release = `/v1/claims/job/release?merchant=${merchant}`;
-      expect([403, 404]).toContain((await running.worker('POST', release, { key: 'key-of-two' })).status);
+      expect([403, 404]).toContain((await running.worker('POST', release, { key: 'the-worker-key-of-two' })).status);
     }
-    expect((await running.worker('DELETE', '/v1/claims/job?merchant=one', { key: 'key-of-one' })).status).toBe(204);
+    expect(
+      (await running.worker('DELETE', '/v1/claims/job?merchant=one', { key: 'the-worker-key-of-one' })).status,
+    ).toBe(204);
   });
 });
 
 test('no key, a wrong one and a part of one are all the same', async () => {
   await start();
-  const answers = [undefined, 'wrong', 'key-of-al', 'key-of-all2', 'one:key-of-one', ' '].map((key) =>
-    running.worker('GET', '/v1/tokens?sid=mine&merchant=one', key === undefined ? {} : { key }),
-  );
+  const answers = [
+    undefined,
+    'wrong',
+    'the-worker-key-of-al',
+    'the-worker-key-of-all2',
+    'one:the-worker-key-of-one',
+    ' ',
+  ].map((key) => running.worker('GET', '/v1/tokens?sid=mine&merchant=one', key === undefined ? {} : { key }));
   const texts = new Set((await Promise.all(answers)).map(({ status, text }) => `${status} ${text}`));
   expect(texts.size).toBe(1);
   expect([...texts][0]).toMatch(/^401 /);
@@ -116,7 +123,7 @@ describe('a web page', () => {
 
   test.each([{}, env])('of another site makes no request through a browser inside, %#', async (settings) => {
     await start(settings);
-    const key = { key: 'key-of-all' };
+    const key = { key: 'the-worker-key-of-all' };
     const merchant = 'WORKER_API_KEYS' in settings ? '&merchant=one' : '';
     for (const headers of [crossSite, { 'sec-fetch-site': 'same-site' }, origin, { origin: 'null' }]) {
       for (const [method, target] of [

@@ -80,15 +80,15 @@ const authorized = (t: Trial, path: string, authorization?: string): Promise<See
   t.ask('GET', path, authorization === undefined ? {} : { headers: { authorization } });
 const basic = (key: string): string => `Basic ${Buffer.from(`anybody:${key}`).toString('base64')}`;
 
-/** With `WORKER_API_KEYS=a-key-for-all,default:a-limited-key`. */
+/** With `WORKER_API_KEYS=a-key-for-all-of-them,default:a-key-limited-to-one`. */
 export const keys: Record<string, Row> = {
   'key.missing': (t) => authorized(t, '/v1/tokens?sid=a'),
   'key.wrong': (t) => authorized(t, '/v1/tokens?sid=a', 'Bearer nobodys'),
-  'key.bearer': (t) => authorized(t, '/v1/tokens?sid=a', 'Bearer a-key-for-all'),
-  'key.basic': (t) => authorized(t, '/v1/tokens?sid=a', basic('a-key-for-all')),
-  'key.own-merchant': (t) => authorized(t, '/v1/tokens?sid=a', 'Bearer a-limited-key'),
-  'key.other-merchant': (t) => authorized(t, `/v1/tokens?sid=a&merchant=${t.merchant}`, 'Bearer a-limited-key'),
-  'key.limited-metrics': (t) => authorized(t, '/metrics', 'Bearer a-limited-key'),
+  'key.bearer': (t) => authorized(t, '/v1/tokens?sid=a', 'Bearer a-key-for-all-of-them'),
+  'key.basic': (t) => authorized(t, '/v1/tokens?sid=a', basic('a-key-for-all-of-them')),
+  'key.own-merchant': (t) => authorized(t, '/v1/tokens?sid=a', 'Bearer a-key-limited-to-one'),
+  'key.other-merchant': (t) => authorized(t, `/v1/tokens?sid=a&merchant=${t.merchant}`, 'Bearer a-key-limited-to-one'),
+  'key.limited-metrics': (t) => authorized(t, '/metrics', 'Bearer a-key-limited-to-one'),
   'key.health': async (t) => {
     expect((await authorized(t, '/livez')).status).toBe(200);
     return authorized(t, '/readyz');

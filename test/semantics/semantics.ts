@@ -24,7 +24,7 @@ export const SETTINGS: Setting[] = [
   { name: 'ACCEPT=expected', env: { ACCEPT: 'expected' }, rows: verdicts },
   { name: 'ON_CONFLICT=refuse', env: { ON_CONFLICT: 'refuse' }, rows: conflicts },
   { name: 'a short life', env: { TOKEN_TTL_SECONDS: String(Math.ceil(scaled(4000) / 1000)) }, rows: lifetimes },
-  { name: 'keys', env: { WORKER_API_KEYS: 'a-key-for-all,default:a-limited-key' }, rows: keys },
+  { name: 'keys', env: { WORKER_API_KEYS: 'a-key-for-all-of-them,default:a-key-limited-to-one' }, rows: keys },
   { name: 'full', env: { MAX_WAITERS: '1' }, own: true, rows: crowds },
   { name: 'stopping', own: true, rows: stops },
   { name: 'Redis away', own: true, redisOnly: true, rows: absences },

@@ -32,8 +32,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 beforeEach(async () => {
-  service = await RestartableService.start({ WORKER_API_KEYS: 'a-key' });
-  env = { WORKER_URL: service.workerUrl, WORKER_API_KEY: 'a-key' };
+  service = await RestartableService.start({ WORKER_API_KEYS: 'a-key-of-the-tests' });
+  env = { WORKER_URL: service.workerUrl, WORKER_API_KEY: 'a-key-of-the-tests' };
 });
 afterEach(() => service.stop());
 
@@ -54,7 +54,7 @@ describe.each(snippets)('$file', ({ file, interpreter }) => {
     expect(ran.out).toContain(VALUE);
     if (waits) return;
     const claims = `${service.workerUrl}/v1/claims/job-17/release`;
-    const headers = { authorization: 'Bearer a-key', connection: 'close' };
+    const headers = { authorization: 'Bearer a-key-of-the-tests', connection: 'close' };
     const released = await fetch(claims, { method: 'POST', headers });
     expect(await released.json()).toMatchObject({ code: 'used' });
   });

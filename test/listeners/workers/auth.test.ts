@@ -4,8 +4,8 @@ import { EmbeddedBench } from '../../support/embedded.ts';
 import { type Answer, RunningService } from '../../support/service.ts';
 import { expectProblem } from './problem.ts';
 
-const ALL = 'key-of-all';
-const TWO = 'key:of-loja2';
+const ALL = 'a-key-of-all-merchants';
+const TWO = 'a-key:of-the-loja2';
 const ROUTES = (merchant: string): [string, string, object?][] => [
   ['GET', `/v1/tokens?sid=x&merchant=${merchant}`],
   ['GET', `/v1/tokens?sid=x&wait=1&merchant=${merchant}`],

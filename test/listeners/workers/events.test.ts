@@ -9,9 +9,9 @@ import { telling } from '../../support/spoiled-stores.ts';
 import { until } from '../../support/until.ts';
 import { expectProblem } from './problem.ts';
 
-const ALL = 'key-of-all';
-const ONE = 'key-of-default';
-const TWO = 'key-of-loja2';
+const ALL = 'a-key-of-all-merchants';
+const ONE = 'a-key-of-default';
+const TWO = 'a-key-of-the-loja2';
 const SEID = 's'.repeat(64);
 /** How many are kept for those who come back. */
 const KEPT = 1000;
