@@ -1,7 +1,8 @@
 /**
- * A line of workers who wait to claim the same thing. They are tried one at a time, first come first served: what the
- * first one does not get, the others would not get either. A member whose own claim id is the obstacle is passed over:
- * its answer says nothing about the others. The queue tries again automatically when a lease ends.
+ * The workers who wait to claim the same thing, first come first served. A round tries the first one. After each success
+ * it tries twice as many at once, so that a full pool is shared out in few commits. The round ends
+ * with the first answer that a later member would get, too. A member whose own claim id is the obstacle is passed over.
+ * The queue tries again when a lease ends.
  */
 import { Chain, type Link } from '../chain.ts';
 import type { ClaimAnswer, ReadAnswer } from '../store/contract.ts';
@@ -19,12 +20,17 @@ export interface Member {
   answer?: ClaimAnswer | Error;
 }
 
+/** How many are tried at once at most: what one commit or one call to Redis can take without delaying others. */
+const MOST_AT_ONCE = 64;
+
 export class ClaimQueue {
   readonly #members = new Chain<Member>();
   /** The round that is under way, or the last one; and the one that comes after it. */
   #round: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #last: ClaimAnswer | undefined;
+  /** How many are tried at once; kept between rounds, for a pool stays full or empty for a while. */
+  #atOnce = 1;
   /** Ends with the first lease that could change the answer. */
   #lease: NodeJS.Timeout | undefined;
 
@@ -66,17 +72,30 @@ export class ClaimQueue {
 
   async #serve(): Promise<void> {
     clearTimeout(this.#lease);
-    for (const member of this.#members) {
-      const answer = await this.#try(member);
-      if (!(answer instanceof Error) && isPending(answer)) {
-        if (isElsewhere(answer)) continue;
-        this.#last = answer;
-        if ('retryInMs' in answer) this.#lookIn(answer.retryInMs);
-        return;
+    const members = this.#members[Symbol.iterator]();
+    let isOver = false;
+    while (!isOver) {
+      const tried: { member: Member; answer: Promise<ClaimAnswer | Error> }[] = [];
+      for (let next = members.next(); !next.done; next = members.next()) {
+        tried.push({ member: next.value, answer: this.#try(next.value) });
+        if (tried.length === this.#atOnce) break;
       }
-      if (answer instanceof Error || answer.state !== 'held') continue;
-      // Whoever else asks with the same claim id is owed the same token, wherever they stand.
-      for (const other of this.#members) if (other.claimId === member.claimId) await this.#try(other);
+      if (tried.length === 0) return;
+      // Also after an answer that ends the round: those behind it may have got a token that came between.
+      for (const { member, answer: coming } of tried) {
+        const answer = await coming;
+        if (answer instanceof Error || isElsewhere(answer)) continue;
+        if (isPending(answer)) {
+          isOver = true;
+          this.#atOnce = 1;
+          this.#last = answer;
+          if ('retryInMs' in answer) this.#lookIn(answer.retryInMs);
+        } else if (answer.state === 'held') {
+          // Each request with the same claim id is owed the same token, wherever it is in the queue.
+          for (const other of this.#members) if (other.claimId === member.claimId) await this.#try(other);
+        }
+      }
+      if (!isOver) this.#atOnce = Math.min(2 * this.#atOnce, MOST_AT_ONCE);
     }
   }
 
@@ -95,6 +114,7 @@ export class ClaimQueue {
   }
 
   #lookIn(ms = Number.POSITIVE_INFINITY): void {
+    clearTimeout(this.#lease);
     if (this.isEmpty || ms === Number.POSITIVE_INFINITY) return;
     this.#lease = setTimeout(() => void this.advance(), Math.max(ms, 1));
   }

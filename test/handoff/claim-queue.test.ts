@@ -73,6 +73,24 @@ describe('a line', () => {
     expect([c, d].map(got)).toEqual(['3', '4']);
   });
 
+  it('tries twice as many at once after each success, in the order of arrival', async () => {
+    const ids = Array.from({ length: 20 }, (_, i) => `claim-${i}`);
+    const all = ids.map(join);
+    tray.lay(...ids.map((_, i) => `token-${i}`));
+    let open = 0;
+    const atOnce: number[] = [];
+    tray.onAsked = async () => {
+      open += 1;
+      await Promise.resolve();
+      if (open > 0) atOnce.push(open);
+      open = 0;
+    };
+    await line.advance();
+    expect(tray.asked).toEqual(ids);
+    expect(all.map(got)).toEqual(ids.map((_, i) => `token-${i}`));
+    expect(atOnce).toEqual([1, 2, 4, 8, 5]);
+  });
+
   it('serves those behind a member whose own claim id is the obstacle', async () => {
     const [a, b] = [join('a'), join('b')];
     const claim = tray.claim.bind(tray);
