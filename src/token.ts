@@ -65,11 +65,12 @@ export function isTokenId(id: string): boolean {
 }
 
 /** A token as intake gives it to a store. */
-export interface NewToken extends Correlators {
+export interface NewToken {
   id: string;
   merchant: string;
   kind: Kind;
   value: string;
+  correlators: Correlators;
   /** True when it came without any correlator field: it is shared out by kind. */
   pooled: boolean;
 }
@@ -117,10 +118,10 @@ export function topicOf(query: TokenQuery): string {
 export function topicsOf(token: NewToken): string[] {
   if (token.pooled) return [poolTopic(token.kind)];
   const topics: string[] = [];
-  if (token.merchant_data !== undefined) topics.push(correlatorTopic('merchant_data', token.merchant_data));
-  if (token.sid !== undefined) topics.push(correlatorTopic('sid', token.sid));
-  if (token.merchant_usn !== undefined) topics.push(correlatorTopic('merchant_usn', token.merchant_usn));
-  if (token.order_id !== undefined) topics.push(correlatorTopic('order_id', token.order_id));
+  for (const by of CORRELATORS) {
+    const is = token.correlators[by];
+    if (is !== undefined) topics.push(correlatorTopic(by, is));
+  }
   return topics;
 }
 const correlatorTopic = (by: Correlator, is: string): string => `${by}=${is}`;

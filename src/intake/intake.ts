@@ -71,8 +71,7 @@ export class Intake {
   }
 
   #keep(id: string, merchant: string, { kind, value, correlators, pooled }: TokenPost): Promise<PutAnswer> {
-    const { merchant_data, sid, merchant_usn, order_id } = correlators;
-    return this.#store.put({ id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id });
+    return this.#store.put({ id, merchant, kind, value, correlators, pooled });
   }
 
   /** Resolves on success, timeout or failure, then reports the outcome once. */

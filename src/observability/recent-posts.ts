@@ -2,7 +2,7 @@
  * The last posts that came, and what became of their tokens: redacted, bounded, and for each merchant by itself, so that
  * one merchant's flood hides nothing of another's. It is told by the events, those of other instances among them.
  */
-import type { Correlator, Correlators, Kind } from '../token.ts';
+import { CORRELATORS, type Correlator, type Correlators, type Kind } from '../token.ts';
 import type { Event } from './events.ts';
 
 const POSTS_KEPT = 500;
@@ -10,7 +10,7 @@ const POSTS_KEPT = 500;
 /** Where a token is now: it waits for a worker, was given to one, put back, used, or expired before anybody asked. */
 export type TokenStatus = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';
 
-export interface RecentPost extends Correlators {
+export interface RecentPost {
   /** Milliseconds since 1970. */
   receivedAt: number;
   instance: string;
@@ -18,6 +18,7 @@ export interface RecentPost extends Correlators {
   /** The token's id; none for an unusable post. */
   token: string | undefined;
   kind: Kind | undefined;
+  correlators: Correlators;
   fingerprint: string | undefined;
   outcome: string;
   /** Why it is unusable. */
@@ -37,7 +38,7 @@ export interface RecentPost extends Correlators {
 
 const HANDED_OUT: ReadonlySet<unknown> = new Set(['kept', 'deferred', 'late']);
 
-type Facts = Omit<RecentPost, 'receivedAt' | 'instance' | 'merchant'>;
+type Facts = Omit<RecentPost, 'receivedAt' | 'instance' | 'merchant' | 'correlators'> & Correlators;
 
 /** A post's event, and what came of it since. */
 interface Kept {
@@ -89,8 +90,7 @@ export class RecentPosts {
   /** What tells a token from others, as far as its post is still kept. */
   postOf(token: string): { fingerprint: string | undefined; correlators: Correlators } {
     const facts = (this.#byToken.get(token)?.event?.facts ?? {}) as Partial<Facts>;
-    const { fingerprint, merchant_data, sid, merchant_usn, order_id } = facts;
-    return { fingerprint, correlators: { merchant_data, sid, merchant_usn, order_id } };
+    return { fingerprint: facts.fingerprint, correlators: correlatorsOf(facts) };
   }
 
   #add(event: Event, merchant: string): void {
@@ -149,10 +149,12 @@ export class RecentPosts {
 function recentPosts({ event, became, claim, handedOverAfterMs }: Kept): RecentPost[] {
   if (event === undefined) return [];
   const { at: receivedAt, instance, merchant = '', facts } = event;
-  const { token, kind, merchant_data, sid, merchant_usn, order_id, fingerprint, outcome, reason, from } =
-    facts as Facts;
-  const { dropped, contentType, contentEncoding } = facts as Facts;
-  const correlators = { merchant_data, sid, merchant_usn, order_id };
-  const told = { receivedAt, instance, merchant, token, kind, ...correlators, fingerprint, outcome, reason, from };
+  const { token, kind, fingerprint, outcome, reason, from, dropped, contentType, contentEncoding } = facts as Facts;
+  const correlators = correlatorsOf(facts);
+  const told = { receivedAt, instance, merchant, token, kind, correlators, fingerprint, outcome, reason, from };
   return [{ ...told, dropped, contentType, contentEncoding, became, claim, handedOverAfterMs }];
+}
+
+function correlatorsOf(facts: Correlators): Correlators {
+  return Object.fromEntries(CORRELATORS.map((name) => [name, facts[name]]));
 }

@@ -97,8 +97,7 @@ function countOf({ waiters }: InstanceState, merchants: readonly string[]): numb
 }
 
 function postView(post: ReturnType<Recorder['posts']['last']>[number]): PostView {
-  const { receivedAt, instance, merchant, kind, fingerprint, from, became, handedOverAfterMs } = post;
-  const { merchant_data, sid, merchant_usn, order_id } = post;
+  const { receivedAt, instance, merchant, kind, correlators, fingerprint, from, became, handedOverAfterMs } = post;
   const { dropped, contentType, contentEncoding } = post;
   return {
     at: receivedAt,
@@ -106,7 +105,7 @@ function postView(post: ReturnType<Recorder['posts']['last']>[number]): PostView
     merchant,
     kind,
     outcome: (post.reason ?? post.outcome) as PostOutcome,
-    correlators: { merchant_data, sid, merchant_usn, order_id },
+    correlators,
     fingerprint,
     from,
     dropped,

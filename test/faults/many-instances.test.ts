@@ -44,7 +44,14 @@ describe('two instances', () => {
     const tokens = numbers(50).map((at) => ({ value: value(), at }));
     await Promise.all(
       tokens.map(({ value, at }) =>
-        store.put({ id: `tick-${at}`, merchant: 'default', kind: 'seid', value, pooled: false, sid: `tick${at}` }),
+        store.put({
+          id: `tick-${at}`,
+          merchant: 'default',
+          kind: 'seid',
+          value,
+          correlators: { sid: `tick${at}` },
+          pooled: false,
+        }),
       ),
     );
     const calls = async (): Promise<number> =>

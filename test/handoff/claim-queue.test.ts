@@ -26,7 +26,8 @@ class Tray {
     if (id !== undefined) this.#heldBy.set(claimId, id);
     await this.onAsked(claimId);
     if (id === undefined) return this.empty;
-    const token = { id, merchant: 'm', kind: 'token', value: id, pooled: true, receivedAt: 0, expiresAt: 1 } as const;
+    const times = { receivedAt: 0, expiresAt: 1 };
+    const token = { id, merchant: 'm', kind: 'token', value: id, correlators: {}, pooled: true, ...times } as const;
     const claim = { id: claimId, leaseExpiresAt: 1, deliveries: 1, renewals: 0 };
     return { state: 'held', token, distinct: 1, claim };
   }

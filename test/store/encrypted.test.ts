@@ -56,7 +56,15 @@ async function open(...keys: Buffer[]): Promise<TokenStore> {
 }
 
 function token(value: string, fields: Partial<NewToken> = {}): NewToken {
-  return { id: tokenId('m', 'token', value), merchant: 'm', kind: 'token', value, pooled: true, ...fields };
+  return {
+    id: tokenId('m', 'token', value),
+    merchant: 'm',
+    kind: 'token',
+    value,
+    correlators: {},
+    pooled: true,
+    ...fields,
+  };
 }
 
 const pool = { merchant: 'm', by: 'pool', kind: 'token' } as const;
@@ -98,14 +106,14 @@ describe('what is sealed at rest', () => {
   it('passes over what it has no key for, reports the key once, and hands it out when the key is there', async () => {
     const old = await open(OLD);
     await old.put(token('first'));
-    await old.put(token('under x', { id: '1', sid: 'x', pooled: false }));
+    await old.put(token('under x', { id: '1', correlators: { sid: 'x' }, pooled: false }));
     const other = await open(NEW);
     await other.put(token('second'));
     expect(await take(other, 'c1')).toMatchObject({ state: 'held', token: { value: 'second' } });
     expect(await take(other, 'c2')).toMatchObject({ state: 'none' });
     const bySid = { merchant: 'm', by: 'sid', is: 'x' } as const;
     expect(await other.read(bySid)).toMatchObject({ state: 'none' });
-    await other.put(token('also under x', { id: '2', sid: 'x', pooled: false }));
+    await other.put(token('also under x', { id: '2', correlators: { sid: 'x' }, pooled: false }));
     expect(await other.read(bySid)).toMatchObject({ state: 'live', token: { value: 'also under x' }, distinct: 2 });
     expect(troubles.map(({ code }) => code)).toEqual(['sealed_with_unknown_key']);
     expect(JSON.stringify(troubles)).not.toContain('first');

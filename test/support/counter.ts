@@ -100,7 +100,7 @@ export class Counter {
     this.#count += 1;
     const value = `value-${this.#count}`;
     const pooled = Object.keys(correlators).length === 0;
-    return { id: tokenId(MERCHANT, kind, value), merchant: MERCHANT, kind, value, pooled, ...correlators };
+    return { id: tokenId(MERCHANT, kind, value), merchant: MERCHANT, kind, value, correlators, pooled };
   }
 }
 

@@ -63,7 +63,7 @@ export class EmbeddedBench {
 
   token(name: string, pooled = false): NewToken {
     const correlators = pooled ? {} : { sid: name };
-    return { id: tokenId(M, 'token', name), merchant: M, kind: 'token', value: name, pooled, ...correlators };
+    return { id: tokenId(M, 'token', name), merchant: M, kind: 'token', value: name, correlators, pooled };
   }
 
   under(is: string): TokenQuery {

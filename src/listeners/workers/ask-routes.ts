@@ -76,7 +76,11 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
     async (request, reply) => {
       const { sid, merchant_data } = request.body;
       const asked = await ask(request, request.body, scheduleEdit({ sid, merchant_data }));
-      return answerAsked(reply, asked, ({ value, merchant_data }) => ({ seid: value, sid, merchant_data }));
+      return answerAsked(reply, asked, ({ value, correlators }) => ({
+        seid: value,
+        sid,
+        merchant_data: correlators.merchant_data,
+      }));
     },
   );
 

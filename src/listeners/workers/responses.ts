@@ -7,16 +7,13 @@ import { ProblemError } from './problems.ts';
 import type { TokenAnswer } from './schemas.ts';
 
 export function tokenAnswer({ token, distinct, claim }: Handed & { outcome: 'token' }): z.output<typeof TokenAnswer> {
-  const { id, merchant, kind, value, merchant_data, sid, merchant_usn, order_id, receivedAt, expiresAt } = token;
+  const { id, merchant, kind, value, correlators, receivedAt, expiresAt } = token;
   return {
     id,
     merchant,
     kind,
     value,
-    merchant_data,
-    sid,
-    merchant_usn,
-    order_id,
+    ...correlators,
     received_at: timeText(receivedAt),
     expires_at: timeText(expiresAt),
     distinct,

@@ -1,6 +1,6 @@
 /** What changed in memory and is not on disk yet, and how records stand there. */
 import { crc32 } from 'node:zlib';
-import { KINDS, type TokenRecord, tokenId } from '../../token.ts';
+import { type Correlators, KINDS, type TokenRecord, tokenId } from '../../token.ts';
 import type { Change, ClaimEntry, ExpectationEntry, Standing, TokenEntry } from './records.ts';
 
 export class ChangeSet {
@@ -47,7 +47,7 @@ export function operationsOf(changes: Iterable<Change>): Operation[] {
   const operations: Operation[] = [];
   for (const [key, entry] of byKey) {
     if (entry === undefined) operations.push({ type: 'del', key });
-    else operations.push({ type: 'put', key, value: withChecksum(key, JSON.stringify(entry)) });
+    else operations.push({ type: 'put', key, value: withChecksum(key, jsonOf(entry)) });
   }
   return operations;
 }
@@ -58,11 +58,25 @@ export function readRecord(key: string, value: string, hasChecksum = true): Chan
   const json = hasChecksum ? value.slice(CHECKSUM_DIGITS) : value;
   if (hasChecksum && value !== withChecksum(key, json)) return undefined;
   try {
-    const record = { of, merchant, id, entry: JSON.parse(json) } as Change;
+    const entry = JSON.parse(json);
+    if (of === 'token') entry.token = nestedOf(entry.token);
+    const record = { of, merchant, id, entry } as Change;
     return isWhole(record) ? record : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** On disk the correlators of a token stand among its other fields, as in version 1.0.0. */
+function jsonOf(entry: NonNullable<Change['entry']>): string {
+  if (typeof entry.token !== 'object') return JSON.stringify(entry);
+  const { correlators, ...token } = entry.token;
+  return JSON.stringify({ ...entry, token: { ...token, ...correlators } });
+}
+
+function nestedOf(token: Omit<TokenRecord, 'correlators'> & Correlators): TokenRecord {
+  const { merchant_data, sid, merchant_usn, order_id, ...others } = token;
+  return { ...others, correlators: { merchant_data, sid, merchant_usn, order_id } };
 }
 
 /** Covers the key, too: a record must not turn up under another's key. */

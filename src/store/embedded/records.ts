@@ -62,8 +62,8 @@ export function holderOf(entry: TokenEntry, now: number): Claim | null {
 
 /** Written out, so that all records have one shape: to copy the fields of one into another takes far longer. */
 export function recordOf(token: NewToken, receivedAt: number, expiresAt: number): TokenRecord {
-  const { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id } = token;
-  return { id, merchant, kind, value, pooled, merchant_data, sid, merchant_usn, order_id, receivedAt, expiresAt };
+  const { id, merchant, kind, value, correlators, pooled } = token;
+  return { id, merchant, kind, value, correlators, pooled, receivedAt, expiresAt };
 }
 
 /** Moves the times of a token, and of the claim that took it. */

@@ -1,5 +1,5 @@
 /** How the Redis store's scripts are given tokens, and what their answers mean. */
-import type { Claim, Kind, NewToken, TokenRecord } from '../../token.ts';
+import { type Claim, CORRELATORS, type Correlators, type Kind, type NewToken, type TokenRecord } from '../../token.ts';
 import type { ClaimAnswer, Expiry, Hint, ReadAnswer, SettleAnswer } from '../contract.ts';
 import type { ClaimEntry, ExpectationEntry } from '../embedded/records.ts';
 import type {
@@ -19,8 +19,8 @@ export function prefixOf(merchant: string): string {
 
 /** The 8 arguments of a token, as the script `caratPut` takes them. */
 export function tokenArguments(token: NewToken): string[] {
-  const { id, kind, value, pooled, merchant_data = '', sid = '', merchant_usn = '', order_id = '' } = token;
-  return [id, kind, value, pooled ? '1' : '0', merchant_data, sid, merchant_usn, order_id];
+  const { id, kind, value, pooled, correlators } = token;
+  return [id, kind, value, pooled ? '1' : '0', ...CORRELATORS.map((name) => correlators[name] ?? '')];
 }
 
 /** The 19 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
@@ -167,6 +167,7 @@ type Fields = [
   kind: Kind,
   value: string,
   pooled: string,
+  /** One for each of `CORRELATORS`. */
   ...correlators: [string | null, string | null, string | null, string | null],
   receivedAt: string,
   expiresAt: string,
@@ -177,19 +178,19 @@ type Fields = [
 ];
 
 function tokenOf(fields: Fields, merchant: string): TokenRecord {
-  const [id, kind, value, pooled, merchantData, sid, merchantUsn, orderId, receivedAt, expiresAt] = fields;
+  const [id, kind, value, pooled, ...others] = fields;
+  const [receivedAt, expiresAt] = others.slice(CORRELATORS.length);
+  const correlators: Correlators = {};
+  for (const [at, name] of CORRELATORS.entries()) correlators[name] = others[at] ?? undefined;
   return {
     id,
     merchant,
     kind,
     value,
+    correlators,
     pooled: pooled === '1',
     receivedAt: Number(receivedAt),
     expiresAt: Number(expiresAt),
-    ...(merchantData === null ? {} : { merchant_data: merchantData }),
-    ...(sid === null ? {} : { sid }),
-    ...(merchantUsn === null ? {} : { merchant_usn: merchantUsn }),
-    ...(orderId === null ? {} : { order_id: orderId }),
   };
 }
 

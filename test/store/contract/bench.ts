@@ -93,7 +93,7 @@ export class Bench {
   token(fields: Correlators & { kind?: Kind; value?: string; merchant?: string } = {}): NewToken {
     const { kind = 'token', value = this.value(), merchant = this.merchant, ...correlators } = fields;
     const id = tokenId(merchant, kind, value);
-    return { id, merchant, kind, value, pooled: Object.keys(correlators).length === 0, ...correlators };
+    return { id, merchant, kind, value, correlators, pooled: Object.keys(correlators).length === 0 };
   }
 
   value(): string {

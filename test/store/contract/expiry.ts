@@ -32,7 +32,7 @@ export function describeExpiry(test: Case): void {
       await bench.hold(bench.a, 'c1', bench.by('sid', 'held'));
       await bench.hold(bench.a, 'c2', bench.by('sid', 'by-claim'));
       await bench.a.settle(bench.merchant, 'c2', 'use');
-      for (const { sid } of tokens) {
+      for (const { sid } of tokens.map(({ correlators }) => correlators)) {
         await until(`${sid} expires`, async () => (await bench.b.read(bench.by('sid', `${sid}`))).state === 'none');
       }
       await until('the pool is empty', async () => valueIn(await bench.claim(bench.b, 'c3')) === 'none');

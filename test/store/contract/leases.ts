@@ -14,7 +14,7 @@ const CLOCK_MS = 5;
 async function shortLeasePassed(bench: Bench): Promise<void> {
   const clock = bench.token({ order_id: `clock-${bench.value().slice(0, 20)}` });
   await bench.put(clock);
-  const query = bench.by('order_id', clock.order_id as string);
+  const query = bench.by('order_id', clock.correlators.order_id as string);
   await bench.hold(bench.a, `clock-${clock.id}`, query, { leaseMs: SHORT_MS });
   await until('the lease ends', async () => {
     const read = await bench.a.read(query);

@@ -49,8 +49,10 @@ export class Oracle {
     const { token, claim } = answer;
     this.#notAfterUse(token.id, begun, `claimed by ${claimId}`);
     if (claim.id !== claimId) this.violations.push(`${claimId} was answered the claim of ${claim.id}`);
-    if (claim.renewals === 0 && query !== (token.pooled ? 'pool' : token.sid)) {
-      this.violations.push(`${claimId} asked for ${query} and got a token of ${token.pooled ? 'the pool' : token.sid}`);
+    if (claim.renewals === 0 && query !== (token.pooled ? 'pool' : token.correlators.sid)) {
+      this.violations.push(
+        `${claimId} asked for ${query} and got a token of ${token.pooled ? 'the pool' : token.correlators.sid}`,
+      );
     }
     const { deliveries, renewals, leaseExpiresAt } = claim;
     const takenAt = leaseExpiresAt - leaseMs;

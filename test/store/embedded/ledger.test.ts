@@ -12,7 +12,15 @@ const M = 'default';
 const TTL_MS = 1000;
 
 function token(name: string, fields: Partial<NewToken> = {}): NewToken {
-  return { id: tokenId(M, 'token', name), merchant: M, kind: 'token', value: name, pooled: true, ...fields };
+  return {
+    id: tokenId(M, 'token', name),
+    merchant: M,
+    kind: 'token',
+    value: name,
+    correlators: {},
+    pooled: true,
+    ...fields,
+  };
 }
 
 /** How many of these things are still in memory. */
@@ -70,7 +78,7 @@ describe('the ledger lets go of', () => {
     const ledger = make('expected', 10);
     const all: WeakRef<object>[] = [];
     for (let at = 0; at < 5000; at++) {
-      expect(ledger.put(token(`t${at}`, { pooled: false, sid: 'x' }), 0)).toBe('unexpected');
+      expect(ledger.put(token(`t${at}`, { pooled: false, correlators: { sid: 'x' } }), 0)).toBe('unexpected');
       const entry = ledger.get(M, tokenId(M, 'token', `t${at}`));
       if (entry !== undefined) all.push(new WeakRef(entry));
       ledger.changes.take();
@@ -82,7 +90,7 @@ describe('the ledger lets go of', () => {
 
   it.each([
     ['pooled tokens', { pooled: true }],
-    ['tokens with a correlator', { pooled: false, sid: 'x' }],
+    ['tokens with a correlator', { pooled: false, correlators: { sid: 'x' } }],
   ])('%s that a shared store knew or refused, without waiting for their time', async (_name, fields) => {
     const ledger = make();
     const all: WeakRef<object>[] = [];

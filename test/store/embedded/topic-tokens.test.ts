@@ -13,7 +13,14 @@ let looks = 0;
 
 function entryOf(order: number, expiresAt = 1000): TokenEntry {
   const value = String(order);
-  const token = { id: tokenId('m', 'seid', value), merchant: 'm', kind: 'seid', value, pooled: false } as const;
+  const token = {
+    id: tokenId('m', 'seid', value),
+    merchant: 'm',
+    kind: 'seid',
+    value,
+    correlators: {},
+    pooled: false,
+  } as const;
   const times = {
     receivedAt: 0,
     get expiresAt() {

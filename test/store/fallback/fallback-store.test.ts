@@ -46,7 +46,7 @@ test('it tries again when a bug ends the reconciliation', async () => {
     await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice });
     await claimsAreShared(store, 'm');
     const id = tokenId('m', 'token', 'value');
-    await store.put({ id, merchant: 'm', kind: 'token', value: 'value', pooled: true });
+    await store.put({ id, merchant: 'm', kind: 'token', value: 'value', correlators: {}, pooled: true });
     bugs = 2;
     await redis.command('FLUSHALL');
     await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
@@ -85,7 +85,7 @@ describe('its copy of a token that came to another instance', () => {
         await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
         await claimsAreShared(store, 'm');
         const id = tokenId('m', 'token', 'value');
-        const token: NewToken = { id, merchant: 'm', kind: 'token', value: 'value', pooled: true };
+        const token: NewToken = { id, merchant: 'm', kind: 'token', value: 'value', correlators: {}, pooled: true };
         await shared.put(token);
         const again = store.put(token);
         const query = { merchant: 'm', by: 'pool', kind: 'token' } as const;
@@ -130,7 +130,7 @@ test('a copy is not put back once it is over by the clock of Redis, when the clo
   try {
     behindMs = 60_000;
     const id = tokenId('m', 'token', 'value');
-    await a.put({ id, merchant: 'm', kind: 'token', value: 'value', pooled: true });
+    await a.put({ id, merchant: 'm', kind: 'token', value: 'value', correlators: {}, pooled: true });
     const query = { merchant: 'm', by: 'pool', kind: 'token' } as const;
     await b.claim({ merchant: 'm', claimId: 'c', leaseMs: LONG_MS, query, refuseConflict: false });
     expect(await b.settle('m', 'c', 'use')).toBe('done');
@@ -174,7 +174,7 @@ test('a read says away, and not none, until all copies are back in a Redis that 
     await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
     await claimsAreShared(store, 'm');
     const id = tokenId('m', 'seid', 'value');
-    await store.put({ id, merchant: 'm', kind: 'seid', value: 'value', pooled: false, sid: 's' });
+    await store.put({ id, merchant: 'm', kind: 'seid', value: 'value', correlators: { sid: 's' }, pooled: false });
     await redis.command('FLUSHALL');
     await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     await restoring.opened;

@@ -32,7 +32,7 @@ async function open(ttlMs = TTL_MS): Promise<RedisStore> {
 }
 
 function token(value: string): NewToken {
-  return { id: tokenId('m', 'token', value), merchant: 'm', kind: 'token', value, pooled: true };
+  return { id: tokenId('m', 'token', value), merchant: 'm', kind: 'token', value, correlators: {}, pooled: true };
 }
 
 /** A token that was given to a claim while Redis was away. */
@@ -142,7 +142,7 @@ test('a copy that is over by the clock of Redis is not put, and its claim id is 
 test.each(['a pooled token', 'a token under a key'])('%s that is half-written is found again', async (what) => {
   const isPooled = what === 'a pooled token';
   const query = isPooled ? LEAD : ({ merchant: 'm', by: 'sid', is: 'x' } as const);
-  const half = { ...token('half'), pooled: isPooled, ...(isPooled ? {} : { sid: 'x' }) };
+  const half = { ...token('half'), pooled: isPooled, correlators: isPooled ? {} : { sid: 'x' } };
   await store.put(half);
   await redis.command('DEL', `carat:{m}:${isPooled ? 'f:token' : 'i:token:sid=x'}`);
   expect(await claim('c', { query })).toBe('none');
