@@ -40,6 +40,7 @@ import { CertificateWatch } from './listeners/authenticity/certificate.ts';
 import { connectionBound, descriptorLimit, MOST_CONNECTIONS } from './listeners/authenticity/descriptors.ts';
 import { AuthenticityListener } from './listeners/authenticity/listener.ts';
 import { createWorkerListener } from './listeners/workers/listener.ts';
+import { AlertWebhook } from './observability/alert-webhook.ts';
 import { Metrics } from './observability/metrics.ts';
 import { Recorder } from './observability/recorder.ts';
 import { type InstanceState, Relay } from './observability/relay.ts';
@@ -76,6 +77,7 @@ export class Service {
   readonly #metrics: Metrics;
   readonly #relay: Relay | undefined;
   readonly #tracing: Tracing | undefined;
+  readonly #alerts: AlertWebhook | undefined;
   readonly #operator: Operator;
   readonly #authenticity: AuthenticityListener;
   readonly #certificate: CertificateWatch | undefined;
@@ -116,6 +118,16 @@ export class Service {
     const channel = config.store && new RedisChannel(config.store);
     const onDropped = (count: number): void => metrics.eventsNotRelayed.inc(count);
     this.#relay = channel && new Relay(channel, this.#recorder.events, self, onDropped);
+    const { alertWebhookUrl } = config;
+    this.#alerts =
+      alertWebhookUrl === undefined
+        ? undefined
+        : new AlertWebhook({
+            url: alertWebhookUrl,
+            events: this.#recorder.events,
+            onNotice: (notice) => this.#recorder.notice(notice),
+            onPosted: (outcome) => metrics.alertPosts.inc({ outcome }),
+          });
     this.#operator = new Operator({
       recorder: this.#recorder,
       store: this.store,
@@ -163,6 +175,7 @@ export class Service {
   async start(): Promise<void> {
     const { store, waiters, wakeups } = this;
     const recorder = this.#recorder;
+    this.#alerts?.start();
     await store.open({
       onHint: (hint) => wakeups.onHint(hint),
       onGap: () => wakeups.onGap(),
@@ -226,6 +239,7 @@ export class Service {
     this.#relay?.stop();
     await this.#tracing?.stop();
     await this.store.close();
+    await this.#alerts?.stop();
     this.#recorder.close();
   }
 
@@ -266,13 +280,15 @@ export class Service {
 }
 
 /** What must not be seen in any text, should it ever get into one. */
-function secretsOf({ paths, workerKeys, encryptionKeys, store, carat }: Config): string[] {
+function secretsOf({ paths, workerKeys, encryptionKeys, store, carat, alertWebhookUrl }: Config): string[] {
   const keys = encryptionKeys.flatMap((key) => [
     key.toString('base64'),
     key.toString('base64url'),
     key.toString('hex'),
   ]);
   const passwords = [store?.password, store?.sentinelPassword].filter((password) => password !== undefined);
+  const { pathname = '', search = '' } = alertWebhookUrl === undefined ? {} : new URL(alertWebhookUrl);
+  const webhook = [alertWebhookUrl ?? '', `${pathname}${search}`];
   const secretPaths = [...paths.keys()].filter((path) => !PUBLIC_PATHS.has(path));
   const credentials = [...(carat?.credentials.values() ?? [])].flatMap((one) => [one.merchantId, one.merchantKey]);
   return [
@@ -280,6 +296,7 @@ function secretsOf({ paths, workerKeys, encryptionKeys, store, carat }: Config):
     ...workerKeys.map(({ key }) => key),
     ...keys,
     ...credentials,
+    ...webhook,
     ...passwords.flatMap((password) => [password, encodeURIComponent(password)]),
   ];
 }

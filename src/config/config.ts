@@ -34,6 +34,8 @@ export interface Config {
   tls: { certFile: string; keyFile: string } | undefined;
   /** What it takes to ask Carat for tokens; unset: the routes that do so answer `not_configured`. */
   carat: CaratConfig | undefined;
+  /** Where alerts are posted; a secret. */
+  alertWebhookUrl: string | undefined;
   logLevel: LogLevel;
   /** Instead of production's deadlines for a post's answer and for Redis; no variable sets them. */
   deadlines?: { answerMs: number; redisMs: number };
@@ -115,6 +117,7 @@ export function readConfig(env: Record<string, string | undefined>): Config {
             apiUrl: v.CARAT_API_URL,
             rechargeUrl: v.CARAT_RECHARGE_URL,
           },
+    alertWebhookUrl: v.ALERT_WEBHOOK_URL,
     logLevel: v.LOG_LEVEL,
   });
 }
@@ -141,6 +144,7 @@ const VARIABLES = z.object({
   CARAT_ENVIRONMENT: variable('', readCaratEnvironment),
   CARAT_API_URL: variable('', readCaratUrl, { secret: true }),
   CARAT_RECHARGE_URL: variable('', readCaratUrl, { secret: true }),
+  ALERT_WEBHOOK_URL: variable('', readWebhookUrl, { secret: true }),
   LOG_LEVEL: choice(LOG_LEVELS, 'info'),
 });
 type Variables = z.output<typeof VARIABLES>;
@@ -394,6 +398,15 @@ function readCaratUrl(value: string): string | undefined {
     throw new Error('expected an http or https address without user, query and fragment');
   }
   return value.replace(/\/+$/, '');
+}
+
+function readWebhookUrl(value: string): string | undefined {
+  if (value === '') return undefined;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || `${url.username}${url.password}` !== '') {
+    throw new Error('expected an http or https address without a user');
+  }
+  return url.href;
 }
 
 /** The path of a file, which must be there to be read. */

@@ -104,6 +104,7 @@ export class Metrics {
     'Events that other instances were not told of',
     [],
   );
+  readonly alertPosts = this.#counter('alert_posts_total', 'POSTs to ALERT_WEBHOOK_URL, by outcome', ['outcome']);
   readonly troubles = this.#counter('troubles_total', 'Things an operator should know of', ['code']);
 
   constructor() {
@@ -125,6 +126,7 @@ export class Metrics {
     droppedLines,
   }: Watched): void {
     for (const door of DOORS) this.doors.inc({ door }, 0);
+    for (const outcome of ['sent', 'failed']) this.alertPosts.inc({ outcome }, 0);
     for (const merchant of merchants) this.#zero(merchant);
     for (const operation of STORE_OPERATIONS) {
       for (const outcome of ['ok', 'away', 'error']) this.storeSeconds.zero({ operation, outcome });

@@ -172,6 +172,8 @@ describe('bad secrets are refused by name, and not repeated', () => {
     ['STORE_URL', 'http://user:S3CRET@host', 'expected an address that begins with redis://'],
     ['STORE_URL', 'redis://:S3CRET@ho st', 'expected host:port'],
     ['STORE_URL', 'redis://%zz:S3CRET@host', 'percent-encoded'],
+    ['ALERT_WEBHOOK_URL', 'hooks.example/S3CRET', 'http or https address'],
+    ['ALERT_WEBHOOK_URL', 'https://u:S3CRET@hooks.example/', 'without a user'],
     ['WORKER_API_KEYS', `${KEY1},S3C RET`, 'item 2'],
     ['WORKER_API_KEYS', `${KEY1},S3CRET-15-chars`, 'at least 16 characters; item 2'],
     ['WORKER_API_KEYS', 'default:S3CRET-15-chars', 'at least 16 characters; item 1'],

@@ -161,7 +161,7 @@ describe('the alert rules', () => {
         .replaceAll(' ', '-'),
     );
     for (const { annotations } of rules) {
-      expect(annotations.runbook_url).toMatch(/^https:\/\/runbooks\.example\/operations\.md#/);
+      expect(annotations.runbook_url).toMatch(/^docs\/operations\.md#/);
       expect(headings).toContain(annotations.runbook_url.split('#')[1]);
     }
   });

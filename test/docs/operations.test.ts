@@ -26,7 +26,7 @@ const TROUBLES = new Set([
     ),
     ...text.matchAll(/(?:#report|new Misconfigured)\(\s*'(redis_[a-z_]+)'/g),
     ...text.matchAll(/\bwarn\(\s*'(redis_[a-z_]+)'/g),
-    ...text.matchAll(/code: '(recharge_[a-z_]+)'/g),
+    ...text.matchAll(/code: '((?:recharge|alert_webhook)_[a-z_]+)'/g),
     ...text.matchAll(/what === 'merge' \? '(merging)'/g),
     ...text.matchAll(/what === 'merge' \? 'merging' : '(restoring)'/g),
   ]).map(([, code = '']) => code),

@@ -24,6 +24,7 @@ const SECRETS = {
   path: canary(),
   merchantId: `L${canary(7)}`.slice(0, 15),
   merchantKey: canary(),
+  webhook: canary(),
 };
 
 let redis: RedisServer;
@@ -44,6 +45,7 @@ beforeEach(async () => {
     CARAT_CREDENTIALS: `default=${SECRETS.merchantId}:${SECRETS.merchantKey}`,
     CARAT_API_URL: carat.url,
     CARAT_RECHARGE_URL: carat.url,
+    ALERT_WEBHOOK_URL: `${carat.url}/${SECRETS.webhook}`,
   };
 });
 afterEach(async () => {

@@ -1,0 +1,212 @@
+/** The alert webhook, before a real receiver that takes, refuses, hangs, redirects or is not there. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type AlertBody, AlertWebhook, type AlertWebhookOptions } from '../../src/observability/alert-webhook.ts';
+import { Events } from '../../src/observability/events.ts';
+import type { Notice } from '../../src/store/notice.ts';
+import { Collector } from '../support/collector.ts';
+import { latch } from '../support/latch.ts';
+import { RunningService } from '../support/service.ts';
+import { until } from '../support/until.ts';
+
+const SECRET = 'T0SECRET/B0SECRET';
+const HOUR_MS = 3_600_000;
+
+let receiver: Collector;
+let events: Events;
+let notices: Notice[];
+let outcomes: string[];
+let webhooks: AlertWebhook[];
+beforeEach(async () => {
+  receiver = await Collector.start();
+  events = new Events();
+  notices = [];
+  outcomes = [];
+  webhooks = [];
+});
+afterEach(async () => {
+  for (const webhook of webhooks) await webhook.stop();
+  await receiver.stop();
+  expect(JSON.stringify(notices)).not.toContain('SECRET');
+});
+
+function start(pace: AlertWebhookOptions['pace'] = {}, url = `${receiver.url}/services/${SECRET}`): AlertWebhook {
+  const webhook = new AlertWebhook({
+    url,
+    events,
+    onNotice: (notice) => notices.push(notice),
+    onPosted: (outcome) => outcomes.push(outcome),
+    pace: { everyMs: HOUR_MS, gatherMs: 50, ...pace },
+  });
+  webhooks.push(webhook);
+  webhook.start();
+  return webhook;
+}
+
+const trouble = (code: string, level = 'error', message = `${code} happened`): void =>
+  events.tell('trouble', undefined, { level, code, message });
+
+function body(at = 0): AlertBody {
+  return JSON.parse(receiver.requests[at]?.body ?? '');
+}
+
+const posted = (count: number): Promise<true> =>
+  until(`${count} POSTs ended`, () => outcomes.length === count) as Promise<true>;
+
+it('sends what came at once in one POST, grouped by code and merchant', async () => {
+  start();
+  trouble('disk_failed', 'error', 'first');
+  trouble('disk_failed', 'error', 'second <!channel>');
+  events.tell('no_show', 'loja1', { kind: 'seid' });
+  events.tell('no_show', 'loja1', { kind: 'seid' });
+  events.tell('no_show', 'loja2', { kind: 'seid' });
+  events.tell('orphan', 'loja1', { kind: 'nit' });
+  events.tell('post', 'loja1', { outcome: 'failed' });
+  await posted(1);
+  const { text, alerts, source, instance, more } = body();
+  expect({ source, instance, more }).toEqual({ source: 'carat-authenticity', instance: events.instance, more: 0 });
+  expect(alerts.map(({ code, merchant, count }) => [code, merchant, count])).toEqual([
+    ['disk_failed', undefined, 2],
+    ['no_show', 'loja1', 2],
+    ['no_show', 'loja2', 1],
+    ['orphan', 'loja1', 1],
+    ['post_failed', 'loja1', 1],
+  ]);
+  expect(alerts[0]).toMatchObject({ message: 'second  !channel ', first_at: expect.stringMatching(/^\d{4}-.*Z$/) });
+  expect(text).toContain('2 × disk_failed: second');
+  expect(text).toContain('2 × no_show (loja1)');
+  expect(receiver.requests[0]).toMatchObject({
+    url: `/services/${SECRET}`,
+    headers: { 'content-type': 'application/json' },
+  });
+});
+
+it('is silent about warnings, kept posts and what other instances report', async () => {
+  const webhook = start();
+  trouble('redis_eviction', 'warn');
+  events.tell('post', 'loja1', { outcome: 'kept' });
+  events.tell('handover', 'loja1', {});
+  events.take({ id: 'x-1', name: 'orphan', instance: 'another', at: Date.now(), merchant: 'loja1', facts: {} });
+  await webhook.stop();
+  expect(receiver.requests).toEqual([]);
+});
+
+it('sends no second POST within the minute, not even at a stop', async () => {
+  const webhook = start();
+  trouble('one');
+  await posted(1);
+  trouble('two');
+  await webhook.stop();
+  expect(receiver.requests).toHaveLength(1);
+});
+
+it('sends what came since with the next POST', async () => {
+  start({ everyMs: 100 });
+  trouble('one');
+  await posted(1);
+  trouble('two');
+  await posted(2);
+  expect(body(1).alerts.map(({ code }) => code)).toEqual(['two']);
+});
+
+it('sends what is gathered at a stop', async () => {
+  const webhook = start({ gatherMs: HOUR_MS });
+  trouble('one');
+  await webhook.stop();
+  expect(body().alerts.map(({ code }) => code)).toEqual(['one']);
+});
+
+it('keeps what was refused, counts it, and reports the first failure and the recovery', async () => {
+  receiver.status = 500;
+  start({ everyMs: 50 });
+  trouble('one');
+  await until('it failed twice', () => outcomes.length >= 2);
+  trouble('one');
+  receiver.status = 200;
+  await until('it was taken', () => outcomes.includes('sent'));
+  expect(outcomes.slice(0, 2)).toEqual(['failed', 'failed']);
+  const last = body(receiver.requests.length - 1);
+  expect(last.alerts).toEqual([expect.objectContaining({ code: 'one', count: 2 })]);
+  expect(notices.map(({ level, code }) => [level, code])).toEqual([
+    ['warn', 'alert_webhook_failed'],
+    ['info', 'alert_webhook_back'],
+  ]);
+  expect(notices[0]?.message).toContain('it answered 500');
+});
+
+it('does not follow a redirect', async () => {
+  receiver.status = 302;
+  start();
+  trouble('one');
+  await posted(1);
+  expect(outcomes).toEqual(['failed']);
+  expect(receiver.requests).toHaveLength(1);
+});
+
+it('reports a receiver that is not there by its error code only', async () => {
+  const gone = await Collector.start();
+  const { url } = gone;
+  await gone.stop();
+  start({}, `${url}/${SECRET}`);
+  trouble('one');
+  await posted(1);
+  expect(notices.map(({ message }) => message)).toEqual([
+    expect.stringContaining('it cannot be reached: ECONNREFUSED'),
+  ]);
+});
+
+it('gives up on a receiver that hangs, and goes on with what came in that time', async () => {
+  const hangs = latch();
+  receiver.answers = hangs.opened;
+  start({ timeoutMs: 50, everyMs: 50 });
+  trouble('one');
+  await until('it gave up', () => outcomes.includes('failed'));
+  trouble('two');
+  hangs.open();
+  receiver.answers = Promise.resolve();
+  await until('it was taken', () => outcomes.includes('sent'));
+  expect(body(receiver.requests.length - 1).alerts.map(({ code }) => code)).toEqual(expect.arrayContaining(['one']));
+  expect(notices[0]?.message).toContain('TimeoutError');
+});
+
+it('stops while the receiver hangs', async () => {
+  receiver.answers = new Promise(() => {});
+  const webhook = start();
+  trouble('one');
+  await until('it was sent', () => receiver.requests.length === 1);
+  await webhook.stop();
+  expect(outcomes).toEqual(['failed']);
+});
+
+it('holds 50 groups at most, and counts the rest', async () => {
+  start();
+  for (let at = 0; at < 80; at++) trouble(`code_${at}`);
+  await posted(1);
+  expect(body().alerts).toHaveLength(50);
+  expect(body()).toMatchObject({ more: 30, text: expect.stringContaining('30 × further codes') });
+});
+
+it('posts orphans of a service, counts it in /metrics, and keeps the token to itself', async () => {
+  const env = { ALERT_WEBHOOK_URL: `${receiver.url}/${SECRET}`, TOKEN_TTL_SECONDS: '1' };
+  const service = await RunningService.start({ env });
+  const value = 'a'.repeat(64);
+  await service.post({ seid: value, merchant_data: 'a1' });
+  await until('it was posted', () => receiver.requests.length === 1);
+  expect(body().alerts).toEqual([expect.objectContaining({ code: 'orphan', merchant: 'default', count: 1 })]);
+  expect(receiver.requests[0]?.body).not.toContain(value);
+  const line = 'carat_authenticity_alert_posts_total{outcome="sent"} 1';
+  await until('it is counted', async () => (await service.worker('GET', '/metrics')).text.includes(line));
+  await service.stop();
+  expect(service.log.join('\n')).not.toContain('SECRET');
+});
+
+it('answers Carat and stops while the receiver hangs', async () => {
+  receiver.answers = new Promise(() => {});
+  const service = await RunningService.start({
+    env: { ALERT_WEBHOOK_URL: `${receiver.url}/${SECRET}`, TOKEN_TTL_SECONDS: '1' },
+  });
+  await service.post({ seid: 'b'.repeat(64) });
+  await until('it was posted', () => receiver.requests.length === 1);
+  expect(await service.post({ seid: 'c'.repeat(64) })).toMatchObject({ status: 200, text: 'OK' });
+  await service.stop();
+  expect(service.log.join('\n')).not.toContain('SECRET');
+});
