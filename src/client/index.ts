@@ -5,6 +5,7 @@ export type {
   AskedScheduleEdit,
   AskedToken,
   AskOptions,
+  Asks,
   CancellationRequest,
   CaratSaid,
   DecideOptions,

@@ -10,7 +10,7 @@ import { createCaratClient, openRechargeNotes, type RechargeNotes } from '../../
 import { createTokenSource, createWorkerClient } from '../../src/client/index.ts';
 import { runDemo } from '../../src/simulator/demo/demo.ts';
 import { teller } from '../../src/simulator/demo/narrator.ts';
-import { type Receiver, startReceiver } from '../../src/simulator/demo/receiver.ts';
+import { DEMO_MERCHANT, type Receiver, startReceiver } from '../../src/simulator/demo/receiver.ts';
 import { endOf, SCENARIOS, type Stage } from '../../src/simulator/demo/scenarios.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
 
@@ -24,18 +24,19 @@ describe('the whole round', () => {
   let folder: string;
   let stage: Stage;
   beforeAll(async () => {
-    receiver = await startReceiver({}, MAIN);
-    simulator = createSimulator({ authenticityUrl: receiver.authenticityUrl });
+    simulator = createSimulator({ authenticityUrl: 'http://127.0.0.1:1/' });
     await simulator.listen();
+    receiver = await startReceiver(simulator.addresses(), MAIN);
+    simulator.postTo(receiver.authenticityUrl);
     folder = await mkdtemp(join(tmpdir(), 'demo-'));
     notes = await openRechargeNotes(folder);
     const client = createCaratClient({
       environment: 'homologation',
-      merchantId: 'DEMO',
-      merchantKey: 'DEMOKEY0123456789',
+      ...DEMO_MERCHANT,
       addresses: simulator.addresses(),
     });
-    stage = { client, source: createTokenSource(createWorkerClient({ url: receiver.workerUrl })), notes, simulator };
+    const service = createWorkerClient({ url: receiver.workerUrl });
+    stage = { client, source: createTokenSource(service), service, notes, simulator };
   });
   afterAll(async () => {
     await notes.close();
@@ -58,7 +59,7 @@ describe('the whole round', () => {
     const wrong = { name: 'wrong', expects: 'something else', run: async () => 'this' };
     const said: string[] = [];
     const tell = teller((text) => said.push(text), false);
-    expect(await runDemo({ receiver, source: stage.source, tell, scenarios: [wrong] })).toEqual(['wrong']);
+    expect(await runDemo({ ...stage, tell, scenarios: [wrong] })).toEqual(['wrong']);
     expect(said.join('')).toContain('0 of 1 ended as they should');
   });
 });

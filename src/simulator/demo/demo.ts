@@ -3,38 +3,45 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCaratClient, openRechargeNotes, type TokenSource } from '../../carat/index.ts';
-import { createSimulator } from '../simulator.ts';
-import { type Tell, tellCall, tellPost, toldSource } from './narrator.ts';
-import type { Receiver } from './receiver.ts';
+import type { Asks } from '../../client/index.ts';
+import type { Simulator } from '../simulator.ts';
+import { type Tell, tellCall, tellPost, toldAsks, toldSource } from './narrator.ts';
+import { DEMO_MERCHANT } from './receiver.ts';
 import { endOf, SCENARIOS, type Scenario } from './scenarios.ts';
 
 export interface DemoOptions {
-  receiver: Pick<Receiver, 'authenticityUrl'>;
+  /** Listens, and posts to the receiver. */
+  simulator: Simulator;
   /** Where the flows get their tokens: a client of the receiver. */
   source: TokenSource;
+  /** The receiver, which asks Carat itself. */
+  service: Asks;
   tell: Tell;
   scenarios?: readonly Scenario[];
 }
 
 /** Plays all scenarios, one after the other; the names of those that did not end as they should. */
-export async function runDemo({ receiver, source, tell, scenarios = SCENARIOS }: DemoOptions): Promise<string[]> {
+export async function runDemo({
+  simulator,
+  source,
+  service,
+  tell,
+  scenarios = SCENARIOS,
+}: DemoOptions): Promise<string[]> {
   const started = performance.now();
-  const simulator = createSimulator({ authenticityUrl: receiver.authenticityUrl });
   const folder = await mkdtemp(join(tmpdir(), 'carat-demo-notes-'));
   const notes = await openRechargeNotes(folder);
   const failed: string[] = [];
   try {
-    await simulator.listen();
     simulator.events.on('post', (post) => tellPost(tell, post));
     const client = createCaratClient({
       environment: 'homologation',
-      merchantId: 'DEMO',
-      merchantKey: 'DEMOKEY0123456789',
+      ...DEMO_MERCHANT,
       addresses: simulator.addresses(),
       timeoutMs: 10_000,
       onCall: (report) => tellCall(tell, report),
     });
-    const stage = { client, source: toldSource(tell, source), notes, simulator };
+    const stage = { client, source: toldSource(tell, source), service: toldAsks(tell, service), notes, simulator };
     for (const scenario of scenarios) {
       const { name, expects } = scenario;
       tell({ step: 'scenario', name, expects });
@@ -48,7 +55,6 @@ export async function runDemo({ receiver, source, tell, scenarios = SCENARIOS }:
   } finally {
     await notes.close();
     await rm(folder, { recursive: true, force: true });
-    await simulator.close();
   }
   tell({ step: 'summary', scenarios: scenarios.length, failed, ms: performance.now() - started });
   return failed;

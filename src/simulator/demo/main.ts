@@ -5,6 +5,7 @@
  */
 import { parseArgs } from 'node:util';
 import { createTokenSource, createWorkerClient } from '../../client/index.ts';
+import { createSimulator } from '../simulator.ts';
 import { runDemo } from './demo.ts';
 import { teller } from './narrator.ts';
 import { startReceiver } from './receiver.ts';
@@ -15,17 +16,17 @@ const scenarios = SCENARIOS.filter(({ name }) => name.includes(only));
 if (scenarios.length === 0) refuse(`no scenario has ${JSON.stringify(only)} in its name`);
 const tell = teller((text) => process.stdout.write(text), json);
 
-const receiver = await startReceiver();
+const simulator = createSimulator({ authenticityUrl: 'http://127.0.0.1:1/' });
+await simulator.listen();
+const receiver = await startReceiver(simulator.addresses());
+simulator.postTo(receiver.authenticityUrl);
+const service = createWorkerClient({ url: receiver.workerUrl });
 let failed: string[] = ['the demo itself'];
 try {
-  failed = await runDemo({
-    receiver,
-    source: createTokenSource(createWorkerClient({ url: receiver.workerUrl })),
-    tell,
-    scenarios,
-  });
+  failed = await runDemo({ simulator, source: createTokenSource(service), service, tell, scenarios });
 } finally {
   const code = await receiver.stop();
+  await simulator.close();
   process.exitCode = failed.length === 0 && code === 0 ? 0 : 1;
 }
 

@@ -1,6 +1,7 @@
 /** Tells what happens, step by step: as text for people, or as one JSON object per line for machines. No value of a token is told. */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { CallReport, TokenSource } from '../../carat/index.ts';
+import type { Asks } from '../../client/index.ts';
 import type { PostMade } from '../world.ts';
 
 export type Step =
@@ -54,9 +55,11 @@ export function tellPost(tell: Tell, { by, fields, status, ms }: PostMade): void
   tell({ step: 'post', by, token: fingerprint(value), answered: status, ms });
 }
 
-/** A token source that tells what is asked of it. */
-export function toldSource(tell: Tell, source: TokenSource): TokenSource {
-  const told = async <T>(what: string, work: Promise<T>, value?: (result: T) => string | undefined): Promise<T> => {
+type Told = <T>(what: string, work: Promise<T>, value?: (result: T) => string | undefined) => Promise<T>;
+
+/** Tells what a worker does, how long it took, and of which token it is. */
+function toldTo(tell: Tell): Told {
+  return async (what, work, value) => {
     const started = performance.now();
     let token: string | undefined;
     let how = value === undefined ? '' : ' in vain';
@@ -70,11 +73,32 @@ export function toldSource(tell: Tell, source: TokenSource): TokenSource {
       tell({ step: 'source', what: what + how, ...shown, ms: performance.now() - started });
     }
   };
+}
+
+/** A token source that tells what is asked of it. */
+export function toldSource(tell: Tell, source: TokenSource): TokenSource {
+  const told = toldTo(tell);
   return {
     announce: (request) => told(`announces a ${request.kind}`, source.announce(request)),
     take: (announced, options) => told('waits', source.take(announced, options), (token) => token?.value),
     used: (token) => told('spends', source.used(token), () => token.value),
     release: (token) => told('gives back', source.release(token), () => token.value),
     cancel: (announced) => told('expects no more', source.cancel(announced)),
+  };
+}
+
+/** The asks of a worker's client; they tell what the service is asked for. */
+export function toldAsks(tell: Tell, service: Asks): Asks {
+  const told = toldTo(tell);
+  const nitOf = ({ nit }: { nit: string }): string => nit;
+  const tokenOf = ({ token }: { token: string }): string => token;
+  return {
+    askScheduleEdit: (...args) => told('asks for a SEID', service.askScheduleEdit(...args), ({ seid }) => seid),
+    askRecharge: (...args) => told('asks for a NIT', service.askRecharge(...args), nitOf),
+    askGenericToken: (...args) => told('asks for a token', service.askGenericToken(...args), tokenOf),
+    askMerchantToken: (...args) => told('asks for a token', service.askMerchantToken(...args), tokenOf),
+    askCancellation: (...args) => told('asks for a NIT', service.askCancellation(...args), nitOf),
+    decideRecharge: (...args) => told(`decides: ${args[1]}`, service.decideRecharge(...args), nitOf),
+    readRecharge: (...args) => told('waits for the end', service.readRecharge(...args), nitOf),
   };
 }

@@ -18,8 +18,17 @@ export interface Receiver {
 /** The service as it is built. */
 const MAIN = new URL('../../main.js', import.meta.url).pathname;
 
-/** Starts it, and waits until it listens. `ACCEPT=expected`: a post that nobody announced is not handed out. */
-export async function startReceiver(env: Record<string, string> = {}, main: string = MAIN): Promise<Receiver> {
+/** The merchant of the demo, at the simulator and in the service. */
+export const DEMO_MERCHANT = { merchantId: 'DEMO', merchantKey: 'DEMOKEY0123456789' } as const;
+
+/**
+ * Starts it, and waits until it listens. It asks Carat at these addresses. `ACCEPT=expected`: a post that nobody announced
+ * is not handed out.
+ */
+export async function startReceiver(
+  { portal, recharge }: { portal: string; recharge: string },
+  main: string = MAIN,
+): Promise<Receiver> {
   const folder = await mkdtemp(join(tmpdir(), 'carat-demo-'));
   const child = spawn(process.execPath, [main], {
     env: {
@@ -29,7 +38,9 @@ export async function startReceiver(env: Record<string, string> = {}, main: stri
       WORKER_PORT: '0',
       DATA_DIR: join(folder, 'data'),
       ACCEPT: 'expected',
-      ...env,
+      CARAT_CREDENTIALS: `default=${DEMO_MERCHANT.merchantId}:${DEMO_MERCHANT.merchantKey}`,
+      CARAT_API_URL: portal,
+      CARAT_RECHARGE_URL: recharge,
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

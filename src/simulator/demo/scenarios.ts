@@ -12,12 +12,15 @@ import {
   recoverRecharges,
   type TokenSource,
 } from '../../carat/index.ts';
+import type { AskedRecharge, Asks } from '../../client/index.ts';
 import type { FaultName } from '../faults.ts';
 import type { Simulator } from '../simulator.ts';
 
 export interface Stage {
   client: CaratClient;
   source: TokenSource;
+  /** The service, which asks Carat itself. */
+  service: Asks;
   notes: RechargeNotes;
   simulator: Simulator;
 }
@@ -73,6 +76,71 @@ async function operate(stage: Stage, needsToken: boolean, options: GenericOperat
   const done = await genericOperation(stage, args, options);
   return `done at attempt ${done.attempts}${lost(done.lostAnswer)}`;
 }
+
+/** A recharge that Carat has carried out, and about which nobody has decided yet. */
+async function pending({ service, client }: Stage, settleWithin?: number): Promise<AskedRecharge> {
+  const asked = await service.askRecharge({ merchantUsn: nextUsn(), settleWithin });
+  await client.recharges.effect({ nit: asked.nit, order: ORDER });
+  return asked;
+}
+
+/** The shortest time for a decision. */
+const SETTLE_WITHIN_MS = 30_000;
+
+/** Each flow by one call to the service. */
+const ASKS: readonly Scenario[] = [
+  {
+    name: 'one call, schedule edit',
+    expects: 'CON INA',
+    run: async (stage) => {
+      const { seid } = await stage.service.askScheduleEdit({ sid: await activeSchedule(stage) });
+      const answer = await stage.client.scheduleEdits.edit({ seid, changes: { status: 'INA' } });
+      return `${answer.schedule_edit?.status} ${answer.schedule?.status}`;
+    },
+  },
+  {
+    name: 'one call, recharge',
+    expects: 'confirmed CON',
+    run: async (stage) => {
+      const { end, status } = await stage.service.decideRecharge(await pending(stage), 'confirm');
+      return `${end} ${status}`;
+    },
+  },
+  {
+    name: 'one call, recharge that nobody decides about for 30 s',
+    expects: 'undone PPN by the guard',
+    run: async (stage) => {
+      const recharge = await pending(stage, SETTLE_WITHIN_MS);
+      const { end, status, decidedBy } = await stage.service.readRecharge(recharge, { timeout: 2 * SETTLE_WITHIN_MS });
+      return `${end} ${status} by the ${decidedBy}`;
+    },
+  },
+  {
+    name: 'one call, generic operation',
+    expects: 'code 0',
+    run: async ({ service, client }) => {
+      const { token } = await service.askGenericToken();
+      const { code } = await client.genericOperations.run({ operation: '100', parameters: { ...PARAMETERS, token } });
+      return `code ${code}`;
+    },
+  },
+  {
+    name: 'one call, merchant registration',
+    expects: 'code 0',
+    run: async ({ service }) => `code ${(await service.askMerchantToken()).carat?.code}`,
+  },
+  {
+    name: 'one call, cancellation',
+    expects: 'CON',
+    run: async ({ service, client }) => {
+      const merchantUsn = `9${nextUsn()}`;
+      const { payment: created } = await client.schedules.createWithPayment({ ...PAID, merchant_usn: merchantUsn });
+      const { payment: paid } = await client.schedules.pay({ nit: created?.nit ?? '', card: PAYING });
+      const { nit } = await service.askCancellation({ esitefUsn: String(paid?.['esitef_usn']), merchantUsn });
+      return String((await client.cancellations.cancel({ nit, card: PAYING })).cancellation?.status);
+    },
+  },
+];
 
 const LOST = ', though an answer was lost';
 function lost(error: CaratError | undefined): string {
@@ -141,6 +209,7 @@ export const SCENARIOS: readonly Scenario[] = [
       return `${pending.payment?.status}, then ${settled.payment?.status} and ${settled.schedule?.status}`;
     },
   },
+  ...ASKS,
   ...FLOWS.map(({ flow, well, run }) => ({ name: flow, expects: well, run: (stage: Stage) => run(stage) })),
   { name: 'recharge with payment', expects: 'confirmed CON', run: (stage) => charge(stage, {}, { payment }) },
   { name: 'recharge, given up', expects: 'undone PPN', run: (stage) => charge(stage, { decide: () => 'undo' }) },
