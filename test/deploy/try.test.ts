@@ -35,7 +35,7 @@ describe('the try without Carat', () => {
     const { services } = await composed();
     const { simulator, 'carat-authenticity': service } = services;
     const { carat, workerPort, port, workerKeys } = readConfig(service?.environment ?? {});
-    expect(workerKeys).toEqual([{ key: 'try' }]);
+    expect(workerKeys).toEqual([{ key: 'try-it-on-this-machine' }]);
     for (const address of [carat?.apiUrl, carat?.rechargeUrl]) {
       const { hostname, port: published } = new URL(address ?? '');
       expect([hostname, simulator?.ports]).toEqual(['simulator', [`127.0.0.1:${published}:${published}`]]);
