@@ -8,7 +8,7 @@
  * - `intake/`: `parse-post` reads the bytes of a post; `intake` puts its token into the store.
  * - `store/`: `contract` says what a store promises. `embedded/` decides in the `ledger` and writes to `disk`. `redis/`
  *   decides in scripts. `fallback/` wraps Redis with a local store for the time when Redis is away. `encrypted` and
- *   `instrumented` wrap any store.
+ *   `instrumented` wrap any store: each extends `forwarding`.
  * - `asking/`: asks Carat for tokens on behalf of workers, with the calls of `carat/`.
  * - `handoff/`: gives tokens to workers. `wakeups` turns the store's hints into wake-ups of `waiters`; claims queue in the
  *   `claim-queue`.

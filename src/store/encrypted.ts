@@ -4,53 +4,43 @@
  * is for nobody. Both are reported, by the fingerprint of the key.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
-import type { Claim, NewToken, TokenQuery, TokenRecord } from '../token.ts';
-import type {
-  ClaimAnswer,
-  ClaimRequest,
-  Expectation,
-  PutAnswer,
-  ReadAnswer,
-  SettleAnswer,
-  StoreEvents,
-  StoreHealth,
-  TokenStore,
-} from './contract.ts';
+import type { NewToken, TokenQuery, TokenRecord } from '../token.ts';
+import type { ClaimAnswer, ClaimRequest, PutAnswer, ReadAnswer, StoreEvents, TokenStore } from './contract.ts';
+import { ForwardingStore } from './forwarding.ts';
 
 const REPORT_KEY_EVERY_MS = 60_000;
 
-export class EncryptedStore implements TokenStore {
-  readonly #inner: TokenStore;
+export class EncryptedStore extends ForwardingStore {
   readonly #vault: ValueCipher;
   /** When a key that this instance lacks was last reported, by merchant. */
   readonly #reportedAt = new Map<string, number>();
   #events: StoreEvents | undefined;
 
   constructor(inner: TokenStore, vault: ValueCipher) {
-    this.#inner = inner;
+    super(inner);
     this.#vault = vault;
   }
 
-  open(events: StoreEvents): Promise<void> {
+  override open(events: StoreEvents): Promise<void> {
     this.#events = events;
-    return this.#inner.open(events);
+    return this.inner.open(events);
   }
 
-  put(token: NewToken): Promise<PutAnswer> {
-    return this.#inner.put({ ...token, value: this.#vault.seal(token.value, token.merchant, token.id) });
+  override put(token: NewToken): Promise<PutAnswer> {
+    return this.inner.put({ ...token, value: this.#vault.seal(token.value, token.merchant, token.id) });
   }
 
-  async read(query: TokenQuery): Promise<ReadAnswer> {
-    const answer = await this.#inner.read(query);
+  override async read(query: TokenQuery): Promise<ReadAnswer> {
+    const answer = await this.inner.read(query);
     this.#reportKey(query.merchant, answer.unknownKey);
     if (answer.state !== 'live') return answer;
     const token = this.#opened(answer.token);
     return token instanceof SealError ? noneLike(answer) : { ...answer, token };
   }
 
-  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+  override async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     for (;;) {
-      const answer = await this.#inner.claim(request);
+      const answer = await this.inner.claim(request);
       this.#reportKey(request.merchant, answer.unknownKey);
       if (answer.state !== 'held') return answer;
       const token = this.#opened(answer.token);
@@ -58,41 +48,9 @@ export class EncryptedStore implements TokenStore {
       // The claim took it through an instance that has the key. Only there can it be answered.
       if (token.code === 'unknown_key') return { state: 'none', away: true };
       // Put back it would be the first of the pool again, and nobody would get those behind it.
-      const settled = await this.#inner.settle(request.merchant, request.claimId, 'use');
+      const settled = await this.inner.settle(request.merchant, request.claimId, 'use');
       if (settled !== 'done' || request.query?.by !== 'pool') return noneLike(answer);
     }
-  }
-
-  settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
-    return this.#inner.settle(merchant, claimId, how);
-  }
-
-  undo(merchant: string, claim: Claim): Promise<boolean> {
-    return this.#inner.undo(merchant, claim);
-  }
-
-  use(merchant: string, id: string): Promise<SettleAnswer> {
-    return this.#inner.use(merchant, id);
-  }
-
-  expect(expectation: Expectation): Promise<number> {
-    return this.#inner.expect(expectation);
-  }
-
-  cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
-    return this.#inner.cancel(merchant, id);
-  }
-
-  sequence(merchant: string): Promise<number> {
-    return this.#inner.sequence(merchant);
-  }
-
-  health(): StoreHealth {
-    return this.#inner.health();
-  }
-
-  close(): Promise<void> {
-    return this.#inner.close();
   }
 
   #opened(token: TokenRecord): TokenRecord | SealError {

@@ -8,59 +8,45 @@ import {
   type ReadAnswer,
   type SettleAnswer,
   StoreAway,
-  type StoreEvents,
-  type StoreHealth,
   type TokenStore,
 } from './contract.ts';
+import { ForwardingStore } from './forwarding.ts';
 
 /** `away`: the shared store could not be asked, and the answer is what is known here. */
 export type OperationOutcome = 'ok' | 'away' | 'error';
 export type OnOperation = (operation: string, outcome: OperationOutcome, seconds: number) => void;
 
-export class InstrumentedStore implements TokenStore {
-  readonly #inner: TokenStore;
+export class InstrumentedStore extends ForwardingStore {
   readonly #onOperation: OnOperation;
 
   constructor(inner: TokenStore, onOperation: OnOperation) {
-    this.#inner = inner;
+    super(inner);
     this.#onOperation = onOperation;
   }
 
-  open(events: StoreEvents): Promise<void> {
-    return this.#inner.open(events);
+  override put(token: NewToken): Promise<PutAnswer> {
+    return this.#measure('put', super.put(token));
   }
-  put(token: NewToken): Promise<PutAnswer> {
-    return this.#measure('put', this.#inner.put(token));
+  override read(query: TokenQuery): Promise<ReadAnswer> {
+    return this.#measure('read', super.read(query));
   }
-  read(query: TokenQuery): Promise<ReadAnswer> {
-    return this.#measure('read', this.#inner.read(query));
+  override claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    return this.#measure('claim', super.claim(request));
   }
-  claim(request: ClaimRequest): Promise<ClaimAnswer> {
-    return this.#measure('claim', this.#inner.claim(request));
+  override settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
+    return this.#measure('settle', super.settle(merchant, claimId, how));
   }
-  settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
-    return this.#measure('settle', this.#inner.settle(merchant, claimId, how));
+  override undo(merchant: string, claim: Claim): Promise<boolean> {
+    return this.#measure('undo', super.undo(merchant, claim));
   }
-  undo(merchant: string, claim: Claim): Promise<boolean> {
-    return this.#measure('undo', this.#inner.undo(merchant, claim));
+  override use(merchant: string, id: string): Promise<SettleAnswer> {
+    return this.#measure('use', super.use(merchant, id));
   }
-  use(merchant: string, id: string): Promise<SettleAnswer> {
-    return this.#measure('use', this.#inner.use(merchant, id));
+  override expect(expectation: Expectation): Promise<number> {
+    return this.#measure('expect', super.expect(expectation));
   }
-  expect(expectation: Expectation): Promise<number> {
-    return this.#measure('expect', this.#inner.expect(expectation));
-  }
-  cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
-    return this.#measure('cancel', this.#inner.cancel(merchant, id));
-  }
-  sequence(merchant: string): Promise<number> {
-    return this.#inner.sequence(merchant);
-  }
-  health(): StoreHealth {
-    return this.#inner.health();
-  }
-  close(): Promise<void> {
-    return this.#inner.close();
+  override cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
+    return this.#measure('cancel', super.cancel(merchant, id));
   }
 
   #measure<T>(operation: string, answer: Promise<T>): Promise<T> {

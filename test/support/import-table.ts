@@ -25,8 +25,9 @@ export const IMPORTS: Record<string, readonly string[]> = {
   // Stores know the domain, and each other only where one stands in front of another.
   'store/contract': ['store/notice', 'token'],
   'store/notice': [],
-  'store/encrypted': ['store/contract', 'token'],
-  'store/instrumented': ['store/contract', 'token'],
+  'store/forwarding': ['store/contract', 'token'],
+  'store/encrypted': ['store/contract', 'store/forwarding', 'token'],
+  'store/instrumented': ['store/contract', 'store/forwarding', 'token'],
   'store/embedded': ['store/recharges', 'store/contract', 'store/notice', 'token'],
   'store/fallback': ['store/recharges', 'store/contract', 'store/embedded', 'store/notice', 'token'],
   'store/redis': [
