@@ -4,7 +4,6 @@
  * with the first answer that a later member would get, too. A member whose own claim id is the obstacle is passed over.
  * The queue tries again when a lease ends.
  */
-import { Chain, type Link } from '../chain.ts';
 import type { ClaimAnswer, ReadAnswer } from '../store/contract.ts';
 import type { Waiter } from './waiters.ts';
 
@@ -12,8 +11,6 @@ export interface Member {
   claimId: string;
   attempt(): Promise<ClaimAnswer>;
   waiter: Waiter;
-  /** Its place in the line, once it has one. */
-  place?: Link<Member>;
   /** The attempt that is under way, or the last one. */
   trying?: Promise<ClaimAnswer | Error>;
   /** What came of it, once that is settled: a token, or an answer that no waiting will change. */
@@ -24,7 +21,8 @@ export interface Member {
 const MOST_AT_ONCE = 64;
 
 export class ClaimQueue {
-  readonly #members = new Chain<Member>();
+  /** First come, first served. */
+  readonly #members = new Set<Member>();
   /** The round that is under way, or the last one; and the one that comes after it. */
   #round: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -36,13 +34,13 @@ export class ClaimQueue {
 
   join(claimId: string, attempt: () => Promise<ClaimAnswer>, waiter: Waiter): Member {
     const member: Member = { claimId, attempt, waiter };
-    member.place = this.#members.add(member);
+    this.#members.add(member);
     return member;
   }
 
   /** Takes a member out of the line. Resolves when no attempt of it is under way, and none will be. */
   async leave(member: Member): Promise<void> {
-    this.#remove(member);
+    this.#members.delete(member);
     if (this.isEmpty) clearTimeout(this.#lease);
     await member.trying;
   }
@@ -52,7 +50,8 @@ export class ClaimQueue {
   }
 
   isFirst(member: Member): boolean {
-    return this.#members.oldest === member;
+    const [first] = this.#members;
+    return first === member;
   }
 
   /** What the last attempt found that was worth waiting on. */
@@ -104,13 +103,9 @@ export class ClaimQueue {
     const answer = await member.trying;
     if (!(answer instanceof Error) && isPending(answer)) return answer;
     member.answer = answer;
-    this.#remove(member);
+    this.#members.delete(member);
     member.waiter.wake('notified');
     return answer;
-  }
-
-  #remove({ place }: Member): void {
-    if (place !== undefined) this.#members.remove(place);
   }
 
   #lookIn(ms = Number.POSITIVE_INFINITY): void {

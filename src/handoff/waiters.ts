@@ -4,7 +4,6 @@
  *
  * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
  */
-import { Chain, type Link } from '../chain.ts';
 import { Shares } from './shares.ts';
 
 /** Why a sleep ended. `notified`: something may have changed, read again. */
@@ -27,7 +26,7 @@ export interface WaitersOptions {
 export class Waiters {
   readonly #shares: Shares;
   /** By merchant, then by topic; in the order in which they came. */
-  readonly #parked = new Map<string, Map<string, Chain<Waiter>>>();
+  readonly #parked = new Map<string, Map<string, Set<Waiter>>>();
   #draining = false;
 
   constructor({ max, merchants = [] }: WaitersOptions) {
@@ -70,11 +69,11 @@ export class Waiters {
    */
   park(merchant: string, topic: string, endsAt: number, signal: GoneSignal): Waiter | 'full' {
     if (!this.#shares.take(merchant)) return 'full';
-    const topics = this.#parked.get(merchant) ?? new Map<string, Chain<Waiter>>();
-    const waiters = topics.get(topic) ?? new Chain<Waiter>();
+    const topics = this.#parked.get(merchant) ?? new Map<string, Set<Waiter>>();
+    const waiters = topics.get(topic) ?? new Set<Waiter>();
     this.#parked.set(merchant, topics.set(topic, waiters));
     const waiter = new Waiter(merchant, topic, endsAt, signal, this.#leave);
-    waiter.place = waiters.add(waiter);
+    waiters.add(waiter);
     if (this.#draining) waiter.wake('draining');
     return waiter;
   }
@@ -99,10 +98,11 @@ export class Waiters {
     }
   }
 
-  readonly #leave = ({ merchant, topic, place }: Waiter): void => {
+  readonly #leave = (waiter: Waiter): void => {
+    const { merchant, topic } = waiter;
     const topics = this.#parked.get(merchant);
     const waiters = topics?.get(topic);
-    if (topics === undefined || place === undefined || !waiters?.remove(place)) return;
+    if (topics === undefined || !waiters?.delete(waiter)) return;
     this.#shares.leave(merchant);
     if (waiters.size === 0) topics.delete(topic);
     if (topics.size === 0) this.#parked.delete(merchant);
@@ -118,8 +118,6 @@ export interface Sleeper {
 export class Waiter {
   readonly merchant: string;
   readonly topic: string;
-  /** Its place among those under the same topic. */
-  place: Link<Waiter> | undefined;
   /** When it was parked, in milliseconds since 1970. */
   readonly since = Date.now();
   readonly #endsAt: number;

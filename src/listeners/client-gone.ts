@@ -5,41 +5,40 @@
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { Chain, type Link } from '../chain.ts';
 import type { WaitOptions } from '../handoff/handoff.ts';
 import type { GoneSignal } from '../handoff/waiters.ts';
 
-const LISTENING = Symbol('who waits for the end of a connection');
+const LISTENERS = Symbol('called when the connection closes');
 
 interface WatchedSocket extends Socket {
-  [LISTENING]?: Chain<() => void>;
+  [LISTENERS]?: Set<() => void>;
 }
 
-/** Calls when a connection closes. Answers the place by which that is called off. */
-function whenClosed(socket: WatchedSocket, tell: () => void): Link<() => void> {
-  if (socket[LISTENING] === undefined) {
-    socket[LISTENING] = new Chain();
+/** Calls when a connection closes, until that is called off. */
+function whenClosed(socket: WatchedSocket, tell: () => void): void {
+  if (socket[LISTENERS] === undefined) {
+    socket[LISTENERS] = new Set();
     socket.once('close', tellAll);
   }
-  return socket[LISTENING].add(tell);
+  socket[LISTENERS].add(tell);
 }
 
 /** False when it was called off before. */
-function callOff(socket: WatchedSocket, place: Link<() => void>): boolean {
-  return socket[LISTENING]?.remove(place) ?? false;
+function callOff(socket: WatchedSocket, tell: () => void): boolean {
+  return socket[LISTENERS]?.delete(tell) ?? false;
 }
 
 /** Calls once: when a response has gone out, or when its connection has closed and there is nobody to take it. */
 export function whenOver(response: ServerResponse, socket: Socket, tell: () => void): void {
   const over = (): void => {
-    if (callOff(socket, place)) tell();
+    if (callOff(socket, over)) tell();
   };
-  const place = whenClosed(socket, over);
+  whenClosed(socket, over);
   response.once('close', over);
 }
 
 function tellAll(this: WatchedSocket): void {
-  for (const tell of this[LISTENING] ?? []) tell();
+  for (const tell of this[LISTENERS] ?? []) tell();
 }
 
 /** A wait that ends when the client goes away: when its connection closes. */
@@ -49,7 +48,6 @@ export function waitOptionsOf(socket: Socket, waitSeconds: number): WaitOptions 
 
 class ClosedSignal implements GoneSignal {
   readonly #socket: Socket;
-  #place: Link<() => void> | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -60,10 +58,10 @@ class ClosedSignal implements GoneSignal {
   }
 
   addEventListener(_event: 'abort', listener: () => void): void {
-    this.#place = whenClosed(this.#socket, listener);
+    whenClosed(this.#socket, listener);
   }
 
-  removeEventListener(): void {
-    if (this.#place !== undefined) callOff(this.#socket, this.#place);
+  removeEventListener(_event: 'abort', listener: () => void): void {
+    callOff(this.#socket, listener);
   }
 }

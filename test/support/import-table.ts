@@ -9,15 +9,13 @@ export const IMPORTS: Record<string, readonly string[]> = {
   // The domain knows nothing but itself.
   token: [],
   config: [],
-  // A bounded list for entries that come and go with each request.
-  chain: [],
   // The bytes of a post become a token: the one write path.
   intake: ['config', 'observability/recorder', 'store/contract', 'token'],
   'intake/parse-post': ['token'],
   // The one read path. It knows what a store promises, not which one it is.
-  handoff: ['chain', 'store/contract', 'token'],
+  handoff: ['store/contract', 'token'],
   'handoff/shares': [],
-  'handoff/waiters': ['chain', 'handoff/shares'],
+  'handoff/waiters': ['handoff/shares'],
   // Asks Carat on behalf of workers: the one place where Carat's calls and the receiver meet.
   asking: ['carat', 'handoff', 'observability', 'store/contract', 'store/recharges', 'token'],
   // What is owed to Carat, in either store.
@@ -36,14 +34,13 @@ export const IMPORTS: Record<string, readonly string[]> = {
   ],
   // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
   'listeners/authenticity': ['intake', 'observability/doors', 'store/notice', 'token'],
-  'listeners/client-gone': ['chain', 'handoff'],
+  'listeners/client-gone': ['handoff'],
   'listeners/orderly-close': [],
   'listeners/workers': [
     ...[
       'asking',
       'carat/arguments',
       'carat/recharges',
-      'chain',
       'config',
       'handoff',
       'intake/parse-post',
