@@ -30,7 +30,7 @@ export class SourceError extends Error {
   }
 }
 export type SourceErrorCode =
-  | Exclude<Handed['outcome'], 'token' | 'nothing' | 'disconnected'>
+  | Exclude<Handed['outcome'], 'token' | 'nothing' | 'used' | 'disconnected'>
   | Exclude<SettleAnswer, 'done' | 'away' | 'unknown'>;
 
 /** A lease lasts at most so long. */
@@ -64,7 +64,9 @@ export function createStoreSource(options: StoreSourceOptions): TokenSource<Stor
       const request = { merchant, claimId, leaseMs, query: queryFor(announced) };
       const handed = await handoff.claim(request, { waitMs: timeoutMs, signal });
       recorder.answered(merchant, 'claim', handed.outcome);
-      if (handed.outcome === 'nothing' || handed.outcome === 'disconnected') return undefined;
+      // `used` is an earlier token under the same name: nothing came since.
+      if (handed.outcome === 'nothing' || handed.outcome === 'used' || handed.outcome === 'disconnected')
+        return undefined;
       if (handed.outcome !== 'token') throw new SourceError(handed.outcome);
       recorder.handedOver(handed.token, 'claim', handed.distinct, handed.claim);
       return { id: handed.token.id, value: handed.token.value, claimId, record: handed.token };

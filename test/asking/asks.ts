@@ -41,8 +41,8 @@ const POOL_ROUTES = [GENERIC_TOKENS, MERCHANT_TOKENS];
 
 /** What an ask answers: a token, with or without what Carat said, or a problem. */
 type Outcome = 'token' | 'token, answer lost' | [status: number, code: string];
-const REFUSED: Outcome = [502, 'carat_refused'];
-const UNREACHABLE: Outcome = [502, 'carat_unreachable'];
+const REFUSED = [502, 'carat_refused'] satisfies Outcome;
+const UNREACHABLE = [502, 'carat_unreachable'] satisfies Outcome;
 /** Every fault of the simulator, but those that hold a call until a test goes on. */
 const FAULTS: [FaultName, Outcome, value?: string][] = [
   ['delay', 'token', '20'],
@@ -151,6 +151,28 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
         if (correlator !== undefined) expect([path, await found(correlator, body)]).toEqual([path, left]);
       };
       await Promise.all(ROUTES.map(ask));
+      await poolIsEmpty();
+    });
+
+    it('asks again under the same name after a refusal, and after a token that was used', async () => {
+      for (const route of ROUTES) {
+        const { path, call, field } = route;
+        const body = (await bodiesFor(route))(0);
+        const outcome = async (fault?: FaultName) => {
+          if (fault !== undefined) world.simulator.plan({ fault, call });
+          const { status, json } = await world.ask(
+            'POST',
+            path,
+            { body: { ...body, wait: fault === 'no-post' ? 1 : 30 } },
+            last(),
+          );
+          return [path, status, json.code ?? VALUE.test(json[field])];
+        };
+        expect(await outcome('denied')).toEqual([path, ...REFUSED]);
+        expect(await outcome()).toEqual([path, 201, true]);
+        expect(await outcome()).toEqual([path, 201, true]);
+        expect(await outcome('no-post')).toEqual([path, 504, 'no_post']);
+      }
       await poolIsEmpty();
     });
 

@@ -27,7 +27,7 @@ export interface AskRoutesOptions {
 }
 
 export const ASK_PROBLEMS = [
-  ...(['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'not_configured'] as const),
+  ...(['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'cancelled', 'not_configured'] as const),
   ...(['carat_refused', 'carat_unreachable', 'no_post', 'store_away'] as const),
 ] satisfies ProblemCode[];
 

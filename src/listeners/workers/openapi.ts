@@ -161,7 +161,8 @@ function mendResponses({ operationId, responses }: Operation): void {
     if (status === '204') delete response.content;
     else if (schema?.$ref === '#/components/schemas/Problem')
       response.content = { 'application/problem+json': { schema } };
-    else if (schema !== undefined) response.content = json(schema, EXAMPLES.answers[operationId]);
+    else if (schema !== undefined)
+      response.content = json(schema, EXAMPLES.answers[status === '202' ? '' : operationId]);
   }
 }
 
@@ -172,12 +173,13 @@ function json(schema: Schema, example: unknown): Content {
 const DESCRIPTIONS: Record<string, string> = {
   200: 'The answer.',
   201: 'What was asked for.',
+  202: 'Decided, and not ended yet: the service goes on.',
   204: 'Done, or nothing came in time. No body.',
   400: 'A parameter is wrong. Each one is named in `errors`.',
   401: 'A worker key is missing or wrong.',
   403: 'The key is for another merchant, or a page of another site asks; see `code`.',
   404: 'Unknown, or expired; see `code`.',
-  409: 'Claimed by another, lost, or different live tokens under the selector; see `code`.',
+  409: 'Claimed by another, lost, or different live tokens under the selector, or the other decision stands; see `code`.',
   410: 'Used or cancelled; see `code`.',
   413: 'The body is larger than 16 KiB.',
   415: 'The body is not JSON, or its Content-Type does not say so.',
@@ -199,6 +201,16 @@ const TOKEN = {
   distinct: 1,
   claim: null,
 };
+
+/** What every ask answers, beside its token. */
+const ASKED = {
+  received_at: '2026-01-31T12:00:00.000Z',
+  expires_at: '2026-01-31T12:15:00.000Z',
+  carat: { code: '0', message: 'OK. Transaction successful.' },
+};
+const NIT = '1234567890abcdefghijklmnopqrstuvwxyz1234567890abcdefghijklmnopqr';
+const RECHARGE = { nit: NIT, merchant_usn: '2398', settle_by: '2026-01-31T12:05:00.000Z' };
+const SETTLED = { ...RECHARGE, decision: 'confirm', decided_by: 'worker', end: 'confirmed', status: 'CON' };
 
 interface Examples {
   /** By name. */
@@ -232,6 +244,13 @@ const EXAMPLES: Examples = {
       merchant_data: 'k3v9x0q7c1m5z8b2n4l6',
       expires_at: '2026-01-31T12:02:00.000Z',
     },
+    askScheduleEdit: { seid: TOKEN.value, sid: 'a1'.repeat(32), merchant_data: 'k3v9x0q7c1m5z8b2n4l6', ...ASKED },
+    askRecharge: { ...RECHARGE, ...ASKED },
+    decideRecharge: SETTLED,
+    readRecharge: SETTLED,
+    askGenericToken: { token: NIT, ...ASKED },
+    askMerchantToken: { token: NIT, ...ASKED },
+    askCancellation: { nit: NIT, esitef_usn: '260101000000001', merchant_usn: '12055', ...ASKED },
     lastPosts: {
       posts: [
         {

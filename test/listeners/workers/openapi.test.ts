@@ -124,6 +124,16 @@ describe('for generated clients', () => {
     expect(examples).toBeGreaterThan(10);
   });
 
+  it('has an example of what it takes and answers for everything that asks Carat', () => {
+    const asking = operations.filter(({ operation }) => /^(ask|decide|readRecharge)/.test(operation.operationId));
+    expect(asking).toHaveLength(7);
+    for (const { method, operation } of asking) {
+      const answered = operation.responses[operation.operationId.startsWith('ask') ? 201 : 200];
+      const bodies = method === 'GET' ? [answered] : [operation.requestBody, answered];
+      for (const body of bodies) expect(body?.content?.['application/json']?.example).toBeDefined();
+    }
+  });
+
   it('has an address that is relative to where it is served', () => {
     expect(document.servers.map(({ url }) => url)).toEqual(['/']);
   });
