@@ -30,7 +30,7 @@ beforeEach(async () => {
   const url = await simulator.listen();
   const { portal, recharge } = simulator.addresses();
   service = await RestartableService.start({
-    WORKER_API_KEYS: 'a-key',
+    WORKER_API_KEYS: 'a-key-of-the-tests',
     ACCEPT: 'expected',
     CARAT_CREDENTIALS: `default=${MERCHANT.merchantId}:${MERCHANT.merchantKey}`,
     CARAT_API_URL: portal,
@@ -42,7 +42,7 @@ beforeEach(async () => {
     CARAT_URL: portal,
     CARAT_RECHARGE_URL: recharge,
     WORKER_URL: service.workerUrl,
-    WORKER_API_KEY: 'a-key',
+    WORKER_API_KEY: 'a-key-of-the-tests',
     PYTHONDONTWRITEBYTECODE: '1',
   };
 });
