@@ -136,6 +136,7 @@ export class Service {
       maxWaiters: config.maxWaiters,
       needsKey: config.workerKeys.length > 0,
       relay: this.#relay,
+      owed: (merchant) => this.#guard?.owed(merchant),
       self,
       addresses: () => this.addresses(),
     });

@@ -15,8 +15,13 @@ export interface DoorCount {
   lastAt: number;
 }
 
+const RECENT_MINUTES = 15;
+const MINUTE_MS = 60_000;
+
 export class DoorCounts {
   readonly #counts = new Map<string, DoorCount>();
+  /** Oldest first, one for each minute and merchant. */
+  #recent: { minute: number; merchant: string | undefined; count: number }[] = [];
 
   add(door: Door, merchant: string | undefined): void {
     const key = `${door} ${merchant ?? ''}`;
@@ -24,6 +29,25 @@ export class DoorCounts {
     count.count += 1;
     count.lastAt = Date.now();
     this.#counts.set(key, count);
+    const minute = Math.floor(count.lastAt / MINUTE_MS);
+    const same = this.#recent.findLast((one) => one.minute === minute && one.merchant === merchant);
+    if (same !== undefined) same.count += 1;
+    else {
+      this.#forget(count.lastAt);
+      this.#recent.push({ minute, merchant, count: 1 });
+    }
+  }
+
+  /** How many there were in the last 15 minutes, of one merchant or of all. */
+  recent(now: number, merchant: string | undefined): number {
+    this.#forget(now);
+    const counted = this.#recent.filter((one) => merchant === undefined || one.merchant === merchant);
+    return counted.reduce((sum, { count }) => sum + count, 0);
+  }
+
+  #forget(now: number): void {
+    const oldest = Math.floor(now / MINUTE_MS) - RECENT_MINUTES + 1;
+    this.#recent = this.#recent.filter(({ minute }) => minute >= oldest);
   }
 
   /** In the order of `DOORS`; of one merchant, or of all. */

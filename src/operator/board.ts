@@ -4,8 +4,8 @@
  */
 import type { Event } from '../observability/events.ts';
 import { CORRELATORS, type Kind } from '../token.ts';
-import { addedUp, handoversOf, MinuteStats, recentOf } from './figures.ts';
-import type { ExpectationView, OrphanView, PostOutcome, View } from './view.ts';
+import { addedUp, handoversOf, MinuteStats, recentOf, shownOf } from './figures.ts';
+import type { ExpectationView, OrphanView, PostOutcome, RechargeView, View } from './view.ts';
 
 /** What is kept for each merchant. */
 const EXPECTATIONS_KEPT = 500;
@@ -14,18 +14,27 @@ const ENDED_KEPT = 20;
 const EXPECTATIONS_SHOWN = 20;
 const ENDED_SHOWN = 10;
 
+const RECHARGES_SHOWN: ReadonlySet<string> = new Set(['guard_undo', 'confirmed', 'undone', 'not_effected']);
+
 interface Place {
   figures: MinuteStats;
   expected: Map<string, ExpectationView>;
   noShows: ExpectationView[];
   orphans: (OrphanView & { token: string })[];
+  recharges: RechargeView[];
 }
 
 export class OperatorState {
   readonly #places: ReadonlyMap<string, Place>;
 
   constructor(merchants: readonly string[]) {
-    const newPlace = (): Place => ({ figures: new MinuteStats(), expected: new Map(), noShows: [], orphans: [] });
+    const newPlace = (): Place => ({
+      figures: new MinuteStats(),
+      expected: new Map(),
+      noShows: [],
+      orphans: [],
+      recharges: [],
+    });
     this.#places = new Map(merchants.map((merchant) => [merchant, newPlace()]));
   }
 
@@ -60,6 +69,12 @@ export class OperatorState {
         place.expected.delete(expectation);
         return;
       }
+      case 'recharge': {
+        const { what, by, merchant_usn } = facts as { what: RechargeView['what']; by?: string; merchant_usn: string };
+        if (!RECHARGES_SHOWN.has(what)) return;
+        push(place.recharges, { at, merchant, what, merchantUsn: merchant_usn, by }, ENDED_KEPT);
+        return;
+      }
       case 'orphan':
         place.figures.orphan(at);
         push(place.orphans, { merchant, kind, fingerprint: undefined, correlators: {}, token: id, at }, ENDED_KEPT);
@@ -76,7 +91,7 @@ export class OperatorState {
     now: number,
     only: string | undefined,
     postOf: (token: string) => Pick<OrphanView, 'fingerprint' | 'correlators'>,
-  ): Pick<View, 'expected' | 'noShows' | 'orphans' | 'recent' | 'minutes' | 'handovers'> {
+  ): Pick<View, 'expected' | 'noShows' | 'orphans' | 'recharges' | 'recent' | 'minutes' | 'handovers'> {
     const places = [...this.#places]
       .filter(([merchant]) => only === undefined || merchant === only)
       .map(([, it]) => it);
@@ -87,8 +102,9 @@ export class OperatorState {
       expected: expected.sort((a, b) => a.at - b.at).slice(0, EXPECTATIONS_SHOWN),
       noShows: newest(places.flatMap(({ noShows }) => noShows)),
       orphans: orphans.map((orphan) => ({ ...orphan, ...postOf(orphan.token) })),
+      recharges: newest(places.flatMap(({ recharges }) => recharges)),
       recent: recentOf(minutes),
-      minutes,
+      minutes: shownOf(minutes),
       handovers: handoversOf(minutes),
     };
   }

@@ -3,6 +3,8 @@ import { HANDOVER_BOUNDS_MS, type Minute, type PostOutcome, type Recent, SERIES,
 
 const MINUTES_KEPT = 180;
 const RECENT_MINUTES = 15;
+/** The plots show the shortest of these spans that holds all there is. */
+const SPANS_MINUTES = [15, 30, 60, 120, MINUTES_KEPT];
 const MINUTE_MS = 60_000;
 
 interface Kept extends Minute {
@@ -80,9 +82,19 @@ export function addedUp(all: readonly Kept[][]): Kept[] {
   });
 }
 
+/** The last of these minutes, from the first in which something was counted: the plots begin short and grow. */
+export function shownOf<M extends Minute>(minutes: readonly M[]): M[] {
+  const first = minutes.findIndex(
+    ({ posts, waiters, pending }) => waiters + pending > 0 || SERIES.some((name) => posts[name] > 0),
+  );
+  const needed = first === -1 ? 0 : minutes.length - first;
+  const span = SPANS_MINUTES.find((one) => one >= needed) ?? MINUTES_KEPT;
+  return minutes.slice(-span);
+}
+
 /** What went wrong in the last of these minutes. */
 export function recentOf(minutes: readonly Kept[]): Recent {
-  const recent: Recent = { minutes: RECENT_MINUTES, failed: 0, noShows: 0, orphans: 0, unusable: 0 };
+  const recent: Recent = { minutes: RECENT_MINUTES, failed: 0, noShows: 0, orphans: 0, unusable: 0, doors: 0 };
   for (const { posts, noShows, orphans } of minutes.slice(-RECENT_MINUTES)) {
     recent.failed += posts.failed;
     recent.unusable += posts.unusable;

@@ -4,10 +4,13 @@ import type { Recorder } from '../observability/recorder.ts';
 import type { InstanceState, Relay } from '../observability/relay.ts';
 import type { TokenStore } from '../store/contract.ts';
 import { OperatorState } from './board.ts';
+import { lifeOf } from './life.ts';
 import type { InstanceView, PostOutcome, PostView, View } from './view.ts';
 
 const SAMPLE_EVERY_MS = 2000;
 const POSTS_SHOWN = 50;
+/** Looked through when there is a filter. */
+const POSTS_FILTERED = 500;
 export const WAITERS_SHOWN = 20;
 
 export interface OperatorOptions {
@@ -19,6 +22,8 @@ export interface OperatorOptions {
   needsKey: boolean;
   /** Absent without Redis: then there is one instance. */
   relay: Relay | undefined;
+  /** Recharges owed for a merchant; undefined when the service asks Carat for nothing. */
+  owed: (merchant: string) => number | undefined;
   /** What this instance says of itself. */
   self: () => InstanceState;
   /** Known only once the listeners listen. */
@@ -47,13 +52,18 @@ export class Operator {
     this.#unfollow();
   }
 
-  /** All there is to see, or what there is of one merchant. */
-  view(only: string | undefined): View {
+  /**
+   * All there is to see, or what there is of one merchant.
+   *
+   * @param filter words that a post must have; a fingerprint or the id of a token shows what happened to it
+   */
+  view(only: string | undefined, filter = ''): View {
     const { recorder, store, waiters, merchants, maxWaiters, needsKey } = this.#options;
     const now = Date.now();
     this.#sample();
     const shown = only === undefined ? merchants : [only];
     const states = this.#states();
+    const board = this.#board.look(now, only, (token) => recorder.posts.postOf(token));
     const first = states.flatMap((state) => state.first).filter(({ merchant }) => shown.includes(merchant));
     return {
       now,
@@ -69,12 +79,21 @@ export class Operator {
       instances: states.map(
         (state, at): InstanceView => ({ ...state, waiters: countOf(state, shown), self: at === 0 }),
       ),
-      posts: recorder.posts.last(POSTS_SHOWN, only).map(postView),
+      filter,
+      life: filter === '' ? [] : lifeOf(recorder.events, filter, only),
+      owed: this.#owed(shown),
+      posts: postsBy(filter, recorder.posts.last(filter === '' ? POSTS_SHOWN : POSTS_FILTERED, only)),
       doors: recorder.doors.list(only),
-      ...this.#board.look(now, only, (token) => recorder.posts.postOf(token)),
+      ...board,
+      recent: { ...board.recent, doors: recorder.doors.recent(now, only) },
       ...this.#options.addresses(),
       needsKey,
     };
+  }
+
+  #owed(merchants: readonly string[]): number | undefined {
+    const counts = merchants.map((merchant) => this.#options.owed(merchant)).filter((count) => count !== undefined);
+    return counts.length === 0 ? undefined : counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** This instance first. */
@@ -94,6 +113,17 @@ export class Operator {
 
 function countOf({ waiters }: InstanceState, merchants: readonly string[]): number {
   return merchants.reduce((sum, merchant) => sum + (waiters[merchant] ?? 0), 0);
+}
+
+function postsBy(filter: string, posts: ReturnType<Recorder['posts']['last']>): PostView[] {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const found = posts.filter((post) => {
+    const { merchant, kind, outcome, reason, became, fingerprint, token, from, correlators } = post;
+    const own = [merchant, kind, outcome, reason, became, fingerprint, token, from];
+    const text = [...own, ...Object.values(correlators)].join(' ').toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  return found.slice(0, POSTS_SHOWN).map(postView);
 }
 
 function postView(post: ReturnType<Recorder['posts']['last']>[number]): PostView {

@@ -1,12 +1,20 @@
 /** The operator page as a whole: its frame, whether all is well, the plots, and what to do when there is nothing yet. */
 import { durationText, numberText } from './durations.ts';
 import { Html, html } from './html.ts';
-import { handoverPlot, hoursOf, postsPlot, quantileText, waitersPlot } from './plots.ts';
+import { handoverPlot, postsPlot, quantileText, spanOf, waitersPlot } from './plots.ts';
 import { SCRIPT_PATH } from './script.ts';
-import { doorsSection, expectedSection, instancesSection, postsSection, waitingSection } from './sections.ts';
+import {
+  doorsSection,
+  expectedSection,
+  instancesSection,
+  lifeSection,
+  postsSection,
+  rechargesSection,
+  waitingSection,
+} from './sections.ts';
 import { STYLE } from './style.ts';
 import type { Texts } from './texts/en.ts';
-import { type Recent, SERIES, type View } from './view.ts';
+import { SERIES, type View } from './view.ts';
 
 /** A dot in the colour of the service's mood; a page without an icon makes browsers ask for one. */
 const ICON =
@@ -36,12 +44,14 @@ export function renderPage(view: View, t: Texts): string {
 <main>
 ${lostSection(t)}
 ${statusSection(view, t)}
-${view.posts.length === 0 ? helpSection(view, t) : html`<div data-part="help"></div>`}
+${view.posts.length === 0 && view.filter === '' ? helpSection(view, t) : html`<div data-part="help"></div>`}
 <div class="columns">
 <div>${waitingSection(view, t)}
+${rechargesSection(view, t)}
 ${instancesSection(view, t)}</div>
 ${expectedSection(view, t)}
 </div>
+${lifeSection(view, t)}
 ${postsSection(view, t)}
 ${doorsSection(view, t)}
 ${plotsSection(view, t)}
@@ -79,17 +89,19 @@ ${fact(t.facts.instances, numberText(instances.length, t.lang))}
 ${fact(t.facts.uptime, durationText(now - (self?.startedAt ?? now), t.lang))}
 ${fact(t.facts.version, self?.version ?? '')}
 </dl>
-${recentFacts(view.recent, t)}
+${recentFacts(view, t)}
 </section>`;
 }
 
-function recentFacts(recent: Recent, t: Texts): Html {
+function recentFacts({ recent, owed }: View, t: Texts): Html {
   const count = (name: 'failed' | 'noShows' | 'orphans' | 'unusable'): Html => {
     const mood = recent[name] === 0 ? 'none' : name === 'failed' ? 'bad' : 'warn';
     return html`<div class="${mood}"><dt>${t.facts[name]}</dt><dd>${numberText(recent[name], t.lang)}</dd></div>`;
   };
   return html`<dl class="recent"><div class="span"><dt>${t.facts.recent(recent.minutes)}</dt></div>
-${[count('failed'), count('noShows'), count('orphans'), count('unusable')]}</dl>`;
+${[count('failed'), count('noShows'), count('orphans'), count('unusable')]}
+<div class="${recent.doors === 0 ? 'none' : 'some'}"><dt>${t.facts.doors}</dt><dd>${numberText(recent.doors, t.lang)}</dd></div>
+${owed !== undefined && fact(t.facts.owed, numberText(owed, t.lang))}</dl>`;
 }
 
 function fact(name: string, value: string): Html {
@@ -130,13 +142,12 @@ function helpSection({ authenticityUrl, workerUrl, needsKey, only }: View, t: Te
 }
 
 function plotsSection({ minutes, handovers }: View, t: Texts): Html {
-  const hours = hoursOf(minutes);
   const all = minutes.reduce((sum, { posts }) => sum + SERIES.reduce((of, name) => of + posts[name], 0), 0);
   const handed = handovers.reduce((sum, count) => sum + count, 0);
   const last = minutes.at(-1);
   const legend = SERIES.map((name) => html`<li><span class="key k-${name}"></span>${t.series[name]}</li>`);
   return html`<div class="plots" data-part="plots">
-<figure class="wide"><figcaption><strong>${t.plots.posts}</strong> <span>${t.plots.postsWhy(all, hours)}</span></figcaption>
+<figure class="wide"><figcaption><strong>${t.plots.posts}</strong> <span>${t.plots.postsWhy(all, spanOf(minutes, t))}</span></figcaption>
 ${postsPlot(minutes, t)}
 <ul class="legend">${legend}</ul></figure>
 <figure><figcaption><strong>${t.plots.handover}</strong> <span>${handed === 0 ? t.plots.handoverNone : t.plots.handoverWhy(handed)}</span></figcaption>

@@ -10,6 +10,7 @@ const HEIGHT = 170;
 const LEFT = 36;
 const BOTTOM = 22;
 const TOP = 8;
+const MINUTE_MS = 60_000;
 const PLOT_WIDTH = WIDTH - LEFT;
 const PLOT_HEIGHT = HEIGHT - BOTTOM - TOP;
 
@@ -30,7 +31,7 @@ export function postsPlot(minutes: readonly Minute[], t: Texts): Html {
     }
   }
   const total = totals.reduce((sum, count) => sum + count, 0);
-  const label = `${t.plots.posts}: ${t.plots.postsWhy(total, hoursOf(minutes))}; ${t.plots.perMinute} ${Math.max(...totals)}`;
+  const label = `${t.plots.posts}: ${t.plots.postsWhy(total, spanOf(minutes, t))}; ${t.plots.perMinute} ${Math.max(...totals)}`;
   return svg(label, [grid(top), ...bars, timeAxis(minutes, t)].join(''));
 }
 
@@ -88,8 +89,9 @@ export function quantileText(counts: readonly number[], share: number, t: Texts)
   return '–';
 }
 
-export function hoursOf(minutes: readonly Minute[]): number {
-  return Math.round(minutes.length / 60);
+/** How long the plots go back. */
+export function spanOf(minutes: readonly Minute[], t: Texts): string {
+  return durationText(minutes.length * MINUTE_MS, t.lang);
 }
 
 function svg(label: string, shapes: string): Html {
@@ -108,12 +110,14 @@ function grid(top: number): string {
 }
 
 function timeAxis(minutes: readonly Minute[], t: Texts): string {
-  const hours = hoursOf(minutes);
+  // Two hours are halved, every other span is a multiple of three.
+  const parts = minutes.length === 120 ? 2 : 3;
   const marks: string[] = [];
-  for (let ago = hours; ago >= 0; ago -= 1) {
-    const x = LEFT + PLOT_WIDTH * (1 - ago / hours);
-    const anchor = ago === hours ? 'start' : ago === 0 ? 'end' : 'middle';
-    marks.push(text(x, HEIGHT - 5, anchor, ago === 0 ? t.plots.now : t.plots.ago(ago)));
+  for (let part = parts; part >= 0; part -= 1) {
+    const x = LEFT + PLOT_WIDTH * (1 - part / parts);
+    const anchor = part === parts ? 'start' : part === 0 ? 'end' : 'middle';
+    const ago = durationText((minutes.length / parts) * part * MINUTE_MS, t.lang);
+    marks.push(text(x, HEIGHT - 5, anchor, part === 0 ? t.plots.now : t.plots.ago(ago)));
   }
   return marks.join('');
 }

@@ -9,10 +9,12 @@ import type { View } from './view.ts';
 
 export interface OperatorRoutesOptions {
   /** What a request may see: everything, or the one merchant that its key is limited to. */
-  viewFor: (request: FastifyRequest) => View;
+  viewFor: (request: FastifyRequest, filter: string) => View;
 }
 
-/** Only the style that stands in the page and the one script are let in; nothing from elsewhere, no frame, no form. */
+const MOST_FILTER_CHARS = 128;
+
+/** Only the style that stands in the page and the one script are let in; nothing from elsewhere, and no frame. */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -20,7 +22,7 @@ const POLICY = [
   "connect-src 'self'",
   'img-src data:',
   "base-uri 'none'",
-  "form-action 'none'",
+  "form-action 'self'",
   "frame-ancestors 'none'",
 ].join('; ');
 
@@ -34,7 +36,9 @@ const HEADERS = {
 
 export async function operatorRoutes(app: FastifyInstance, { viewFor }: OperatorRoutesOptions): Promise<void> {
   app.get('/', { schema: { hide: true } }, async (request, reply) => {
-    const page = renderPage(viewFor(request), textsFor(request.headers['accept-language']));
+    const { q } = request.query as { q?: unknown };
+    const filter = typeof q === 'string' ? q.trim().slice(0, MOST_FILTER_CHARS) : '';
+    const page = renderPage(viewFor(request, filter), textsFor(request.headers['accept-language']));
     return reply.headers(HEADERS).type('text/html; charset=utf-8').send(page);
   });
   app.get(SCRIPT_PATH, { schema: { hide: true } }, async (_request, reply) =>

@@ -15,6 +15,7 @@ export const SCRIPT = `'use strict';
   const lost = document.querySelector('section.lost');
   const filter = document.getElementById('filter');
   const pause = document.getElementById('pause');
+  let touched = false;
   let lostTimer, seenAt = new Date(), source;
   let timer, lastAt = 0, busy = false, again = false;
 
@@ -47,6 +48,9 @@ export const SCRIPT = `'use strict';
     localTimes();
   }
   function applyFilter() {
+    // The server has applied its own filter, which also knows ids.
+    if (filter.value === filter.defaultValue && !touched) return;
+    touched = true;
     const words = filter.value.toLowerCase().split(/\\s+/).filter(Boolean);
     const details = document.querySelector('[data-part=posts] details');
     if (details && words.length > 0) details.open = true;
@@ -61,7 +65,7 @@ export const SCRIPT = `'use strict';
     busy = true; again = false; lastAt = Date.now();
     try {
       // Not relative: an address in which the key stood is none to fetch from.
-      const answer = await fetch(location.origin + '/', { headers: { accept: 'text/html' }, cache: 'no-store', signal: AbortSignal.timeout(5000) });
+      const answer = await fetch(location.origin + '/' + location.search, { headers: { accept: 'text/html' }, cache: 'no-store', signal: AbortSignal.timeout(5000) });
       if (!answer.ok) throw new Error(answer.status);
       contact(true);
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
@@ -103,13 +107,12 @@ export const SCRIPT = `'use strict';
   listen();
   addEventListener('pagehide', () => source.close());
   filter.addEventListener('input', applyFilter);
-  filter.form.addEventListener('submit', (event) => event.preventDefault());
   pause.addEventListener('click', () => {
     pause.ariaPressed = String(pause.ariaPressed !== 'true');
     pause.textContent = pause.dataset[pause.ariaPressed === 'true' ? 'resume' : 'pause'];
     if (pause.ariaPressed === 'false') soon();
   });
-  filter.form.hidden = false;
+  pause.hidden = false;
   localTimes();
   plan(IDLE_MS);
 })();

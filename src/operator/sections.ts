@@ -9,7 +9,7 @@ import type { PostOutcome, PostView, View } from './view.ts';
 const VOID = html`<span class="quiet">–</span>`;
 
 export function postsSection(view: View, t: Texts): Html {
-  const { posts, merchants, instances } = view;
+  const { posts, merchants, instances, filter } = view;
   const showMerchant = merchants.length > 1 && view.only === undefined;
   const showInstance = instances.length > 1;
   const headings = [
@@ -28,7 +28,9 @@ export function postsSection(view: View, t: Texts): Html {
       ...(showMerchant ? [html`${post.merchant}`] : []),
       post.kind === undefined ? VOID : html`<span class="kind k-${post.kind}">${post.kind}</span>`,
       correlatorsOf(post, t),
-      post.fingerprint === undefined ? VOID : html`<span class="mono">${post.fingerprint}</span>`,
+      post.fingerprint === undefined
+        ? VOID
+        : html`<a class="mono" href="/?q=${post.fingerprint}">${post.fingerprint}</a>`,
       from,
       outcomeOf(post, t),
     ];
@@ -36,10 +38,10 @@ export function postsSection(view: View, t: Texts): Html {
   const earlier = rows.slice(POSTS_AT_FIRST);
   return html`<section id="posts" aria-labelledby="posts-title" tabindex="-1">
 <div class="bar"><h2 id="posts-title">${t.posts.title}</h2>
-<form id="tools" hidden><label>${t.posts.filter} <input id="filter" type="search" placeholder="${t.posts.filterHint}" autocomplete="off"></label>
-<button id="pause" type="button" aria-pressed="false" data-pause="${t.posts.pause}" data-resume="${t.posts.resume}">${t.posts.pause}</button></form></div>
+<form id="tools" action="/" method="get"><label>${t.posts.filter} <input id="filter" name="q" type="search" maxlength="128" value="${filter}" placeholder="${t.posts.filterHint}" autocomplete="off"></label>${filter !== '' && html` <a href="/">${t.posts.all}</a>`}
+<button id="pause" type="button" hidden aria-pressed="false" data-pause="${t.posts.pause}" data-resume="${t.posts.resume}">${t.posts.pause}</button></form></div>
 <div data-part="posts">
-${table('posts-title', headings, rows.slice(0, POSTS_AT_FIRST), t.posts.none)}
+${table('posts-title', headings, rows.slice(0, POSTS_AT_FIRST), filter === '' ? t.posts.none : t.posts.noneFound)}
 ${earlier.length > 0 && html`<details><summary>${t.posts.more(earlier.length)}</summary>${table('posts-title', headings, earlier, '')}</details>`}
 </div>
 </section>`;
@@ -89,6 +91,38 @@ function unreadOf({ dropped = [], contentType, contentEncoding }: PostView, t: T
     ...(contentEncoding === undefined ? [] : [t.posts.contentEncoding(contentEncoding)]),
   ];
   return parts.length === 0 ? undefined : html`<p class="advice mono">${parts.join(' · ')}</p>`;
+}
+
+/** What happened to the token that was asked for, by its fingerprint or id. */
+export function lifeSection({ life, filter, instances, merchants, only }: View, t: Texts): Html {
+  if (life.length === 0) return html`<div data-part="life"></div>`;
+  const showMerchant = merchants.length > 1 && only === undefined;
+  const rows = life.map(({ at, what, claimId, merchant, instance }) => [
+    time(at),
+    html`${'post' in what ? `${t.life.posted}: ${(t.outcomes[what.post] ?? { label: what.post }).label}` : t.became[what.became]}${
+      claimId !== undefined && html` <small class="inline">${t.life.claim}</small> ${value(claimId)}`
+    }${showMerchant && html` <small>${merchant}</small>`}${instances.length > 1 && html` <small>${t.posts.via(instance)}</small>`}`,
+  ]);
+  return html`<section data-part="life" aria-labelledby="life">
+<h2 id="life">${t.life.title} ${value(filter)}</h2>
+${table('life', [t.posts.at, t.life.what], rows, '')}
+</section>`;
+}
+
+/** Shown where the service asks Carat for recharges. */
+export function rechargesSection({ owed, recharges, merchants, only }: View, t: Texts): Html {
+  if (owed === undefined) return html`<div data-part="recharges"></div>`;
+  const showMerchant = merchants.length > 1 && only === undefined;
+  const rows = recharges.map(({ at, what, by, merchantUsn, merchant }) => [
+    html`<small class="inline">merchant_usn</small> ${value(merchantUsn)}${showMerchant && html` <small>${merchant}</small>`}`,
+    html`<span class="tag ${by === 'guard' ? 'warn' : 'fine'}">${t.recharges.ends[what]}</span>${by === 'guard' && what !== 'guard_undo' && html` <small>${t.recharges.byGuard}</small>`}`,
+    time(at),
+  ]);
+  return html`<section data-part="recharges" aria-labelledby="recharges">
+<h2 id="recharges">${t.recharges.title} <span class="count">${owed}</span></h2>
+<p class="quiet">${t.recharges.why}</p>
+${table('recharges', [t.expected.what, t.posts.outcome, t.expected.at], rows, t.recharges.none)}
+</section>`;
 }
 
 /** Nothing is shown while nothing was refused. */

@@ -20,7 +20,7 @@ a{color:var(--link)}
 .live.on::before,.live.off::before{content:"";display:inline-block;width:8px;height:8px;border-radius:50%;margin-right:7px;background:currentColor}
 .live.on{color:var(--good)}.live.off{color:var(--warn)}
 main{display:grid;gap:18px}
-main>div[data-part=help]{display:none}
+div[data-part]:empty{display:none}
 section,figure{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:18px 20px;margin:0;min-width:0}
 h2{font-size:16px;font-weight:650;margin:0 0 10px;letter-spacing:-.01em}
 h3{font-size:14px;font-weight:650;margin:18px 0 6px}

@@ -51,6 +51,24 @@ export interface OrphanView {
   at: number;
 }
 
+/** One thing that happened to a token. */
+export interface LifeStep {
+  at: number;
+  instance: string;
+  merchant: string;
+  what: { post: PostOutcome } | { became: TokenStatus };
+  claimId: string | undefined;
+}
+
+/** How a recharge ended, or that the guard undoes it. */
+export interface RechargeView {
+  at: number;
+  merchant: string;
+  what: 'guard_undo' | 'confirmed' | 'undone' | 'not_effected';
+  merchantUsn: string;
+  by: string | undefined;
+}
+
 export interface InstanceView {
   name: string;
   version: string;
@@ -83,12 +101,21 @@ export interface Recent {
   noShows: number;
   orphans: number;
   unusable: number;
+  /** What reached the public listener of this instance and no authenticity path. */
+  doors: number;
 }
 
 export interface View {
   now: number;
   /** The one merchant that is shown, or all of them. */
   only: string | undefined;
+  /** What the posts are filtered by. */
+  filter: string;
+  /** Of the token whose fingerprint or id the filter is. */
+  life: readonly LifeStep[];
+  /** Recharges that Carat has not been told the end of; undefined when the service asks Carat for nothing. */
+  owed: number | undefined;
+  recharges: readonly RechargeView[];
   merchants: readonly string[];
   health: StoreHealth;
   stopping: boolean;

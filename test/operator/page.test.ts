@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchChromium } from '../support/chromium.ts';
 import { freePort } from '../support/ports.ts';
 import { RawConnection } from '../support/raw-http.ts';
+import { startRedis } from '../support/redis.ts';
 import { RunningService } from '../support/service.ts';
 import { scaled } from '../support/time-scale.ts';
 import { until } from '../support/until.ts';
@@ -167,7 +168,7 @@ describe('the operator page', () => {
   });
 
   it('goes on by itself when the key stood in its address', async () => {
-    const address = service.service.workerUrl.replace('http://', 'http://me:all@');
+    const address = service.service.workerUrl.replace('http://', `http://me:${ALL}@`);
     await onPage(
       {},
       async (page) => {
@@ -230,7 +231,7 @@ describe('the operator page', () => {
       await page.goto(troubled.service.workerUrl);
       await page.getByRole('heading', { name: title }).waitFor();
       const counts = page.locator('[data-part=status] .recent dd');
-      await until('all have ended', async () => (await counts.allInnerTexts()).join() === '0,30,30,0', 30_000);
+      await until('all have ended', async () => (await counts.allInnerTexts()).join() === '0,30,30,0,0', 30_000);
       const rows = page.locator('[data-part=posts] tbody tr:visible');
       expect(await rows.count()).toBe(15);
       expect(await rows.first().innerText()).toMatch(/29-s{9}…s{8}/);
@@ -250,4 +251,28 @@ describe('the operator page', () => {
       await troubled.stop();
     },
   );
+
+  it.each([
+    ['en-US', 'Redis is away', { width: 1440, height: 900 }, 'degraded.png'],
+    ['pt-BR', 'Redis fora do ar', { width: 360, height: 740 }, 'degraded-phone-pt.png'],
+  ])('says in %s that Redis is away, and what is pending', async (locale, title, viewport, file) => {
+    const redis = await startRedis();
+    const degraded = await RunningService.start({ env: { STORE_URL: redis.url } });
+    await redis.stop();
+    await degraded.post({ seid: SEID, merchant_data: '14114532781' });
+    const context = await browser.newContext({ locale, viewport });
+    const page = await context.newPage();
+    await page.goto(degraded.service.workerUrl);
+    await page.getByRole('heading', { name: title }).waitFor();
+    await page
+      .locator('[data-part=status]')
+      .getByText(/^1 pend/)
+      .waitFor();
+    await page.locator('[data-part=posts] a.mono').first().click();
+    await page.locator('section[data-part=life]').waitFor();
+    expect(await isWiderThanScreen(page)).toBe(false);
+    await page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
+    await context.close();
+    await degraded.stop();
+  });
 });

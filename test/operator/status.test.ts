@@ -1,5 +1,6 @@
 /** The head of the operator page: what it says of the last minutes, in full. */
 import { afterEach, expect, it } from 'vitest';
+import { startAskingWorld } from '../asking/world.ts';
 import { EmbeddedBench } from '../support/embedded.ts';
 import { RunningService, type StartOptions } from '../support/service.ts';
 import { until } from '../support/until.ts';
@@ -52,4 +53,52 @@ it('has a card for lost contact, which is hidden until the script shows it', asy
   await start();
   const { text } = await running.worker('GET', '/');
   expect(text).toMatch(/<section class="status bad lost" role="alert" aria-labelledby="lost" hidden>/);
+});
+
+it('counts what was not served', async () => {
+  await start();
+  await fetch(`${running.service.authenticityUrl}/nowhere`, { headers: { connection: 'close' } });
+  await until('it is counted', async () => /<dt>Not served<\/dt><dd>1<\/dd>/.test(await status()));
+});
+
+it('shows the life of a token by its fingerprint and by its id, and filters the posts, without script', async () => {
+  await start();
+  await running.post({ seid: 'value-1', sid: 's1' });
+  await running.post({ seid: 'value-2', sid: 's2' });
+  const { id } = (await running.worker('PUT', '/v1/claims/job-1', { body: { sid: 's1' } })).json;
+  await running.worker('DELETE', '/v1/claims/job-1');
+  const [second, first] = (await running.worker('GET', '/v1/posts')).json.posts;
+  for (const q of [first.fingerprint, id]) {
+    const { text } = await running.worker('GET', `/?q=${q}`);
+    const [life = ''] = /<section data-part="life".*?<\/section>/s.exec(text) ?? [];
+    expect(life).toMatch(/posted: kept.*claimed.*job-1.*used.*job-1/s);
+    expect(text).not.toContain(second.fingerprint);
+  }
+  const { text } = await running.worker('GET', '/?q=seid+s2');
+  expect(text).toContain(second.fingerprint);
+  expect(text).not.toContain(first.fingerprint);
+  expect((await running.worker('GET', '/?q=%3Cb%3E')).text).toContain('value="&lt;b&gt;"');
+  expect((await running.worker('GET', '/?q=nothing')).text).toContain('No post has this.');
+});
+
+it('begins the plots with 15 minutes', async () => {
+  await start();
+  await running.post({ seid: 'value-1', sid: 's1' });
+  expect((await running.worker('GET', '/')).text).toContain('1 in the last 15 min, by kind and outcome');
+});
+
+it('shows which recharges are owed, and how they ended', async () => {
+  const world = await startAskingWorld();
+  running = world.services[0] as RunningService;
+  const head = (owed: number): RegExp => new RegExp(`<dt>Recharges owed</dt><dd>${owed}</dd>`);
+  const { nit } = (await world.ask('POST', '/v1/recharges', { body: { merchant_usn: '2398' } })).json;
+  await until('one is owed', async () => head(1).test(await status()));
+  await world.effect(nit);
+  await world.ask('PUT', `/v1/recharges/${nit}`, { body: { decision: 'confirm' } });
+  await until('none is owed', async () => head(0).test(await status()));
+  const { text } = await running.worker('GET', '/');
+  const [section = ''] = /<section data-part="recharges".*?<\/section>/s.exec(text) ?? [];
+  expect(section).toMatch(/2398.*confirmed/s);
+  expect(text).not.toContain(nit);
+  await world.close();
 });

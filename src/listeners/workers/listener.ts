@@ -194,7 +194,9 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   await app.register(askRoutes, { asker, keys });
   await app.register(rechargeRoutes, { asker, guard, recorder, keys });
   await app.register(watchRoutes, { merchants: config.merchants, recorder, keys });
-  await app.register(operatorRoutes, { viewFor: ({ onlyMerchant }: FastifyRequest) => operator.view(onlyMerchant) });
+  await app.register(operatorRoutes, {
+    viewFor: ({ onlyMerchant }: FastifyRequest, filter: string) => operator.view(onlyMerchant, filter),
+  });
   return app;
 }
 
