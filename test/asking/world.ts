@@ -7,6 +7,9 @@ import { type Answer, type RequestOptions, RunningService } from '../support/ser
 
 export const CREDENTIALS = { merchantId: 'LOJA12345678901', merchantKey: 'CHAVESECRETA0123456789ABCDEF' };
 
+/** Hundreds ask at once, and their services, Carat and the clients are one process: answers of Redis wait their turn. */
+const REDIS_MS = 2000;
+
 export interface AskingWorld {
   simulator: Simulator;
   /** One service, or two that share a Redis; Carat posts to the first. */
@@ -38,7 +41,12 @@ export async function startAskingWorld({
   const { portal, recharge } = simulator.addresses();
   const services: RunningService[] = [];
   for (let at = 0; at < (redis === undefined ? 1 : 2); at += 1) {
-    services.push(await RunningService.start({ env: { ...caratEnv(portal, recharge), ...shared(redis), ...env } }));
+    services.push(
+      await RunningService.start({
+        env: { ...caratEnv(portal, recharge), ...shared(redis), ...env },
+        redisMs: REDIS_MS,
+      }),
+    );
   }
   const [first] = services as [RunningService];
   simulator.postTo(`${first.service.authenticityUrl}/authenticity`);

@@ -31,6 +31,8 @@ export interface StartOptions {
   store?: TokenStore;
   /** Used instead of a new one, and not removed. */
   dataDir?: string;
+  /** How long Redis may take, where that is not what is tested. */
+  redisMs?: number;
 }
 
 export class RunningService {
@@ -41,15 +43,18 @@ export class RunningService {
   readonly #folder: GuardedFolder | undefined;
   #stopped: Promise<void> | undefined;
 
-  private constructor({ env, store, dataDir }: StartOptions, folder: GuardedFolder | undefined) {
+  private constructor({ env, store, dataDir, redisMs }: StartOptions, folder: GuardedFolder | undefined) {
     this.#folder = folder;
-    const config = readScaledConfig({
-      HOST: '127.0.0.1',
-      PORT: '0',
-      WORKER_PORT: '0',
-      DATA_DIR: dataDir ?? join(folder?.path ?? '', 'data'),
-      ...env,
-    });
+    const config = readScaledConfig(
+      {
+        HOST: '127.0.0.1',
+        PORT: '0',
+        WORKER_PORT: '0',
+        DATA_DIR: dataDir ?? join(folder?.path ?? '', 'data'),
+        ...env,
+      },
+      redisMs,
+    );
     const log = pino({ level: 'trace' }, { write: (line) => this.log.push(line) });
     this.service = store === undefined ? new Service(config, log) : new Service(config, log, store);
   }
