@@ -1,6 +1,8 @@
 /** The snippets of the README, each run by its interpreter against the service. */
 import { readdirSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -43,6 +45,22 @@ it('has one to wait and one to claim for each language', () => {
       .flatMap((extension) => [`claim${extension}`, `wait${extension}`])
       .sort(),
   );
+});
+
+describe.each(snippets.filter(({ interpreter }) => ['sh', 'python3'].includes(interpreter)))('$file', (snippet) => {
+  it('prints its usage without arguments, and exits 2', async () => {
+    const ran = await interpret(snippet.interpreter, [join(folder, snippet.file)], env);
+    expect(ran).toMatchObject({ code: 2, out: '', error: expect.stringMatching(/^usage: /) });
+  });
+
+  it('exits 3 when nothing came, and needs no key', async () => {
+    const stub = createServer((_request, response) => response.writeHead(204, { connection: 'close' }).end());
+    await new Promise<void>((resolve) => stub.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;
+    const ran = await interpret(snippet.interpreter, [join(folder, snippet.file), 'job-17'], { WORKER_URL: url });
+    expect(ran).toEqual({ code: 3, out: '', error: 'nothing came\n' });
+    await new Promise((resolve) => stub.close(resolve));
+  });
 });
 
 describe.each(snippets)('$file', ({ file, interpreter }) => {
