@@ -14,6 +14,8 @@ const BEYOND_SERVICE: Record<string, string[]> = {
     'test/cli/processes.test.ts',
     'test/carat/recharge-killed.test.ts',
     'test/asking/recharge-killed.test.ts',
+    'test/docs/flows.test.ts',
+    'test/simulator/whole-round.test.ts',
   ],
   topologies: [
     'test/store/redis/redis-topologies.test.ts',
