@@ -23,7 +23,7 @@ const BEYOND_SERVICE: Record<string, string[]> = {
     'test/support/redis-{cluster,sentinel}.test.ts',
   ],
   exhaustion: ['test/exhaustion/**/*.test.ts'],
-  chaos: ['test/{chaos,fuzz,bench}/**/*.test.ts'],
+  chaos: ['test/{chaos,model,fuzz,bench}/**/*.test.ts'],
   deployment: [
     'test/{package,examples,snippets}/**/*.test.ts',
     'test/deploy/{alerts,tools,rolling-update,redirect}.test.ts',

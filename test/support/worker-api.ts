@@ -21,10 +21,12 @@ const GIVE_UP_AFTER_MS = scaled(90_000);
 
 export class Api {
   readonly at: Endpoints;
-  readonly #agent = new Agent({ keepAlive: false });
+  readonly #agent: Agent;
 
-  constructor(at: Endpoints) {
+  /** @param agent instead of a connection of its own for each request */
+  constructor(at: Endpoints, agent = new Agent({ keepAlive: false })) {
     this.at = at;
+    this.#agent = agent;
   }
 
   /** Posts a form as Carat does. */

@@ -1,0 +1,42 @@
+/** A short piece of `npm run model`, and proof that the model objects. */
+import { describe, expect, test } from 'vitest';
+import { Model } from './model.ts';
+import { run } from './run.ts';
+
+test.each(['embedded', 'redis'] as const)('service and model agree for a while, %s', async (store) => {
+  const report = await run({ seed: 24, operations: 1200, store });
+  expect(report.divergences).toEqual([]);
+  expect(report.operations).toBeGreaterThanOrEqual(1200);
+});
+
+describe('the model', () => {
+  const rules = { accept: 'any', onConflict: 'newest', ttlSeconds: 6 } as const;
+  const query = { by: 'sid', is: 'k', kind: 'seid' } as const;
+  const post = { do: 'post', kind: 'seid', value: 'v', correlators: { sid: 'k' } } as const;
+  const claim = { do: 'claim', id: 'c', query, lease: 1 } as const;
+  const at = (from: number) => ({ from, to: from + 1 });
+  const held = { status: 200, value: 'v', holder: 'c', deliveries: 1, distinct: 1 };
+
+  test('objects to a second holder, and says what was right', () => {
+    const model = new Model(rules);
+    expect(model.accepts(post, { status: 200 }, at(1000), Number.NaN)).toBe(true);
+    expect(model.accepts(claim, held, at(1100), 2100)).toBe(true);
+    const other = { ...claim, id: 'd' };
+    expect(model.accepts(other, { ...held, holder: 'd', deliveries: 2 }, at(1200), 2200)).toEqual([
+      { status: 409, code: 'claimed', holder: 'c' },
+    ]);
+  });
+
+  test('takes either answer at the moment when a lease ends, and holds the service to it', () => {
+    const model = new Model(rules);
+    model.accepts(post, { status: 200 }, at(1000), Number.NaN);
+    model.accepts(claim, held, at(1100), 2100);
+    const read = { do: 'read', query } as const;
+    expect(model.accepts(read, { status: 200, value: 'v', distinct: 1, holder: null }, at(2099), Number.NaN)).toBe(
+      true,
+    );
+    expect(model.accepts(read, { status: 200, value: 'v', distinct: 1, holder: 'c' }, at(2110), Number.NaN)).not.toBe(
+      true,
+    );
+  });
+});
