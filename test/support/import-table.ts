@@ -33,7 +33,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['store/notice', 'store/recharges', 'token'],
   ],
   // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
-  'listeners/authenticity': ['intake', 'observability/doors', 'store/notice', 'token'],
+  'listeners/authenticity': ['listeners/orderly-close', 'intake', 'observability/doors', 'store/notice', 'token'],
   'listeners/client-gone': ['handoff'],
   'listeners/orderly-close': [],
   'listeners/workers': [

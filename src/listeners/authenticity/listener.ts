@@ -14,6 +14,7 @@ import fastify, { type FastifyInstance, type FastifyServerFactoryHandler } from 
 import type { Intake } from '../../intake/intake.ts';
 import { type PostReading, readPost } from '../../intake/parse-post.ts';
 import type { Door } from '../../observability/doors.ts';
+import { acceptPending } from '../orderly-close.ts';
 import type { CertificatePair } from './certificate.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 import { MOST_CONNECTIONS } from './descriptors.ts';
@@ -163,6 +164,7 @@ export class AuthenticityListener {
     const pending = this.#connections.pending();
     await until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
     await until(() => pending.every(({ closed }) => closed), giveUpAt);
+    await acceptPending(server);
     // A closing server cuts idle connections at once; a post may already be on its way on one of them.
     const closeIdle = server.closeIdleConnections.bind(server);
     server.closeIdleConnections = () => undefined;
