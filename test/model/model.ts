@@ -103,23 +103,35 @@ export class Model {
   /**
    * Takes an answer over, if it may be given to the operation in a span of time.
    * @param waited what a wait made of the answer: at its end, a token that another holds counts as nothing
-   * @returns the outcomes that would have been right, when this one is not
+   * @returns `unclear` when the answer does not tell which of several things happened; the outcomes that would have been
+   * right, when this one is not
    */
-  accepts(operation: Operation, got: Outcome, at: Span, leaseEnds: number, waited = false): true | Outcome[] {
-    const right: Outcome[] = [];
-    for (const { prediction, decided } of this.#paths(operation, at)) {
-      const expected = waited ? afterWait(prediction.outcome) : prediction.outcome;
-      if (matches(expected, got)) {
-        for (const [deadline, over] of decided) {
-          if (over) deadline.to = Math.min(deadline.to, at.to);
-          else deadline.from = Math.max(deadline.from, at.from);
-        }
-        prediction.apply(at, leaseEnds);
-        return true;
-      }
-      right.push(expected);
+  accepts(
+    operation: Operation,
+    got: Outcome,
+    at: Span,
+    leaseEnds: number,
+    waited = false,
+  ): true | 'unclear' | Outcome[] {
+    const paths = [...this.#paths(operation, at)].map(({ prediction, decided }) => ({
+      expected: waited ? afterWait(prediction.outcome) : prediction.outcome,
+      prediction,
+      decided,
+    }));
+    const [match, ...others] = paths.filter(({ expected }) => matches(expected, got));
+    if (match === undefined) return paths.map(({ expected }) => expected);
+    if (others.length > 0 && operation.do === 'post') return 'unclear';
+    for (const [deadline, over] of others.length > 0 ? [] : match.decided) {
+      if (over) deadline.to = Math.min(deadline.to, at.to);
+      else deadline.from = Math.max(deadline.from, at.from);
     }
-    return right;
+    match.prediction.apply(at, leaseEnds);
+    return true;
+  }
+
+  /** Whether a deadline within a span of time decides what the operation does. */
+  isDoubtful(operation: Operation, at: Span): boolean {
+    return [...this.#paths(operation, at)].length > 1;
   }
 
   /** Whether each possible answer lets a worker wait on: nothing is there, or not for it. */

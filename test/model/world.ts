@@ -12,9 +12,13 @@ import type { Rules } from './model.ts';
 
 const MAIN = join(ROOT, 'dist', 'main.js');
 
+const LOOK_EVERY_MS = 50;
+
 export class World {
   readonly instances: readonly Instance[];
   readonly #redis: RedisServer | undefined;
+  #lastAway = 0;
+  #watch: NodeJS.Timeout | undefined;
 
   private constructor(instances: readonly Instance[], redis: RedisServer | undefined) {
     this.instances = instances;
@@ -36,6 +40,7 @@ export class World {
     try {
       for (let count = store === 'redis' ? 2 : 1; count > 0; count--) instances.push(await Instance.start(env));
       await world.settled();
+      if (redis !== undefined) world.#watch = setInterval(() => void world.#look(), LOOK_EVERY_MS);
       return world;
     } catch (error) {
       await world.stop();
@@ -55,7 +60,22 @@ export class World {
     }
   }
 
+  /** Whether an instance took Redis for away at any time since a moment, in milliseconds since 1970. */
+  wasAwaySince(since: number): boolean {
+    return this.#lastAway >= since;
+  }
+
+  async #look(): Promise<void> {
+    for (const { api } of this.instances) {
+      // An instance that is killed answers nothing.
+      const answer = await api.get('/readyz').catch(() => undefined);
+      const store = answer?.body?.['store'] as { state: string } | undefined;
+      if (store !== undefined && store.state !== 'ok') this.#lastAway = Date.now();
+    }
+  }
+
   async stop(): Promise<void> {
+    clearInterval(this.#watch);
     await Promise.all(this.instances.map((instance) => instance.stop()));
     await this.#redis?.stop();
   }
