@@ -1,6 +1,6 @@
 // Puts the service and what it needs into one file, dist/main.js, in place of what tsc left there: Node finds, reads and keeps
 // one file with less than the five hundred that it stands for. Left outside are what brings compiled
-// code and what few load: pino-pretty, and ioredis, which has a `require` of its own.
+// code and what few load: pino-pretty and ioredis.
 import { build } from 'esbuild';
 
 await build({
@@ -10,7 +10,7 @@ await build({
   platform: 'node',
   target: 'node20.19',
   format: 'esm',
-  external: ['classic-level', 'pino-pretty'],
+  external: ['classic-level', 'ioredis', 'pino-pretty'],
   // CommonJS within a module asks for Node's own modules by `require`.
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",

@@ -82,7 +82,7 @@ for (const { variable, meant } of misspelt(process.env)) {
 const wish = readTracing(process.env);
 if (wish !== undefined && 'problem' in wish) log.warn({ event: 'trouble', code: 'traces_off' }, wish.problem);
 const tracing = wish !== undefined && 'settings' in wish ? await tracingBy(wish.settings) : undefined;
-const service = new Service(config, log, undefined, tracing, () => output.dropped);
+const service = await Service.create(config, { log, tracing, droppedLines: () => output.dropped });
 
 let starting: Promise<void> | undefined;
 let stopping = false;

@@ -46,7 +46,7 @@ import { Recorder } from './observability/recorder.ts';
 import { type InstanceState, Relay } from './observability/relay.ts';
 import type { Tracing } from './observability/tracing/tracing.ts';
 import { Operator, WAITERS_SHOWN } from './operator/operator.ts';
-import type { TokenStore } from './store/contract.ts';
+import type { Channel, TokenStore } from './store/contract.ts';
 import { EmbeddedStore } from './store/embedded/embedded-store.ts';
 import { EmbeddedRecharges } from './store/embedded/recharges.ts';
 import { EncryptedStore, ValueCipher } from './store/encrypted.ts';
@@ -55,15 +55,30 @@ import { LocalStore } from './store/fallback/local-store.ts';
 import { JournaledRecharges } from './store/fallback/recharges.ts';
 import { InstrumentedStore } from './store/instrumented.ts';
 import type { RechargeStore } from './store/recharges.ts';
-import { RedisChannel } from './store/redis/channel.ts';
-import { RedisRecharges } from './store/redis/recharges.ts';
-import { RedisStore } from './store/redis/redis-store.ts';
 
 /** How many unexpected tokens are remembered for each merchant, so that strangers cannot fill the store. */
 const MAX_UNEXPECTED = 10_000;
 
 /** It is in the documentation. */
 const PUBLIC_PATHS: ReadonlySet<string | undefined> = new Set(['/authenticity', '/']);
+
+/** What a process or a test sets beside the configuration. */
+export interface Overrides {
+  log: Logger;
+  /** Used instead of the store that the configuration names. */
+  store?: TokenStore | undefined;
+  tracing?: Tracing | undefined;
+  /** How many log lines could not be written. */
+  droppedLines?: () => number;
+}
+
+/** What depends on `STORE_URL`. */
+interface Backend {
+  createStore(): TokenStore;
+  createRecharges(): RechargeStore;
+  /** To the other instances, if there may be any. */
+  channel?: Channel;
+}
 
 export class Service {
   /** Where the two listeners listen, once they do. */
@@ -81,18 +96,24 @@ export class Service {
   readonly #operator: Operator;
   readonly #authenticity: AuthenticityListener;
   readonly #certificate: CertificateWatch | undefined;
+  readonly #createRecharges: () => RechargeStore;
   readonly #descriptorLimit = descriptorLimit();
   #workers: FastifyInstance | undefined;
   #asker: Asker | undefined;
   #guard: RechargeGuard | undefined;
 
-  constructor(
+  /** Builds the service and loads what only its configuration needs. Opens nothing: see `start`. */
+  static async create(config: Config, overrides: Overrides): Promise<Service> {
+    const backend = config.store === undefined ? embeddedBackend(config) : await redisBackend(config, config.store);
+    return new Service(config, backend, overrides);
+  }
+
+  private constructor(
     config: Config,
-    log: Logger,
-    store: TokenStore = createStore(config),
-    tracing?: Tracing,
-    droppedLines: () => number = () => 0,
+    { createStore, createRecharges, channel }: Backend,
+    { log, store = createStore(), tracing, droppedLines = () => 0 }: Overrides,
   ) {
+    this.#createRecharges = createRecharges;
     this.#config = config;
     this.#tracing = tracing;
     this.waiters = new Waiters({ max: config.maxWaiters, merchants: config.merchants });
@@ -115,7 +136,6 @@ export class Service {
     const [fingerprintKey] = config.encryptionKeys;
     this.#recorder = new Recorder({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
     const self = this.#selfPortrait();
-    const channel = config.store && new RedisChannel(config.store);
     const onDropped = (count: number): void => metrics.eventsNotRelayed.inc(count);
     this.#relay = channel && new Relay(channel, this.#recorder.events, self, onDropped);
     const { alertWebhookUrl } = config;
@@ -247,7 +267,7 @@ export class Service {
   async #startAsking(clients: ReadonlyMap<string, CaratClient>, handoff: Handoff): Promise<void> {
     const recorder = this.#recorder;
     this.#asker = new Asker({ clients, store: this.store, handoff, recorder });
-    const guard = new RechargeGuard({ store: createRecharges(this.#config), clients, recorder });
+    const guard = new RechargeGuard({ store: this.#createRecharges(), clients, recorder });
     this.#guard = guard;
     this.#metrics.watchRecharges(clients.keys(), (merchant) => guard.owed(merchant));
     await guard.start();
@@ -313,34 +333,40 @@ function caratClients({ credentials, environment, apiUrl, rechargeUrl }: CaratCo
   return new Map([...credentials].map(([merchant, one]) => [merchant, createCaratClient({ ...options, ...one })]));
 }
 
-function createRecharges(config: Config): RechargeStore {
-  const { store: address, encryptionKeys } = config;
+function embeddedBackend(config: Config): Backend {
+  const { tokenTtlMs, accept, encryptionKeys } = config;
   const cipher = new ValueCipher(encryptionKeys);
-  const local = new EmbeddedRecharges(directoryIn(config, 'recharges'), cipher);
-  return address === undefined ? local : new JournaledRecharges(new RedisRecharges({ address, cipher }), local);
-}
-
-function createStore(config: Config): TokenStore {
-  const cipher = new ValueCipher(config.encryptionKeys);
-  const { openable } = cipher;
-  const store =
-    config.store === undefined ? createEmbedded(config, openable) : createFallback(config, config.store, openable);
-  // Also without keys: what an instance that has one sealed is not a token.
-  return new EncryptedStore(store, cipher);
-}
-
-function createEmbedded(config: Config, openable: ReadonlySet<string>): TokenStore {
-  const { tokenTtlMs, accept } = config;
+  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable: cipher.openable };
   const directory = directoryIn(config, 'tokens');
-  return new EmbeddedStore({ directory, ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable });
+  return {
+    // Also without keys: what an instance that has one sealed is not a token.
+    createStore: () => new EncryptedStore(new EmbeddedStore({ ...options, directory }), cipher),
+    createRecharges: () => new EmbeddedRecharges(directoryIn(config, 'recharges'), cipher),
+  };
 }
 
-function createFallback(config: Config, address: RedisAddress, openable: ReadonlySet<string>): TokenStore {
-  const { tokenTtlMs, accept, merchants, deadlines } = config;
-  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable };
-  const shared = new RedisStore({ ...options, address, merchants, deadlineMs: deadlines?.redisMs });
-  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: directoryIn(config, 'tokens') });
-  return new FallbackStore({ shared, local, merchants });
+/** Only a process with a `STORE_URL` loads what speaks to Redis. */
+async function redisBackend(config: Config, address: RedisAddress): Promise<Backend> {
+  const [{ RedisStore }, { RedisChannel }, { RedisRecharges }] = await Promise.all([
+    import('./store/redis/redis-store.ts'),
+    import('./store/redis/channel.ts'),
+    import('./store/redis/recharges.ts'),
+  ]);
+  const { tokenTtlMs, accept, merchants, deadlines, encryptionKeys } = config;
+  const cipher = new ValueCipher(encryptionKeys);
+  const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable: cipher.openable };
+  return {
+    createStore() {
+      const shared = new RedisStore({ ...options, address, merchants, deadlineMs: deadlines?.redisMs });
+      const local = new LocalStore({ ...options, unmatched: 'deferred', directory: directoryIn(config, 'tokens') });
+      return new EncryptedStore(new FallbackStore({ shared, local, merchants }), cipher);
+    },
+    createRecharges() {
+      const local = new EmbeddedRecharges(directoryIn(config, 'recharges'), cipher);
+      return new JournaledRecharges(new RedisRecharges({ address, cipher }), local);
+    },
+    channel: new RedisChannel(address),
+  };
 }
 
 /** DATA_DIR or a directory in it. Absolute: a relative path has no meaning once the working directory is removed. */

@@ -34,7 +34,7 @@ export class Instance extends Api {
     const logger = pino({ base: null }, { write: (line: string) => log.push(JSON.parse(line)) });
     const data = { DATA_DIR: join(home.path, 'data'), STORE_URL: storeUrl };
     const ports = { HOST: '127.0.0.1', PORT: '0', WORKER_PORT: '0' };
-    const service = new Service(readScaledConfig({ ...ports, ...data, ...env }), logger);
+    const service = await Service.create(readScaledConfig({ ...ports, ...data, ...env }), { log: logger });
     await service.start();
     return new Instance(service, log, home);
   }

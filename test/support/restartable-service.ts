@@ -40,7 +40,7 @@ export class RestartableService {
 
   /** Starts it again, after `suspend`. */
   async resume(): Promise<void> {
-    const service = new Service(readScaledConfig(this.#env), pino({ level: 'silent' }));
+    const service = await Service.create(readScaledConfig(this.#env), { log: pino({ level: 'silent' }) });
     await service.start();
     this.#service = service;
   }

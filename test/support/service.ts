@@ -38,13 +38,19 @@ export interface StartOptions {
 export class RunningService {
   readonly service: Service;
   /** What was logged, one line of JSON each. */
-  readonly log: string[] = [];
+  readonly log: string[];
   readonly #agent = new Agent({ keepAlive: true });
   readonly #folder: GuardedFolder | undefined;
   #stopped: Promise<void> | undefined;
 
-  private constructor({ env, store, dataDir, redisMs }: StartOptions, folder: GuardedFolder | undefined) {
+  private constructor(service: Service, log: string[], folder: GuardedFolder | undefined) {
+    this.service = service;
+    this.log = log;
     this.#folder = folder;
+  }
+
+  static async start({ env, store, dataDir, redisMs }: StartOptions = {}): Promise<RunningService> {
+    const folder = dataDir === undefined ? await GuardedFolder.make('service-') : undefined;
     const config = readScaledConfig(
       {
         HOST: '127.0.0.1',
@@ -55,20 +61,16 @@ export class RunningService {
       },
       redisMs,
     );
-    const log = pino({ level: 'trace' }, { write: (line) => this.log.push(line) });
-    this.service = store === undefined ? new Service(config, log) : new Service(config, log, store);
-  }
-
-  static async start(options: StartOptions = {}): Promise<RunningService> {
-    const folder = options.dataDir === undefined ? await GuardedFolder.make('service-') : undefined;
-    const running = new RunningService(options, folder);
+    const lines: string[] = [];
+    const log = pino({ level: 'trace' }, { write: (line) => lines.push(line) });
+    const service = await Service.create(config, { log, store });
     try {
-      await running.service.start();
+      await service.start();
     } catch (error) {
       await folder?.remove();
       throw error;
     }
-    return running;
+    return new RunningService(service, lines, folder);
   }
 
   /** Sends a form to an authenticity path, as Carat does. */

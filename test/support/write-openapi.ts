@@ -8,7 +8,7 @@ import { Service } from '../../src/service.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'openapi-'));
 const env = { HOST: '127.0.0.1', PORT: '0', WORKER_PORT: '0', DATA_DIR: folder };
-const service = new Service(readConfig(env), pino({ level: 'silent' }));
+const service = await Service.create(readConfig(env), { log: pino({ level: 'silent' }) });
 await service.start();
 try {
   const response = await fetch(`${service.workerUrl}/openapi.json`, { headers: { connection: 'close' } });

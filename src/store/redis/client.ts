@@ -2,13 +2,26 @@
  * Connections to Redis. Every option is stated, because ioredis' defaults queue what is sent while there is no
  * connection and try again for over a minute: the opposite of a deadline.
  */
-import { createRequire } from 'node:module';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../../config/store-url.ts';
 import { type ScriptName, scriptsFor } from './scripts.ts';
 
+/** Not a static import: the bundle would load it at the start of every process, also of one without Redis. */
+const { AbstractConnector, Cluster: IoredisCluster, Command, Redis: IoredisRedis } = await import('ioredis');
+
 export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: string[]) => Promise<unknown>>;
+
+/**
+ * A cluster client that does not follow `ASK`. While a slot moves, its keys are on two nodes, and a script would see only
+ * a part of them. The refusal makes the store away for the slot's merchants until the move is over.
+ */
+class WholeSlotCluster extends IoredisCluster {
+  override handleError(...[error, ttl, handlers]: Parameters<Cluster['handleError']>): void {
+    if (error.message.startsWith('ASK ')) handlers.defaults();
+    else super.handleError(error, ttl, handlers);
+  }
+}
 
 /** Waits between attempts to connect: short at first, then steady. */
 const retryMs = (times: number): number => Math.min(50 * times, 500);
@@ -55,12 +68,11 @@ export function createRedisClient(
   return client as RedisClient;
 
   function connect(): Redis | Cluster {
-    const { Redis } = ioredis();
     switch (topology) {
       case 'single':
-        return new Redis({ ...options, ...(nodes[0] as { host: string; port: number }) });
+        return new IoredisRedis({ ...options, ...(nodes[0] as { host: string; port: number }) });
       case 'sentinel':
-        return new Redis({
+        return new IoredisRedis({
           ...options,
           sentinels: [...nodes],
           name: address.masterName as string,
@@ -77,7 +89,7 @@ export function createRedisClient(
         // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
         // off is not: nobody could say whether it was done.
         const { retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
-        const cluster = createCluster(nodes, {
+        const cluster = new WholeSlotCluster([...nodes], {
           redisOptions: nodeOptions,
           // Keep names as names: certificates may name hosts and no addresses.
           dnsLookup: (name, callback) => callback(null, name),
@@ -122,39 +134,12 @@ export function listen(client: RedisClient, channel: string): Promise<void> {
   });
 }
 
-/**
- * A cluster client that does not follow `ASK`. While a slot moves, its keys are on two nodes, and a script would see only
- * a part of them. The refusal makes the store away for the slot's merchants until the move is over.
- */
-function createCluster(
-  nodes: readonly { host: string; port: number }[],
-  options: ClusterOptions & { redisOptions: { replyMapping?: never } },
-): Cluster {
-  class WholeSlotCluster extends ioredis().Cluster {
-    override handleError(...[error, ttl, handlers]: Parameters<Cluster['handleError']>): void {
-      if (error.message.startsWith('ASK ')) handlers.defaults();
-      else super.handleError(error, ttl, handlers);
-    }
-  }
-  return new WholeSlotCluster([...nodes], options);
-}
-
-const require = createRequire(import.meta.url);
-let library: typeof import('ioredis') | undefined;
-
-/** From the second call on it is there already. */
-export function ioredis(): typeof import('ioredis') {
-  if (library === undefined) {
-    library = require('ioredis') as typeof import('ioredis');
-    guardSockets(library.AbstractConnector.prototype as unknown as Connector);
-  }
-  return library;
-}
-
 interface Connector {
   stream?: NodeJS.EventEmitter;
   disconnect(): void;
 }
+
+guardSockets(AbstractConnector.prototype as unknown as Connector);
 
 /**
  * ioredis listens for one error of a socket. A TLS handshake that it abandons can emit two: the certificate's and the
@@ -166,4 +151,9 @@ function guardSockets(connector: Connector): void {
     this.stream?.on('error', () => {});
     disconnect.call(this);
   };
+}
+
+/** The cluster slot of a key. */
+export function slotOf(key: string): number {
+  return new Command('get', [key]).getSlot() ?? 0;
 }

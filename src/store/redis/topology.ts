@@ -1,6 +1,6 @@
 /** Where a merchant's keys are: on the one server, or on a master of a cluster, which may change. */
 import type { Redis } from 'ioredis';
-import { ioredis, type RedisClient } from './client.ts';
+import { type RedisClient, slotOf } from './client.ts';
 
 /** Whether a command for a key can be sent now: to a cluster, if its master of that key is connected. */
 export function isConnected(client: RedisClient, key: string): boolean {
@@ -27,9 +27,7 @@ export async function connected(client: RedisClient): Promise<void> {
 /** The connection to the master of a key, if the client is a cluster's and knows it. */
 function masterOf(client: RedisClient, key: string): Redis | undefined {
   if (!('nodes' in client)) return undefined;
-  const { Command } = ioredis();
-  const slot = new Command('get', [key]).getSlot() ?? 0;
-  const address = (client.slots as string[][])[slot]?.[0];
+  const address = (client.slots as string[][])[slotOf(key)]?.[0];
   return client.nodes('master').find(({ options }) => `${options.host}:${options.port}` === address);
 }
 
