@@ -1,6 +1,7 @@
 // Puts the service and what it needs into one file, dist/main.js, in place of what tsc left there: Node finds, reads and keeps
 // one file with less than the five hundred that it stands for. Left outside are what brings compiled
 // code and what few load: pino-pretty and ioredis.
+import { cpSync } from 'node:fs';
 import { build } from 'esbuild';
 
 await build({
@@ -19,3 +20,6 @@ await build({
   sourcesContent: false,
   logLevel: 'warning',
 });
+
+// The Lua scripts lie beside the module that reads them: beside the bundle, and where tsc leaves `scripts.js`.
+for (const folder of ['dist/lua', 'dist/store/redis/lua']) cpSync('src/store/redis/lua', folder, { recursive: true });

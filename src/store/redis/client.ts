@@ -5,12 +5,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../../config/store-url.ts';
-import { type ScriptName, scriptsFor } from './scripts.ts';
 
 /** Not a static import: the bundle would load it at the start of every process, also of one without Redis. */
 const { AbstractConnector, Cluster: IoredisCluster, Command, Redis: IoredisRedis } = await import('ioredis');
 
-export type RedisClient = (Redis | Cluster) & Record<ScriptName, (...args: string[]) => Promise<unknown>>;
+export type RedisClient = Redis | Cluster;
 
 /**
  * A cluster client that does not follow `ASK`. While a slot moves, its keys are on two nodes, and a script would see only
@@ -63,52 +62,46 @@ export function createRedisClient(
     // A master that has become a replica: connect again, to find the new one.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   } satisfies RedisOptions;
-  const client = connect();
-  for (const [name, script] of Object.entries(scriptsFor(address.db))) client.defineCommand(name, script);
-  return client as RedisClient;
-
-  function connect(): Redis | Cluster {
-    switch (topology) {
-      case 'single':
-        return new IoredisRedis({ ...options, ...(nodes[0] as { host: string; port: number }) });
-      case 'sentinel':
-        return new IoredisRedis({
-          ...options,
-          sentinels: [...nodes],
-          name: address.masterName as string,
-          role: 'master',
-          ...(address.sentinelUsername === undefined ? {} : { sentinelUsername: address.sentinelUsername }),
-          ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
-          sentinelRetryStrategy: retryMs,
-          sentinelReconnectStrategy: retryMs,
-          sentinelCommandTimeout: connectWithinMs,
-          failoverDetector: role === 'writer',
-          ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
-        });
-      case 'cluster': {
-        // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
-        // off is not: nobody could say whether it was done.
-        const { retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
-        const cluster = new WholeSlotCluster([...nodes], {
-          redisOptions: nodeOptions,
-          // Keep names as names: certificates may name hosts and no addresses.
-          dnsLookup: (name, callback) => callback(null, name),
-          lazyConnect: true,
-          enableOfflineQueue: false,
-          // It would be refused by a node that is not connected yet, and then all begins anew; commands find out in time.
-          enableReadyCheck: false,
-          clusterRetryStrategy: retryMs,
-          slotsRefreshTimeout: connectWithinMs,
-          retryDelayOnFailover: 0,
-          retryDelayOnClusterDown: 100,
-          retryDelayOnTryAgain: 100,
-          maxRedirections: 16,
-          scaleReads: 'master',
-        });
-        // By itself it would connect to a node with the first command for it, and refuse that one.
-        cluster.on('+node', (node: Redis) => node.connect().catch(() => {}));
-        return cluster;
-      }
+  switch (topology) {
+    case 'single':
+      return new IoredisRedis({ ...options, ...(nodes[0] as { host: string; port: number }) });
+    case 'sentinel':
+      return new IoredisRedis({
+        ...options,
+        sentinels: [...nodes],
+        name: address.masterName as string,
+        role: 'master',
+        ...(address.sentinelUsername === undefined ? {} : { sentinelUsername: address.sentinelUsername }),
+        ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
+        sentinelRetryStrategy: retryMs,
+        sentinelReconnectStrategy: retryMs,
+        sentinelCommandTimeout: connectWithinMs,
+        failoverDetector: role === 'writer',
+        ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
+      });
+    case 'cluster': {
+      // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
+      // off is not: nobody could say whether it was done.
+      const { retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
+      const cluster = new WholeSlotCluster([...nodes], {
+        redisOptions: nodeOptions,
+        // Keep names as names: certificates may name hosts and no addresses.
+        dnsLookup: (name, callback) => callback(null, name),
+        lazyConnect: true,
+        enableOfflineQueue: false,
+        // It would be refused by a node that is not connected yet, and then all begins anew; commands find out in time.
+        enableReadyCheck: false,
+        clusterRetryStrategy: retryMs,
+        slotsRefreshTimeout: connectWithinMs,
+        retryDelayOnFailover: 0,
+        retryDelayOnClusterDown: 100,
+        retryDelayOnTryAgain: 100,
+        maxRedirections: 16,
+        scaleReads: 'master',
+      });
+      // By itself it would connect to a node with the first command for it, and refuse that one.
+      cluster.on('+node', (node: Redis) => node.connect().catch(() => {}));
+      return cluster;
     }
   }
 }

@@ -18,95 +18,24 @@ import {
   type SharedRecharges,
   type TakenRecharge,
 } from '../recharges.ts';
-import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, type RedisClient } from './client.ts';
+import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS } from './client.ts';
 import { within } from './deadline.ts';
+import { defineScripts, type WithScripts } from './scripts.ts';
 import { connected, isConnected, onTopologyChange } from './topology.ts';
 import { prefixOf } from './wire.ts';
 
-const PRELUDE = `
-local record, owed = KEYS[1], KEYS[2]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function shown()
-  return redis.call('HMGET', record, 'nit', 'usn', 'settle_by', 'decision', 'by', 'attempts', 'end', 'status')
-end
-`;
-
-const BODIES = {
-  /** ARGV: id, NIT, merchant USN, milliseconds until it must be settled. */
-  caratRechargeOwe: `
-if redis.call('EXISTS', record) == 0 then
-  local settleBy = string.format('%.0f', now + tonumber(ARGV[4]))
-  redis.call('HSET', record, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', settleBy, 'attempts', 0)
-  redis.call('ZADD', owed, settleBy, ARGV[1])
-end
-return shown()
-`,
-  /**
-   * Brings back what this Redis may have lost. ARGV: id, NIT, merchant USN, milliseconds until it must be settled, decision
-   * or '', who decided or '', milliseconds that the other instances get to bring a decision. A decision is never replaced.
-   */
-  caratRechargeAssert: `
-if redis.call('EXISTS', record) == 0 then
-  local settleBy = now + tonumber(ARGV[4])
-  redis.call('HSET', record, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', string.format('%.0f', settleBy), 'attempts', 0)
-  redis.call('ZADD', owed, string.format('%.0f', math.max(settleBy, now + tonumber(ARGV[7]))), ARGV[1])
-end
-if ARGV[5] ~= '' and redis.call('HEXISTS', record, 'end') == 0 and redis.call('HSETNX', record, 'decision', ARGV[5]) == 1 then
-  redis.call('HSET', record, 'by', ARGV[6])
-  redis.call('ZADD', owed, now, ARGV[1])
-end
-return shown()
-`,
-  /** ARGV: id, decision. Only the first decision is written. */
-  caratRechargeDecide: `
-if redis.call('EXISTS', record) == 0 then return false end
-if redis.call('HSETNX', record, 'decision', ARGV[2]) == 1 then
-  redis.call('HSET', record, 'by', 'worker')
-  redis.call('ZADD', owed, now, ARGV[1])
-end
-return shown()
-`,
-  caratRechargeFind: `
-if redis.call('EXISTS', record) == 0 then return false end
-return shown()
-`,
-  /** ARGV: how many. */
-  caratRechargeDue: `
-return { redis.call('ZRANGEBYSCORE', owed, '-inf', now, 'LIMIT', 0, ARGV[1]), redis.call('ZCARD', owed) }
-`,
-  /** ARGV: id, lease. What nobody decided in time is undone: decided here, with the lease. */
-  caratRechargeTake: `
-local due = redis.call('ZSCORE', owed, ARGV[1])
-if not due or tonumber(due) > now then return false end
-if redis.call('EXISTS', record) == 0 or redis.call('HEXISTS', record, 'end') == 1 then
-  redis.call('ZREM', owed, ARGV[1])
-  return false
-end
-if redis.call('HSETNX', record, 'decision', 'undo') == 1 then redis.call('HSET', record, 'by', 'guard') end
-redis.call('HINCRBY', record, 'attempts', 1)
-redis.call('ZADD', owed, now + tonumber(ARGV[2]), ARGV[1])
-return shown()
-`,
-  /** ARGV: id, attempts, milliseconds. */
-  caratRechargePostpone: `
-if redis.call('HGET', record, 'attempts') == ARGV[2] then
-  redis.call('ZADD', owed, 'XX', now + tonumber(ARGV[3]), ARGV[1])
-end
-return true
-`,
-  /** ARGV: id, end, status, milliseconds for which it is remembered. */
-  caratRechargeFinish: `
-if redis.call('EXISTS', record) == 1 and redis.call('HSETNX', record, 'end', ARGV[2]) == 1 then
-  redis.call('HSET', record, 'status', ARGV[3])
-  redis.call('PEXPIRE', record, ARGV[4])
-end
-redis.call('ZREM', owed, ARGV[1])
-return true
-`,
-};
-type Script = keyof typeof BODIES;
-type Scripted = RedisClient & Record<Script, (...args: string[]) => Promise<unknown>>;
+/** By the file of `lua/`. */
+const SCRIPTS = {
+  caratRechargeOwe: 'recharge-owe',
+  caratRechargeAssert: 'recharge-assert',
+  caratRechargeDecide: 'recharge-decide',
+  caratRechargeFind: 'recharge-find',
+  caratRechargeDue: 'recharge-due',
+  caratRechargeTake: 'recharge-take',
+  caratRechargePostpone: 'recharge-postpone',
+  caratRechargeFinish: 'recharge-finish',
+} as const;
+type Script = keyof typeof SCRIPTS;
 
 /** In the order in which `shown` answers them. */
 type Fields = [
@@ -130,7 +59,7 @@ export interface RedisRechargesOptions {
 const BRING_WITHIN_MS = 5000;
 
 export class RedisRecharges implements SharedRecharges {
-  readonly #client: Scripted;
+  readonly #client: WithScripts<Script>;
   readonly #cipher: NitCipher;
   readonly #deadlineMs: number;
 
@@ -138,11 +67,7 @@ export class RedisRecharges implements SharedRecharges {
     this.#cipher = cipher;
     this.#deadlineMs = deadlineMs;
     const client = createRedisClient(address, 'writer', deadlineMs);
-    const select = address.db === 0 ? '' : `redis.call('SELECT', ${address.db})\n`;
-    for (const [name, body] of Object.entries(BODIES)) {
-      client.defineCommand(name, { lua: select + PRELUDE + body, numberOfKeys: 2 });
-    }
-    this.#client = client as Scripted;
+    this.#client = defineScripts(client, SCRIPTS, { db: address.db, numberOfKeys: 2 });
   }
 
   /** Resolves without a connection when there is none in time; it goes on trying. */

@@ -29,7 +29,7 @@ import type {
 import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type RedisClient } from './client.ts';
 import { Misconfigured, within } from './deadline.ts';
 import { type Put, PutBatch } from './put-batch.ts';
-import type { ScriptName } from './scripts.ts';
+import { defineScripts, type WithScripts } from './scripts.ts';
 import { tellOfServers } from './server-checks.ts';
 import { connected, isConnected, lookForNodes, onTopologyChange } from './topology.ts';
 import {
@@ -59,6 +59,27 @@ export interface RedisStoreOptions extends KeyOptions {
   deadlineMs?: number | undefined;
 }
 
+/** The transitions of the store, by the file of `lua/`. Each has one key: the prefix of the merchant's keys. */
+const SCRIPTS = {
+  caratPut: 'put',
+  caratRead: 'read',
+  caratClaim: 'claim',
+  caratSettle: 'settle',
+  caratUndo: 'undo',
+  caratRevoke: 'revoke',
+  caratUse: 'use',
+  caratExpect: 'expect',
+  caratCancel: 'cancel',
+  caratMerge: 'merge',
+  caratClock: 'clock',
+  caratMergeExpectations: 'merge-expectations',
+  caratAttend: 'attend',
+  caratProbe: 'probe',
+  caratSequence: 'sequence',
+  caratSweep: 'sweep',
+} as const;
+type ScriptName = keyof typeof SCRIPTS;
+
 const SWEEP_EVERY_MS = 1000;
 /** How often Redis' clock is asked for. */
 const CLOCK_SAMPLES = 3;
@@ -71,7 +92,7 @@ const CONNECTION_CLOSED = 'Connection is closed.';
 export class RedisStore implements SharedStore {
   readonly #options: RedisStoreOptions;
   readonly #deadlineMs: number;
-  readonly #writer: RedisClient;
+  readonly #writer: WithScripts<ScriptName>;
   readonly #subscriber: RedisClient;
   readonly #channel: string;
   readonly #posts: PutBatch;
@@ -93,7 +114,8 @@ export class RedisStore implements SharedStore {
     this.#retentionMs = options.accept === 'expected' ? options.ttlMs : 0;
     this.#openable = options.openable === undefined ? '*' : [...options.openable].map((key) => `${key},`).join('');
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
-    this.#writer = createRedisClient(options.address, 'writer', this.#deadlineMs);
+    const writer = createRedisClient(options.address, 'writer', this.#deadlineMs);
+    this.#writer = defineScripts(writer, SCRIPTS, { db: options.address.db, numberOfKeys: 1 });
     this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
     this.#channel = `carat:${options.address.db}:arrivals`;
     this.#openable = options.openable === undefined ? '*' : [...options.openable].map((key) => `${key},`).join('');

@@ -161,7 +161,7 @@ export function settledOf(reply: unknown, merchant: string): Settled {
   return { answer: 'done', used: tokenOf(reply[2] as Fields, merchant) };
 }
 
-/** In the order of `TOKEN_FIELDS`. */
+/** In the order in which `lua/shared/answers.lua` answers them. */
 type Fields = [
   id: string,
   kind: Kind,

@@ -1,0 +1,2 @@
+-- uses: announcements
+return redis.call('GET', SEQUENCE)

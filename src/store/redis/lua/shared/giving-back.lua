@@ -1,0 +1,5 @@
+-- uses: putting-back
+local function giveBack(t, claim)
+  if redis.call('HINCRBY', TOKENS .. t[ID], DELIVERIES, -1) == 0 and not t[SEEN] then watch(t) end
+  putBack(t, claim)
+end

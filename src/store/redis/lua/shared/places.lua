@@ -1,0 +1,3 @@
+-- uses: expectations, due
+-- Open expectations, oldest first.
+local OPEN = prefix .. 'o:'

@@ -1,0 +1,5 @@
+-- uses: recharges
+-- In the order in which recharges.ts reads them.
+local function shown()
+  return redis.call('HMGET', record, 'nit', 'usn', 'settle_by', 'decision', 'by', 'attempts', 'end', 'status')
+end

@@ -1,0 +1,12 @@
+-- uses: refusals, due
+local function store(t, most)
+  if t[STATE] == 'unexpected' then
+    record(t)
+    return refuse(t, most)
+  end
+  -- First the index: should the script fail there, the token is not taken for one that is here.
+  if t[STATE] == 'live' or t[POOLED] ~= '1' then index(t) end
+  record(t)
+  if t[STATE] ~= 'live' then return end
+  if not t[SEEN] and tonumber(t[DELIVERIES]) == 0 then watch(t) end
+end

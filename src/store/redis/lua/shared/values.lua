@@ -1,0 +1,9 @@
+-- uses: tokens
+-- The fingerprints of the keys that the caller has, each with a comma behind it; '*' when it opens every value.
+local openable, unknownKey = '*', false
+local function opens(t)
+  local key = string.match(t[VALUE], '^sealed (%x+) ')
+  if not key or openable == '*' or string.find(openable, key .. ',', 1, true) then return true end
+  unknownKey = key
+  return false
+end

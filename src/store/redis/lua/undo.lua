@@ -1,0 +1,13 @@
+-- uses: announcements, giving-back
+-- ARGV: channel, merchant, claim id, deliveries, renewals, and when its lease ends, or 0: that
+-- tells this claim from a later one.
+local claim = ARGV[3]
+local id = redis.call('HGET', CLAIMS .. claim, TOKEN)
+local t = id and get(id)
+if t and t[STATE] == 'live' and t[CLAIM] == claim and t[DELIVERIES] == ARGV[4] and t[RENEWALS] == ARGV[5] and (ARGV[6] == '0' or t[LEASE_ENDS] == ARGV[6]) then
+  giveBack(t, claim)
+  mirror(ARGV[1], ARGV[2], t[ID], 'released\n' .. claim)
+  announce(ARGV[1], ARGV[2], topics(t))
+  return 1
+end
+return 0

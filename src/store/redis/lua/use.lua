@@ -1,0 +1,7 @@
+-- uses: announcements, answers, using
+-- ARGV: token id, channel, merchant. Answers the token, too, when it is used now.
+local t = get(ARGV[1])
+if not t or t[STATE] == 'unexpected' then return 'unknown' end
+markUsed(t)
+mirror(ARGV[2], ARGV[3], t[ID], 'used')
+return answer('done', 1, t[ID])
