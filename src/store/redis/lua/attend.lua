@@ -1,4 +1,4 @@
--- uses: instances
+-- uses: clock, instances
 -- The instances that share this merchant, and what this one says of itself. ARGV: instance, what,
 -- for how long it is remembered. What: 'look'; 'asserted': what it knows of uses and claims is
 -- here; 'whole': the same still holds, and it has nothing pending; 'leave'. Answers the run of

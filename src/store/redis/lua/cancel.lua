@@ -1,4 +1,4 @@
--- uses: announcements, closing
+-- uses: announcements, clock, closing, expectations
 -- ARGV: channel, merchant, expectation id. Answers its kind and topic, how long ago it was opened
 -- and cancelled, and how long it has left.
 local e = redis.call('HMGET', EXPECTATIONS .. ARGV[3], EXPECTED_KIND, TOPIC, CANCELLED, ENDS, OPENED)

@@ -1,4 +1,4 @@
--- uses: announcements, answers, queries, claims, due
+-- uses: announcements, answers, claims, clock, due, keys, pool, queries, tokens, values
 -- ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse
 -- conflicts, the keys that can be opened, the name of this call, channel, merchant. With 'held' it
 -- answers also when the token was taken.

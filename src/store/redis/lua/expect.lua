@@ -1,4 +1,4 @@
--- uses: opening
+-- uses: clock, opening
 -- ARGV: expectation id, kind, topic, ttl, for how long a verdict may be put off. Answers when it
 -- ends.
 local ends = now + tonumber(ARGV[4])

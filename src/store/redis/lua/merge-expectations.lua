@@ -1,4 +1,4 @@
--- uses: announcements, admitting, opening, verdicts
+-- uses: admitting, announcements, clock, closing, expectations, opening, refusals, tokens, verdicts
 -- Brings expectations in that were announced elsewhere, or that may be lost here; a cancellation
 -- wins. One that is not filled admits the first token that was refused while it was open, or makes
 -- room for one that came before. ARGV: channel, merchant, for how long a verdict may be put off (0

@@ -1,4 +1,4 @@
--- uses: announcements, storing, admitting, claims, using, instances, verdicts
+-- uses: admitting, announcements, claims, clock, due, indexes, instances, keys, storing, tokens, using, verdicts
 -- Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one
 -- wins; of two claims the one of the later delivery, then of the later renewal. Nothing is put that
 -- is over by the clock of Redis. What is here already is indexed again, for the script that put it

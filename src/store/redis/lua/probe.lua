@@ -1,4 +1,4 @@
--- uses: base
+-- uses: keys
 -- Shows that Redis takes writes and announcements. ARGV: channel.
 redis.call('PUBLISH', ARGV[1], '')
 redis.call('SET', prefix .. 'probe', '1', 'PX', 1000)

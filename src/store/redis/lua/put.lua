@@ -1,4 +1,4 @@
--- uses: announcements, filling, refusals
+-- uses: announcements, clock, due, filling, indexes, keys, places, records, refusals, tokens
 -- ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token. Answers `put`'s
 -- answer for each, and last when they arrived.
 local accept, most = ARGV[4], tonumber(ARGV[5])

@@ -1,4 +1,4 @@
--- uses: answers, queries, due
+-- uses: answers, due, queries, tokens, values
 -- ARGV: topic, kind or '', the keys that can be opened.
 openable = ARGV[3]
 local live, used, distinct = find(ARGV[1], ARGV[2])

@@ -1,3 +1,3 @@
--- uses: recharge-answers
-if redis.call('EXISTS', record) == 0 then return false end
+-- uses: recharge-answers, recharges
+if redis.call('EXISTS', recharge) == 0 then return false end
 return shown()

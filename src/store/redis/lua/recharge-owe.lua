@@ -1,8 +1,8 @@
--- uses: recharge-answers
+-- uses: clock, recharge-answers, recharges
 -- ARGV: id, NIT, merchant USN, milliseconds until it must be settled.
-if redis.call('EXISTS', record) == 0 then
+if redis.call('EXISTS', recharge) == 0 then
   local settleBy = string.format('%.0f', now + tonumber(ARGV[4]))
-  redis.call('HSET', record, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', settleBy, 'attempts', 0)
+  redis.call('HSET', recharge, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', settleBy, 'attempts', 0)
   redis.call('ZADD', owed, settleBy, ARGV[1])
 end
 return shown()

@@ -1,6 +1,6 @@
--- uses: recharges
+-- uses: clock, recharges
 -- ARGV: id, attempts, milliseconds.
-if redis.call('HGET', record, 'attempts') == ARGV[2] then
+if redis.call('HGET', recharge, 'attempts') == ARGV[2] then
   redis.call('ZADD', owed, 'XX', now + tonumber(ARGV[3]), ARGV[1])
 end
 return true

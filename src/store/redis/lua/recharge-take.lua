@@ -1,12 +1,12 @@
--- uses: recharge-answers
+-- uses: clock, recharge-answers, recharges
 -- ARGV: id, lease. What nobody decided in time is undone: decided here, with the lease.
 local due = redis.call('ZSCORE', owed, ARGV[1])
 if not due or tonumber(due) > now then return false end
-if redis.call('EXISTS', record) == 0 or redis.call('HEXISTS', record, 'end') == 1 then
+if redis.call('EXISTS', recharge) == 0 or redis.call('HEXISTS', recharge, 'end') == 1 then
   redis.call('ZREM', owed, ARGV[1])
   return false
 end
-if redis.call('HSETNX', record, 'decision', 'undo') == 1 then redis.call('HSET', record, 'by', 'guard') end
-redis.call('HINCRBY', record, 'attempts', 1)
+if redis.call('HSETNX', recharge, 'decision', 'undo') == 1 then redis.call('HSET', recharge, 'by', 'guard') end
+redis.call('HINCRBY', recharge, 'attempts', 1)
 redis.call('ZADD', owed, now + tonumber(ARGV[2]), ARGV[1])
 return shown()

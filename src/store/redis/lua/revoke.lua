@@ -1,4 +1,4 @@
--- uses: announcements, giving-back
+-- uses: announcements, claims, giving-back, tokens
 -- Puts back what claims took by calls that nobody heard the answer of. ARGV: channel, merchant,
 -- then for each claim its id and those calls, separated by commas. A call that is not among them
 -- may have been answered: then nothing happens.

@@ -1,4 +1,4 @@
--- uses: announcements, answers, putting-back, using
+-- uses: announcements, answers, claims, putting-back, tokens, using
 -- ARGV: channel, merchant, claim id, 'use' or 'release'. Answers the token, too, when it is used
 -- now.
 local claim = ARGV[3]

@@ -1,4 +1,4 @@
--- uses: due
+-- uses: clock, due
 -- Answers what is over, once: 't:KIND:ID' for an unseen token, 'e:KIND:ID' for an expectation
 -- without its post.
 local over = redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 1000)

@@ -1,4 +1,4 @@
--- uses: announcements, giving-back
+-- uses: announcements, claims, giving-back, tokens
 -- ARGV: channel, merchant, claim id, deliveries, renewals, and when its lease ends, or 0: that
 -- tells this claim from a later one.
 local claim = ARGV[3]

@@ -1,4 +1,4 @@
--- uses: announcements, answers, using
+-- uses: announcements, answers, tokens, using
 -- ARGV: token id, channel, merchant. Answers the token, too, when it is used now.
 local t = get(ARGV[1])
 if not t or t[STATE] == 'unexpected' then return 'unknown' end

@@ -1,4 +1,4 @@
--- uses: refusals, due
+-- uses: due, indexes, refusals, tokens
 -- A refused token that was expected after all.
 local function admit(t)
   t[STATE] = 'live'

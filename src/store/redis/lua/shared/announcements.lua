@@ -1,4 +1,4 @@
--- uses: base
+-- uses: clock, keys
 local SEQUENCE = prefix .. 's'
 -- Wakes those who wait under the topics, on every instance.
 local function announce(channel, merchant, under)

@@ -1,4 +1,4 @@
--- uses: tokens, values
+-- uses: clock, tokens, values
 -- The fields are in the order in which wire.ts reads them.
 local function answer(state, distinct, id)
   local fields = redis.call('HMGET', TOKENS .. id, 

@@ -1,4 +1,4 @@
--- uses: tokens
+-- uses: clock, keys, tokens
 -- What is reported when its time is over: tokens that nobody got, open expectations.
 local DUE = prefix .. 'd'
 local function dueToken(t) return 't:' .. t[KIND] .. ':' .. t[ID] end

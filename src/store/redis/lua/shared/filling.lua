@@ -1,4 +1,4 @@
--- uses: places
+-- uses: clock, due, expectations, places, tokens
 local function fill(t)
   local filled = false
   for _, topic in ipairs(topics(t)) do

@@ -1,4 +1,4 @@
--- uses: pool
+-- uses: keys, pool, tokens
 -- Tokens under a correlator, by order of arrival.
 local INDEX = prefix .. 'i:'
 -- A set that was there before may hold what has expired, and lives as long as the last that comes into it.

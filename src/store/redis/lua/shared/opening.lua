@@ -1,4 +1,4 @@
--- uses: places, all-places
+-- uses: all-places, clock, due, expectations, keys, places
 local function openNow(id, kind, topic, opened, ends)
   local newest = redis.call('HGET', NEWEST .. topic, kind)
   if not newest or tonumber(redis.call('HGET', EXPECTATIONS .. newest, OPENED) or 0) <= tonumber(opened) then

@@ -1,3 +1,3 @@
--- uses: expectations, due
+-- uses: keys
 -- Open expectations, oldest first.
 local OPEN = prefix .. 'o:'

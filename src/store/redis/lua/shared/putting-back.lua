@@ -1,4 +1,4 @@
--- uses: claims, due, pool
+-- uses: claims, keys, pool, tokens
 -- A script may fail at any command. A token in two sets is harmless, and one in none is lost: add before removing.
 local function putBack(t, claim)
   if t[POOLED] == '1' then

@@ -1,4 +1,4 @@
--- uses: values, expectations, indexes
+-- uses: clock, expectations, indexes, tokens, values
 -- As token.ts has it.
 local MOST_DISTINCT = 100
 local function find(topic, kind)

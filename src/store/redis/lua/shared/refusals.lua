@@ -1,4 +1,4 @@
--- uses: records, indexes
+-- uses: indexes, keys, tokens
 -- Unexpected tokens: all of them, a bounded number, and those under a topic. A later announcement may admit one.
 local UNEXPECTED, REFUSED = prefix .. 'u', prefix .. 'r:'
 local function refuse(t, most)

@@ -1,4 +1,4 @@
--- uses: refusals, due
+-- uses: due, indexes, records, refusals, tokens
 local function store(t, most)
   if t[STATE] == 'unexpected' then
     record(t)

@@ -1,4 +1,4 @@
--- uses: base
+-- uses: clock, keys
 -- A token is a hash. Keys and fields are those of version 1.0.0: two versions share a Redis during a rolling update.
 local TOKENS = prefix .. 't:'
 local ID, KIND, VALUE, POOLED, STATE = 'id', 'k', 'v', 'p', 'st'

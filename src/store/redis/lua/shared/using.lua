@@ -1,4 +1,4 @@
--- uses: due, pool
+-- uses: due, pool, tokens
 local function unpool(t)
   if t[POOLED] == '1' then
     redis.call('ZREM', FREE .. t[KIND], t[ID])

@@ -1,4 +1,4 @@
--- uses: closing, all-places
+-- uses: all-places, closing, expectations, tokens
 -- The expectations under a topic, oldest first: read once in a script, kept up to date by fillPlace. The arrival of the
 -- token in one is read when it is needed.
 local placesOf = {}
