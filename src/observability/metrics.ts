@@ -26,23 +26,30 @@ export interface Watched {
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly posts = this.#counter('posts_total', 'Posts on an authenticity path, by what became of them', [
+  readonly posts = this.#counter('posts_total', 'Posts on an authenticity path, by outcome', [
     'merchant',
     'kind',
     'outcome',
   ]);
-  readonly answerSeconds = this.#histogram('answer_seconds', 'From the headers of a post to its answer', ['merchant'], {
-    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 30],
-  });
+  readonly answerSeconds = this.#histogram(
+    'answer_seconds',
+    'Time from the headers of a post to its answer',
+    ['merchant'],
+    {
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 30],
+    },
+  );
   readonly notOk = this.#counter('answers_not_ok_total', 'Answers of an authenticity path other than 200: always 0', [
     'merchant',
   ]);
   readonly unanswered = this.#counter('unanswered_total', 'Posts whose sender went away before the answer', [
     'merchant',
   ]);
-  readonly doors = this.#counter('doors_total', 'What reached the public listener beside authenticity paths, by door', [
-    'door',
-  ]);
+  readonly doors = this.#counter(
+    'doors_total',
+    'Requests and connections that did not reach an authenticity path, by door',
+    ['door'],
+  );
   readonly unusualLengths = this.#counter('unusual_lengths_total', 'Tokens of a length that Carat does not document', [
     'merchant',
     'kind',
@@ -51,25 +58,23 @@ export class Metrics {
     'merchant',
     'correlator',
   ]);
-  readonly workerRequests = this.#counter('worker_requests_total', 'Reads and claims, by what they were answered', [
+  readonly workerRequests = this.#counter('worker_requests_total', 'Reads and claims, by outcome', [
     'merchant',
     'how',
     'outcome',
   ]);
   readonly handovers = this.#counter('handovers_total', 'Tokens given to workers', ['merchant', 'kind', 'how']);
-  readonly redeliveries = this.#counter('redeliveries_total', 'Tokens claimed after an earlier claim had them', [
+  readonly redeliveries = this.#counter('redeliveries_total', 'Tokens claimed again after another claim', [
     'merchant',
     'kind',
   ]);
-  readonly handoverSeconds = this.#histogram('handover_seconds', 'From the post to the worker', [
+  readonly handoverSeconds = this.#histogram('handover_seconds', 'Time from the post to the worker', [
     'merchant',
     'kind',
     'how',
   ]);
   readonly settled = this.#counter('settled_total', 'Tokens used or put back by workers', ['merchant', 'what']);
-  readonly leasesLost = this.#counter('leases_lost_total', 'Claims settled after they had lost their token', [
-    'merchant',
-  ]);
+  readonly leasesLost = this.#counter('leases_lost_total', 'Claims settled after their lease was lost', ['merchant']);
   readonly conflicts = this.#counter('conflicts_total', 'Answers with different live tokens under one selector', [
     'merchant',
   ]);
@@ -86,26 +91,26 @@ export class Metrics {
     'merchant',
     'what',
   ]);
-  readonly askSeconds = this.#histogram('ask_seconds', 'From the request of a worker to the token', [
+  readonly askSeconds = this.#histogram('ask_seconds', 'Time from the request of a worker to the token', [
     'merchant',
     'call',
   ]);
-  readonly expired = this.#counter('expired_total', 'Expectations without their post, tokens nobody asked for', [
-    'merchant',
-    'kind',
-    'what',
-  ]);
+  readonly expired = this.#counter(
+    'expired_total',
+    'Expectations that ended without a post (no_show), tokens that expired unread (orphan)',
+    ['merchant', 'kind', 'what'],
+  );
   readonly storeSeconds = this.#histogram('store_operation_seconds', 'Operations of the store, by outcome', [
     'operation',
     'outcome',
   ]);
   readonly eventsNotRelayed = this.#counter(
     'events_not_relayed_total',
-    'Events that other instances were not told of',
+    'Events that could not be sent to other instances',
     [],
   );
   readonly alertPosts = this.#counter('alert_posts_total', 'POSTs to ALERT_WEBHOOK_URL, by outcome', ['outcome']);
-  readonly troubles = this.#counter('troubles_total', 'Things an operator should know of', ['code']);
+  readonly troubles = this.#counter('troubles_total', 'Operator notices, by code', ['code']);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });
@@ -131,24 +136,24 @@ export class Metrics {
     for (const operation of STORE_OPERATIONS) {
       for (const outcome of ['ok', 'away', 'error']) this.storeSeconds.zero({ operation, outcome });
     }
-    this.#gauge('waiters', 'Workers that wait for a token', ['merchant'], (gauge) => {
+    this.#gauge('waiters', 'Waiting workers', ['merchant'], (gauge) => {
       for (const merchant of merchants) gauge.set({ merchant }, waitersOf(merchant));
     });
-    this.#gauge('waiters_max', 'How many workers may wait at once', [], (gauge) => gauge.set(maxWaiters));
-    this.#gauge('build_info', 'Always 1; says what runs', ['version', 'store'], (gauge) =>
+    this.#gauge('waiters_max', 'Limit of waiting workers', [], (gauge) => gauge.set(maxWaiters));
+    this.#gauge('build_info', 'Always 1; version and store in the labels', ['version', 'store'], (gauge) =>
       gauge.set({ version, store: health().kind }, 1),
     );
     this.#gauge('store_state', '1 for the state that the store is in', ['state'], (gauge) => {
       const now = health().state;
       for (const state of ['ok', 'degraded', 'away']) gauge.set({ state }, state === now ? 1 : 0);
     });
-    this.#gauge('fallback_pending', 'Tokens and expectations that Redis is yet to be told of', [], (gauge) =>
+    this.#gauge('fallback_pending', 'Tokens and expectations not yet brought to Redis', [], (gauge) =>
       gauge.set(health().fallback?.pending ?? 0),
     );
-    this.#gauge('fallback_pending_age_seconds', 'Since when the oldest of them waits', [], (gauge) =>
+    this.#gauge('fallback_pending_age_seconds', 'Age of the oldest of them', [], (gauge) =>
       gauge.set((health().fallback?.pendingForMs ?? 0) / 1000),
     );
-    this.#gauge('fallback_journaled', 'Tokens on local disk, copies of what Redis has among them', [], (gauge) =>
+    this.#gauge('fallback_journaled', 'Tokens on local disk, copies included', [], (gauge) =>
       gauge.set(health().fallback?.journaled ?? 0),
     );
     this.#gauge('data_dir_available_bytes', 'Free space of the file system of DATA_DIR', [], async (gauge) => {
@@ -156,7 +161,7 @@ export class Metrics {
       const space = await statfs(dataDir).catch(() => undefined);
       if (space !== undefined) gauge.set(space.bavail * space.bsize);
     });
-    this.#gauge('certificate_expiry_timestamp_seconds', 'When the certificate of TLS_CERT_FILE ends', [], (gauge) => {
+    this.#gauge('certificate_expiry_timestamp_seconds', 'Expiry of the certificate in TLS_CERT_FILE', [], (gauge) => {
       const at = certificateExpiresAt();
       if (at === undefined) gauge.remove();
       else gauge.set(at / 1000);
@@ -193,14 +198,9 @@ export class Metrics {
   /** Adds the gauge of recharges that Carat has not been told the end of. */
   watchRecharges(merchants: Iterable<string>, owedOf: (merchant: string) => number): void {
     const names = [...merchants];
-    this.#gauge(
-      'recharges_owed',
-      'Recharges whose confirmation or undoing Carat has not answered yet',
-      ['merchant'],
-      (gauge) => {
-        for (const merchant of names) gauge.set({ merchant }, owedOf(merchant));
-      },
-    );
+    this.#gauge('recharges_owed', 'Recharges that Carat has not yet confirmed or undone', ['merchant'], (gauge) => {
+      for (const merchant of names) gauge.set({ merchant }, owedOf(merchant));
+    });
   }
 
   #counter<T extends string>(name: string, help: string, labelNames: T[]): Counter<T> {

@@ -48,7 +48,7 @@ export class Redaction {
 
   error(error: unknown): ShownError {
     if (!(error instanceof Error))
-      return { type: typeof error, message: 'something was thrown that is no error', stack: [] };
+      return { type: typeof error, message: 'a thrown value that is not an Error', stack: [] };
     const { code } = error as { code?: unknown };
     // The first lines of a stack repeat the message; the frames hold nothing but places in the code.
     const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];

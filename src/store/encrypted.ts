@@ -75,7 +75,7 @@ export class EncryptedStore extends ForwardingStore {
     const name = `${merchant} ${key}`;
     if (now - (this.#reportedAt.get(name) ?? Number.NEGATIVE_INFINITY) < REPORT_KEY_EVERY_MS) return;
     this.#reportedAt.set(name, now);
-    const message = `tokens are sealed with a key that is not configured here: ${key}; they stay live for instances that have it`;
+    const message = `tokens are encrypted with a key that this instance does not have: ${key}; they stay live for instances that have it`;
     this.#events?.onNotice({ level: 'error', code: 'sealed_with_unknown_key', message, facts: { merchant, key } });
   }
 }

@@ -94,9 +94,10 @@ export class Exporter {
   #tell(problem: string | undefined): void {
     const { onNotice } = this.#options;
     if (problem !== undefined) {
-      if (!this.#isTroubled) onNotice({ level: 'warn', code: 'traces_lost', message: `traces are lost: ${problem}` });
+      if (!this.#isTroubled)
+        onNotice({ level: 'warn', code: 'traces_lost', message: `trace export failed, spans are dropped: ${problem}` });
     } else if (this.#lost > 0 && (this.#isTroubled || performance.now() - this.#toldAt > TELL_EVERY_MS)) {
-      const message = `traces are taken; ${this.#lost} spans were lost before, for the collector was away or too slow`;
+      const message = `trace export recovered; ${this.#lost} spans dropped while the collector was unavailable`;
       onNotice({ level: 'info', code: 'traces_taken', message });
       this.#lost = 0;
       this.#toldAt = performance.now();
