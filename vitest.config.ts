@@ -11,7 +11,7 @@ import { measureTimeScale } from './test/support/time-scale.ts';
 const BEYOND_SERVICE: Record<string, string[]> = {
   processes: [
     'test/process/{clock,crash,disk,log,stop,upgrade}.test.ts',
-    'test/cli/processes.test.ts',
+    'test/cli/{listen,processes}.test.ts',
     'test/carat/recharge-killed.test.ts',
     'test/asking/recharge-killed.test.ts',
     'test/docs/flows.test.ts',

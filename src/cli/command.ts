@@ -36,6 +36,11 @@ export interface Command {
   options: Readonly<Record<string, Option>>;
   /** More for the help: examples, what is special. */
   more?: string;
+  /**
+   * Milliseconds after SIGTERM or SIGINT in which it ends its work; its own exit code counts then. Without it a command
+   * ends at once, with 130.
+   */
+  finishesWithinMs?: number;
   /** The exit code. */
   run(args: Arguments, terminal: Console): Promise<number>;
 }

@@ -9,6 +9,7 @@ import { claim, release, used } from './claim.ts';
 import { type Command, EXIT, helpOf, read, UsageError } from './command.ts';
 import { doctor } from './doctor/command.ts';
 import { health } from './health.ts';
+import { listen } from './listen.ts';
 import { send } from './send.ts';
 import { serve, simulator } from './serve.ts';
 import { tail } from './tail.ts';
@@ -21,7 +22,7 @@ const PROGRAM = 'carat-authenticity';
 const INTERRUPT_GRACE_MS = 2000;
 const COMMANDS: readonly Command[] = [
   ...[serve, simulator, send, wait, claim, used, release],
-  ...[ask, recharge, tail, health, doctor],
+  ...[listen, ask, recharge, tail, health, doctor],
 ];
 
 const stop = new AbortController();
@@ -76,14 +77,16 @@ async function main([name, ...rest]: string[]): Promise<number> {
   const args = read(command, rest);
   // These two are processes of their own, which know what to do with a signal.
   if (command !== serve && command !== simulator) {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt(command));
   }
+  finishes = command.finishesWithinMs !== undefined;
   return command.run(args, terminal);
 }
 
-function interrupt(): void {
+/** A terminal and npm both send the signal: a second one changes nothing. */
+function interrupt({ finishesWithinMs = INTERRUPT_GRACE_MS }: Command): void {
   stop.abort();
-  setTimeout(() => process.exit(EXIT.interrupted), INTERRUPT_GRACE_MS).unref();
+  setTimeout(() => process.exit(EXIT.interrupted), finishesWithinMs).unref();
 }
 
 function tell(error: unknown, exit: number): void {
@@ -93,10 +96,11 @@ function tell(error: unknown, exit: number): void {
 }
 
 let exit: number;
+let finishes = false;
 try {
   exit = await main(process.argv.slice(2));
 } catch (error) {
   exit = exitOf(error);
-  if (!stop.signal.aborted) tell(error, exit);
+  if (!stop.signal.aborted || finishes) tell(error, exit);
 }
-process.exitCode = stop.signal.aborted ? EXIT.interrupted : exit;
+process.exitCode = stop.signal.aborted && !finishes ? EXIT.interrupted : exit;

@@ -127,6 +127,26 @@ export function tokenOf(wire: WireToken): Token {
   };
 }
 
+/** The answer of the worker API that `tokenOf` reads. */
+export function tokenAnswerOf(token: Token): WireToken {
+  const { id, merchant, kind, value, receivedAt, expiresAt, distinct, claim } = token;
+  return {
+    ...toWire(token, merchant),
+    id,
+    merchant,
+    kind,
+    value,
+    received_at: receivedAt.toISOString(),
+    expires_at: expiresAt.toISOString(),
+    distinct,
+    claim: claim && {
+      id: claim.id,
+      lease_expires_at: claim.leaseExpiresAt.toISOString(),
+      deliveries: claim.deliveries,
+    },
+  };
+}
+
 export function expectationOf(wire: WireExpectation, merchant: string): Expectation {
   const { id, kind, expires_at } = wire;
   return { id, merchant, kind, ...correlatorsOf(wire), expiresAt: new Date(expires_at) };

@@ -123,6 +123,7 @@ it('helps, without colours where there is no terminal', async () => {
     'claim',
     'used',
     'release',
+    'listen',
     'ask',
     'recharge',
     'tail',

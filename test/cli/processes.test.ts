@@ -17,6 +17,7 @@ const COMMANDS = [
   'claim',
   'used',
   'release',
+  'listen',
   'ask',
   'recharge',
   'tail',
