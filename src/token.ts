@@ -13,7 +13,7 @@ export const CORRELATORS = ['merchant_data', 'sid', 'merchant_usn', 'order_id'] 
 export type Correlator = (typeof CORRELATORS)[number];
 export type Correlators = { [name in Correlator]?: string | undefined };
 
-/** Why a post is of no use to a worker. Every one of them is answered 200 all the same. */
+/** Why a post is of no use to a worker. Each of them is answered 200, too. */
 export const UNUSABLE_REASONS = [
   'empty',
   'not_a_form',
@@ -110,7 +110,7 @@ export function queryOf(merchant: string, kind: Kind | undefined, correlators: C
 
 /**
  * The text under which arrivals are announced and workers wait: one for each correlator of a token, or one for its
- * pool. A query's kind is no part of it, so that one announcement wakes those who wait with and without a kind.
+ * pool. A query's kind is not a part of it, so that one announcement wakes those who wait with and without a kind.
  */
 export function topicOf(query: TokenQuery): string {
   return query.by === 'pool' ? poolTopic(query.kind) : correlatorTopic(query.by, query.is);

@@ -28,7 +28,7 @@ const CALL_MS = 10_000;
 const LEASE_MS = 30_000;
 /** How often a request that waits for the end reads the store. */
 const WAIT_STEP_MS = 100;
-/** The operator is notified when so many attempts have failed, and then after each so many more. */
+/** The operator is notified after this many failed attempts, and again after each further number of them. */
 const NOTIFY_AFTER = 3;
 const NOTIFY_EVERY = 10;
 

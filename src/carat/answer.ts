@@ -15,7 +15,7 @@ export function understand<A>(
   const result = resultOf(json);
   const secrets = [...credentials, ...secretsIn(call.body), ...secretsIn(call.query), ...longWords(call.path)];
   const caratMessage = result?.message === undefined ? undefined : masked(result.message, secrets);
-  // A code is short; what is not short is no code, and might be anything.
+  // A code is short. A long text is not a code and may be anything.
   const caratCode = result === undefined || result.code.length > 10 ? undefined : result.code;
   const fail = (code: CaratErrorCode, message: string, effect: 'none' | 'unknown'): CaratError =>
     new CaratError(code, message, {
@@ -32,7 +32,7 @@ export function understand<A>(
   if (status >= 400 || (result !== undefined && !result.success)) throw fail('denied', said, 'none');
   const success = call.success ?? 200;
   if (status !== success) throw fail('bad_answer', `expected HTTP ${success}, got ${status}`, 'unknown');
-  if (json === undefined) throw fail('bad_answer', 'the answer is no JSON object', 'unknown');
+  if (json === undefined) throw fail('bad_answer', 'the answer is not a JSON object', 'unknown');
   if (result === undefined && call.resultCode !== 'optional') {
     throw fail('bad_answer', 'the answer states no result code', 'unknown');
   }

@@ -19,7 +19,7 @@ export interface CaratClientOptions {
   addresses?: Partial<Addresses>;
   /** Milliseconds until a call is given up, 1 to 600 000; default 60 000. Carat documents no limit of its own. */
   timeoutMs?: number;
-  /** Told of each call when it ends; what it gets holds no secret and can be logged. What it throws is dropped. */
+  /** Called when a call ends. The argument holds no secret and can be logged. Exceptions are dropped. */
   onCall?: (report: CallReport) => void;
 }
 
@@ -28,7 +28,7 @@ const deadline = z.strictObject({ timeoutMs: milliseconds(1, MAX_MS) });
 
 export type CaratClient = ReturnType<typeof createCaratClient>;
 
-/** Makes a client; it opens nothing by itself and needs no closing. Throws `bad_argument` when an option does not fit. */
+/** Makes a client; it opens nothing and needs no closing. Throws `bad_argument` when an option does not fit. */
 export function createCaratClient(options: CaratClientOptions) {
   const name = 'createCaratClient';
   const { merchantId, merchantKey } = options;

@@ -1,6 +1,6 @@
 /**
  * The one error of the Carat client. It tells what failed, at which call, what Carat said, and whether the call may have
- * had an effect all the same. It never holds a key, card data, a token or an address with a query.
+ * still had an effect. It never holds a key, card data, a token or an address with a query.
  */
 
 /**

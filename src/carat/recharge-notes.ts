@@ -6,8 +6,8 @@
  * Redis, because the note must be there exactly when the process is, and depend on nothing that may be away when a
  * recharge is effected or undone. It is LevelDB rather than one file per note because every write is synced and checked
  * (a torn one is ignored), and because the operating system locks the folder for as long as the process lives, and no
- * longer: a second process cannot take the recharges that the first has under way for interrupted ones and undo them,
- * and after `kill -9` the lock is gone by itself, which no lock file with a process id achieves.
+ * longer: a second process cannot mistake the open recharges of the first for interrupted ones and undo them,
+ * and after `kill -9` the lock is gone automatically, which no lock file with a process id achieves.
  *
  * A note holds the NIT, which is worthless without the merchant's key; never the key, never card data. The folder is
  * readable by its owner only. One folder belongs to one worker process and one merchant.

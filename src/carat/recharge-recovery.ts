@@ -7,7 +7,7 @@ import { type Pace, pause, pauseBefore, type Settled, Settlement } from './recha
 export interface RecoveryOptions extends Pace {
   /** Ends the recovery; what is not finished by then keeps its note. */
   signal?: AbortSignal | undefined;
-  /** Told of each recharge that could not be finished yet; it is tried again. */
+  /** Called for each recharge that could not be finished yet; it is tried again. */
   onTrouble?: (trouble: { merchant_usn: string; since: string; attempt: number; error: unknown }) => void;
 }
 
@@ -16,7 +16,7 @@ export type Recovered = Settled & Pick<RechargeNote, 'merchant_usn' | 'decision'
 /**
  * Goes through the notes until none is left: asks Carat for the state of each recharge (`GET /v3/recharge/{nit}`) and
  * confirms or undoes it as its note says, round after round with longer pauses, up to 30 s. Call it at start, before or
- * beside new recharges (those that are under way are left alone), and again after a flow that ended `unsettled`. It
+ * beside new recharges (recharges in progress are left alone), and again after a flow that ended `unsettled`. It
  * ends when every recharge is finished, or at the signal; it answers those that it finished.
  */
 export async function recoverRecharges(
@@ -52,7 +52,7 @@ export async function recoverRecharges(
   return recovered;
 }
 
-/** One attempt; nothing when it has to be tried again. What is no failure of a call is thrown: repeating does not help. */
+/** One attempt; nothing when it has to be tried again. An error that is not a failed call is thrown: repeating does not help. */
 async function attempted(
   settlement: Settlement,
   { merchant_usn, decision, since }: RechargeNote,

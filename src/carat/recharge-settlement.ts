@@ -12,7 +12,7 @@ export type Decision = RechargeNote['decision'];
 
 /**
  * How a recharge ended. `confirmed`: `CON`. `undone`: `PPN`, or reversed. `not_effected`: Carat had not carried it out in
- * the first place (denied, expired, …) and has answered the undoing all the same.
+ * the first place (denied, expired, …) and has still answered the undoing.
  */
 export interface Settled {
   end: 'confirmed' | 'undone' | 'not_effected';

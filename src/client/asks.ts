@@ -37,7 +37,7 @@ export interface Asks {
 
 /**
  * An ask is not repeated, because Carat must not be asked twice. After `unreachable` nobody knows whether Carat was asked:
- * a token that came all the same can be claimed by its selector, or from the pool.
+ * a token that still came can be claimed by its selector, or from the pool.
  */
 export interface AskOptions {
   /** Milliseconds for Carat's answer and the post together, 1000 to 60 000; default 30 000. */

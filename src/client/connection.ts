@@ -68,7 +68,7 @@ export class Connection {
       if (error instanceof WorkerError) throw error;
       signal?.throwIfAborted();
       const why = late.signal.aborted ? `no answer within ${deadline} ms` : reasonOf(error);
-      // The runtime's own error is no cause: it may quote the request.
+      // The runtime's own error is not kept as the cause: it may quote the request.
       throw new WorkerError('unreachable', `${what}: the service cannot be reached: ${why}`);
     } finally {
       clearTimeout(timer);

@@ -1,11 +1,11 @@
 /** How long to go on asking, and how long to pause before asking again. */
 import { isWorkerError } from './errors.ts';
 
-/** How long one request waits at the most; proxies often end one after 30 or 60 s. */
+/** Longest wait of one request; proxies often end one after 30 or 60 s. */
 const LONGEST_SLICE_MS = 25_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
-/** What a service may ask for at the most: the caller's own deadline is never far. */
+/** Longest `Retry-After` that is obeyed: the caller's own deadline is never far. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 
 /** The end of a time, and the pauses within it. Pauses grow, and differ between clients that failed together. */

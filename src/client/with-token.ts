@@ -50,7 +50,7 @@ export async function withToken<T>(
       signal.throwIfAborted();
     }
     if (!taken.ok) throw taken.error;
-    // The expectation is left to run out, so that the service can tell of the silence.
+    // The expectation is left to run out, so that the service reports a no-show.
     if (taken.value === undefined) throw new WorkerError('no_token', 'the call went well, but no token came in time');
     return await hold(client, taken.value, work, onUnsettled);
   } finally {

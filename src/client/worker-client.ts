@@ -52,7 +52,7 @@ export interface WorkerClient extends Asks {
    * an answer is lost it is announced again: the first announcement then runs out as a no-show.
    */
   expect(request: ExpectRequest, options?: CallOptions): Promise<Expectation>;
-  /** The call to Carat failed: whoever waits under it is told `cancelled`. */
+  /** The call to Carat failed: workers that wait under it get `cancelled`. */
   cancelExpectation(expectation: Pick<Expectation, 'id' | 'merchant'>, options?: CallOptions): Promise<void>;
   /** Announces, waits, calls Carat, claims, works, settles; see `WithTokenOptions`. */
   withToken<T>(options: WithTokenOptions, ask: Ask, work: Work<T>): Promise<T>;

@@ -114,7 +114,7 @@ export interface Sleeper {
   woken(why: WakeReason): void;
 }
 
-/** One place under a topic. Whoever parked sleeps on it, as often as needed, and leaves. */
+/** A parked request. Call `sleep()` any number of times, then `leave()`. */
 export class Waiter {
   readonly merchant: string;
   readonly topic: string;

@@ -2,7 +2,7 @@
  * Brings the store's hints to the waiters. Hints may be lost; so a gap in a merchant's counter wakes all of that
  * merchant's waiters, and a slow check compares the counter of every merchant that anybody waits for. A counter that is
  * ahead of the hints in two checks, with no hint between them, tells of one that was lost: what is on its way may be late,
- * and what comes after it shows the gap by itself.
+ * and the next one shows the gap.
  */
 import type { Hint, TokenStore } from '../store/contract.ts';
 import type { Waiters } from './waiters.ts';

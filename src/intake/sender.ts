@@ -13,7 +13,7 @@ export class SenderPolicy {
 
   /**
    * The address of the sender: the peer's own, unless the peer is a trusted proxy; then the right-most address of
-   * `X-Forwarded-For` that is no trusted proxy. What stands left of it anybody can write.
+   * `X-Forwarded-For` that is not a trusted proxy. Anybody can write the addresses to the left of it.
    */
   senderOf(peer: string | undefined, forwardedFor: string | undefined): string {
     let sender = plain(peer ?? '');

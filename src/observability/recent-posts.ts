@@ -1,5 +1,5 @@
 /**
- * The last posts that came, and what became of their tokens: redacted, bounded, and for each merchant by itself, so that
+ * The last posts that came, and what became of their tokens: redacted, bounded, and separate for each merchant, so that
  * one merchant's flood hides nothing of another's. It is told by the events, those of other instances among them.
  */
 import { CORRELATORS, type Correlator, type Correlators, type Kind } from '../token.ts';
@@ -62,7 +62,7 @@ export class RecentPosts {
   /** Those of them whose tokens are handed out: by the token, and by the claim that took it last. */
   readonly #byToken = new Map<string, Kept>();
   readonly #byClaim = new Map<string, Kept>();
-  /** A waiting worker may get the token before its post is told of. */
+  /** A waiting worker may get the token before its post is recorded. */
   readonly #early = new Map<string, HandOver>();
 
   note(event: Event): void {

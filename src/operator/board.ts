@@ -1,6 +1,6 @@
 /**
  * What the operator page shows beside the last posts, kept as it happens: what is expected, what did not come, what
- * nobody asked for, and the figures of the last hours. In memory, bounded, and for each merchant by itself.
+ * nobody asked for, and the figures of the last hours. In memory, bounded, and separate for each merchant.
  */
 import type { Event } from '../observability/events.ts';
 import { CORRELATORS, type Kind } from '../token.ts';
@@ -81,7 +81,7 @@ export class OperatorState {
     }
   }
 
-  /** Notes how many wait for a merchant's tokens, and how many tokens Redis is yet to be told of. */
+  /** Notes how many wait for a merchant's tokens, and how many tokens are not in Redis yet. */
   sample(at: number, merchant: string, waiters: number, pending: number): void {
     this.#places.get(merchant)?.figures.sample(at, waiters, pending);
   }

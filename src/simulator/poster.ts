@@ -7,7 +7,7 @@ export interface PostOptions {
   timeoutMs: number;
   /** Default: `application/x-www-form-urlencoded; charset=utf-8`, as in Carat's example. */
   charset?: string | undefined;
-  /** Send the body in pieces over so many milliseconds. */
+  /** Sends the body in pieces over this many milliseconds. */
   slowMs?: number | undefined;
 }
 

@@ -60,7 +60,7 @@ export interface CallSeen {
   faults: string[];
 }
 
-/** The last so many calls and posts are remembered. */
+/** How many calls and posts are remembered. */
 const MEMORY = 500;
 
 export class World {
@@ -72,7 +72,7 @@ export class World {
   readonly cancellations = new Map<string, Cancellation>();
   readonly posts: PostMade[] = [];
   readonly calls: CallSeen[] = [];
-  /** Terminals with an operation under way. */
+  /** Terminals with a pending operation. */
   readonly terminals = new Set<string>();
   /** How often a terminal was used by two requests at once. */
   terminalClashes = 0;

@@ -76,7 +76,7 @@ export interface ClaimRequest {
   refuseConflict: boolean;
 }
 
-/** `lease_lost`: released, or claimed by another meanwhile. `away`: only a store that is away knows the claim. */
+/** `lease_lost`: released, or since claimed by another. `away`: only a store that is away knows the claim. */
 export type SettleAnswer = 'done' | 'lease_lost' | 'used' | 'unknown' | 'away';
 
 export interface Expectation {
@@ -121,7 +121,7 @@ export interface StoreHealth {
     /** `serving`: the shared store is away, and tokens are kept here. `merging`: what was kept here is brought there. */
     state: 'idle' | 'serving' | 'merging';
     disk: 'ok' | 'degraded' | 'away';
-    /** Tokens and expectations that the shared store is yet to be told of. */
+    /** Tokens and expectations that are not in the shared store yet. */
     pending: number;
     /** Tokens on local disk, copies of what the shared store has among them. */
     journaled: number;
@@ -157,7 +157,7 @@ export interface TokenStore {
    * if the lease was renewed after `claim`. The caller must know that no earlier renewal was received either.
    */
   undo(merchant: string, claim: Claim): Promise<boolean>;
-  /** Marks a token as used, whoever holds it. */
+  /** Marks a token as used, with or without a claim. */
   use(merchant: string, id: string): Promise<SettleAnswer>;
   /** Opens an expectation; answers when it ends. */
   expect(expectation: Expectation): Promise<number>;

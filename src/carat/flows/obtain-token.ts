@@ -42,7 +42,7 @@ const limits = z.strictObject({ graceMs: milliseconds(0, MAX_MS), timeoutMs: mil
 /**
  * Tells apart: the call failed and no token is to be had (its error); answer and token came; the token came but the
  * answer was lost (`answer.seen` is false); success without a token (`no_post`). When the call failed the expectation is
- * cancelled; after `no_post` it is left to run out, so that the receiver can tell of the silence.
+ * cancelled; after `no_post` it is left to run out, so that the receiver reports a no-show.
  */
 export async function obtainToken<T extends HeldToken>(
   source: TokenSource<T>,

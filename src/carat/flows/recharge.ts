@@ -89,7 +89,7 @@ export async function recharge(
 
   const note: RechargeNote = { nit, merchant_usn, decision: 'undo', since: new Date().toISOString() };
   if (!notes.takeInHand(nit)) {
-    throw new CaratError('notes', 'a recharge with this NIT is under way', { call: flow, effect: 'none' });
+    throw new CaratError('notes', 'a recharge with this NIT is in progress', { call: flow, effect: 'none' });
   }
   try {
     // The same NIT, handed out a second time: what was decided about it stands.

@@ -47,7 +47,7 @@ export async function examineTls(url: URL, timeoutMs: number, caFile: string | u
   const end = new Date(certificate.valid_to);
   const days = Math.floor((end.getTime() - Date.now()) / DAY_MS);
   const until = `valid until ${Number.isNaN(days) ? 'unknown' : end.toISOString().slice(0, 10)}`;
-  const renew = 'renew the certificate, and see that this happens by itself';
+  const renew = 'renew the certificate, and make the renewal automatic';
   return [
     { check: 'TLS', state: 'pass', seen: protocol },
     chainFinding(trouble),

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { FORM, type Probe, type Probed, probe } from './probe.ts';
 import type { Finding } from './verdict.ts';
 
-/** Every value begins so, for whoever finds one. */
+/** Every value begins so, to be recognised where one is found. */
 const MARK = 'DOCTOR';
 const AT_ONCE = 20;
 const SLOW_MS = 2000;

@@ -13,7 +13,7 @@ export function nearMiss(path: string, paths: ReadonlyMap<string, string>): stri
   return undefined;
 }
 
-/** True if so many characters put in, taken out or changed make one of the other. */
+/** True if this many insertions, deletions or changes of characters make one of the other. */
 function isWithin(one: string, other: string, changes: number): boolean {
   let at = 0;
   while (at < one.length && one[at] === other[at]) at += 1;

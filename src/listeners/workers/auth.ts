@@ -66,7 +66,7 @@ const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /**
  * Refuses what a page of another site made the browser send. A link that somebody follows to a page of ours is let in;
- * the API itself is no page.
+ * the API itself is not a page.
  *
  * @throws ProblemError `foreign_origin`
  */
@@ -84,7 +84,7 @@ export function checkSite(request: FastifyRequest): void {
 /**
  * Where no key is needed, a page could give its own name our address (DNS rebinding), and would then be no other site.
  *
- * @throws ProblemError `foreign_origin` for a host that is no loopback name
+ * @throws ProblemError `foreign_origin` for a host that is not a loopback name
  */
 export function checkLoopbackHost(request: FastifyRequest): void {
   if (LOOPBACK_HOST.test(request.headers.host ?? '')) return;

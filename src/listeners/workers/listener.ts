@@ -45,7 +45,7 @@ export interface WorkerListenerOptions {
   /** Absent when no credentials at Carat are configured. */
   asker?: Asker | undefined;
   guard?: RechargeGuard | undefined;
-  /** Told of each request that was answered. */
+  /** Called for each answered request. */
   onAnswered?: ((answered: AnsweredRequest) => void) | undefined;
 }
 

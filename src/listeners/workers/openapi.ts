@@ -25,7 +25,7 @@ export function describeApi(app: FastifyInstance): void {
   let document: Promise<Document> | undefined;
   const described = (): Promise<Document> => {
     document ??= documentOf(routes).catch((error: unknown) => {
-      // Whoever asks next tries again.
+      // The next request tries again.
       document = undefined;
       throw error;
     });

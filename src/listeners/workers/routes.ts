@@ -38,7 +38,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       throw problemOfHanded(handed);
     }
     reply.handedOver = handed.token.id;
-    // The worker comes first, and what is told of it after.
+    // Answer the worker first, then record the event.
     reply.send(tokenAnswer(handed));
     recorder.answered(merchant, how, handed.outcome);
     recorder.handedOver(handed.token, how, handed.distinct, handed.claim);

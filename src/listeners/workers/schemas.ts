@@ -77,7 +77,7 @@ function waitInQuery(what: string) {
 const leaseText = secondsText(1, LIMITS.leaseSeconds);
 const ttlText = secondsText(1, LIMITS.ttlSeconds);
 
-/** A selector has one correlator, or with `least` 0 at the most one. */
+/** A selector has one correlator, or with `least` 0 at most one. */
 function oneCorrelator(least: 0 | 1) {
   return (given: z.core.ParsePayload<Partial<Record<(typeof CORRELATORS)[number], string | undefined>>>): void => {
     const present = CORRELATORS.filter((name) => given.value[name] !== undefined);

@@ -1,6 +1,6 @@
 /**
  * Sends spans to a collector, as OTLP's JSON over HTTP. Nothing waits for it: there is one request at a time, what comes
- * meanwhile is kept up to a bound, and what the collector does not take is lost and counted.
+ * in between is kept up to a bound, and what the collector does not take is lost and counted.
  */
 import type { Notice } from '../../store/notice.ts';
 import type { TracingSettings } from './settings.ts';

@@ -18,7 +18,7 @@ export interface Span extends SpanPlace {
   failed: boolean;
 }
 
-/** Whoever asked, as its `traceparent` says. */
+/** The caller, from its `traceparent`. */
 export interface Parent extends SpanPlace {
   isSampled: boolean;
 }

@@ -277,7 +277,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ),
 ];
 
-/** Whether the token comes all the same. */
+/** Whether the token still comes. */
 function comes(ends: string): boolean {
   return ends === 'well' || ends === 'lost';
 }

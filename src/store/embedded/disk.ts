@@ -13,7 +13,7 @@ import type { Change } from './records.ts';
 
 const RETRY_EVERY_MS = 1000;
 const LATER_MS = 100;
-/** After so many failures in a row, a database that cannot be opened or read is set aside. */
+/** After this many failures in a row, a database that cannot be opened or read is set aside. */
 const MAX_FAILURES = 5;
 
 export class Disk {

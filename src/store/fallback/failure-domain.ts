@@ -109,7 +109,7 @@ export class FailureDomain {
     this.#reconciler.restore();
   }
 
-  /** Notes that the shared store failed. @throws what is no failure of the store */
+  /** Notes that the shared store failed. @throws errors that are not a failure of the store */
   trip(error: unknown): StoreAway {
     if (!(error instanceof StoreAway)) throw error;
     this.#breaker.trip(error.message);
@@ -202,7 +202,7 @@ export class FailureDomain {
     return this.#members.get(merchant) as Membership;
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when no operation is pending. */
   idle(): Promise<void> {
     return this.#reconciler.idle();
   }

@@ -34,7 +34,7 @@ export class FallbackStore implements TokenStore {
   readonly #shared: SharedStore;
   readonly #local: LocalStore;
   readonly #domains = new Map<string, FailureDomain>();
-  /** The puts under way, by token: a second one of the same token waits for the first, and has nothing to decide. */
+  /** The pending puts, by token: a second put of the same token waits for the first and decides nothing. */
   readonly #puts = new Map<string, Promise<PutAnswer>>();
   #events: StoreEvents | undefined;
   /** Names the calls of this process that ask the shared store for a token. */

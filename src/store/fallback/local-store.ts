@@ -115,7 +115,7 @@ export class LocalStore extends EmbeddedStore {
     return this.ledger.put(token, this.clock(), 'unsure');
   }
 
-  /** True when the shared store is yet to be told of this token. */
+  /** True when this token is not in the shared store yet. */
   isPending(merchant: string, id: string): boolean {
     const entry = this.ledger.get(merchant, id);
     if (entry === undefined || entry.token.expiresAt <= this.clock()) return false;
@@ -318,7 +318,7 @@ export class LocalStore extends EmbeddedStore {
     this.disk.commitSoon();
   }
 
-  /** The token is used in the shared store, whoever put it there: should that be lost, this is what remains of it. */
+  /** The token is used in the shared store. If that is lost, this record remains. */
   mirrorUsed(token: TokenRecord): void {
     this.ledger.update(this.#copyOf(token, token.expiresAt), { standing: 'there', state: 'used' });
     this.disk.commitSoon();
@@ -393,7 +393,7 @@ export class LocalStore extends EmbeddedStore {
     this.disk.commitSoon();
   }
 
-  /** What expires while the shared store is away is told of here, and not there: an absence may be long, and strangers busy. */
+  /** What expires while the shared store is away is reported here only: an absence may be long, and strangers busy. */
   protected override sweep(): void {
     super.sweep();
     const now = this.clock();

@@ -40,7 +40,7 @@ export class Membership {
     this.#stopped = true;
   }
 
-  /** Looks whether the shared store still is as this instance left it. @throws StoreAway */
+  /** Checks whether the shared store still is as this instance left it. @throws StoreAway */
   async look(): Promise<void> {
     const attendance = await this.#attend('look');
     const mine = attendance.marks.get(this.#options.instance());

@@ -1,4 +1,4 @@
-/** The tokens that a shared store is yet to be told of, by merchant, in the order in which they arrived. */
+/** The tokens that are not in the shared store yet, by merchant, in order of arrival. */
 import type { TokenEntry } from '../embedded/records.ts';
 
 export class Pending {

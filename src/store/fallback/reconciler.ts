@@ -26,7 +26,7 @@ export interface ReconcilerOptions {
   /** What was used or held is in the shared store, whichever instance knew. */
   onAsserted(): void;
   onProgress(what: 'merge' | 'restore', done: number, left: number): void;
-  /** So many tokens that were refused are live now, because their expectation came later. */
+  /** How many refused tokens are live now, because their expectation came later. */
   onAdmitted(count: number): void;
   onDone(): void;
 }
@@ -77,7 +77,7 @@ export class Reconciler {
     return this.#isAnnouncing;
   }
 
-  /** Resolves when nothing is under way. */
+  /** Resolves when no reconciliation is pending. */
   async idle(): Promise<void> {
     await this.#running;
   }

@@ -3,7 +3,7 @@ import type { NewToken, TokenRecord } from '../../token.ts';
 import type { PutAnswer, SettleAnswer, TokenStore } from '../contract.ts';
 import type { ClaimEntry, ExpectationEntry, TokenEntry } from '../embedded/records.ts';
 
-/** A token as it goes to a shared store, with what happened to it meanwhile. */
+/** A token as it goes to a shared store, with what happened to it since it arrived. */
 export interface MergedToken {
   entry: TokenEntry;
   /** The claim that holds it or held it last, unless that took another token since. */

@@ -80,7 +80,7 @@ export function createRedisClient(
         ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
       });
     case 'cluster': {
-      // What a node refuses is tried again by the cluster's own rules; our deadline holds all the same. What was cut
+      // What a node refuses is tried again by the cluster's own rules; our deadline still holds. What was cut
       // off is not: nobody could say whether it was done.
       const { retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
       const cluster = new WholeSlotCluster([...nodes], {
@@ -99,7 +99,7 @@ export function createRedisClient(
         maxRedirections: 16,
         scaleReads: 'master',
       });
-      // By itself it would connect to a node with the first command for it, and refuse that one.
+      // Otherwise it connects to a node with the first command for it, and refuses that command.
       cluster.on('+node', (node: Redis) => node.connect().catch(() => {}));
       return cluster;
     }
@@ -108,7 +108,7 @@ export function createRedisClient(
 
 /**
  * Connects, and listens to a channel whenever there is a connection. Resolves when it does for the first time. A
- * cluster's client may change the node it listens to, and what is asked of the old one meanwhile fails.
+ * cluster's client may change the node it listens to, and requests to the old one fail.
  */
 export function listen(client: RedisClient, channel: string): Promise<void> {
   return new Promise((resolve) => {
@@ -122,7 +122,7 @@ export function listen(client: RedisClient, channel: string): Promise<void> {
       }
       if (isListening) resolve();
     });
-    // It goes on trying by itself, and tells what is wrong by its `error` event.
+    // It retries automatically and reports problems by its `error` event.
     client.connect().catch(() => {});
   });
 }

@@ -3,7 +3,7 @@ import type { NewToken } from '../../token.ts';
 import type { PutAnswer, StoreAway } from '../contract.ts';
 import { tokenArguments } from './wire.ts';
 
-/** A call goes out as soon as it has so many, so that Redis works while more of the tick is read, and is never kept from others for long. */
+/** Flush early at this size, so that Redis starts while we still read the tick and no call blocks it for long. */
 const MOST_TOKENS_A_CALL = 16;
 
 /** What became of a token, and when it arrived by the clock of Redis. */
@@ -32,7 +32,7 @@ export class PutBatch {
   /** Those that were begun in this tick. */
   #begun: Batch[] = [];
 
-  /** @param onSent told of each token that is on its way: whoever asks Redis now is answered after it was kept */
+  /** @param onSent called for each token that was sent: a later request to Redis is answered after it was kept */
   constructor(call: (merchant: string, tokens: string[]) => Promise<unknown>, onSent: (token: NewToken) => void) {
     this.#call = call;
     this.#onSent = onSent;

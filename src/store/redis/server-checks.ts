@@ -17,7 +17,7 @@ export async function tellOfServers(
   const servers = 'nodes' in client ? client.nodes('master') : [client as Redis];
   for (const server of servers) {
     tellOfServer(server, shown, onNotice).catch(() => {
-      // It went away meanwhile, or does not let us ask. It will be asked after the next start.
+      // It went away, or does not let us ask. The next start asks again.
     });
   }
 }

@@ -33,7 +33,7 @@ function masterOf(client: RedisClient, key: string): Redis | undefined {
 
 /**
  * Looks which nodes a cluster has: a node that was taken from it keeps its connections, but hears of nothing more. Whoever
- * sends commands is told by the nodes themselves. ioredis' own timer for this outlives a client that is closed meanwhile.
+ * sends commands is told by the nodes themselves. ioredis' own timer for this outlives a client that is closed in the meantime.
  */
 export function lookForNodes(client: RedisClient): void {
   if ('refreshSlotsCache' in client && client.status === 'ready') client.refreshSlotsCache();
