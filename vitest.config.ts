@@ -25,7 +25,7 @@ const BEYOND_SERVICE: Record<string, string[]> = {
   exhaustion: ['test/exhaustion/**/*.test.ts'],
   chaos: ['test/{chaos,model,fuzz,bench}/**/*.test.ts'],
   deployment: [
-    'test/{package,examples,snippets}/**/*.test.ts',
+    'test/{package,examples,snippets,generated-clients}/**/*.test.ts',
     'test/deploy/{alerts,tools,rolling-update,redirect}.test.ts',
   ],
   browser: ['test/operator/page.test.ts'],

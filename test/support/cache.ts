@@ -24,6 +24,20 @@ export async function fetchInto(folder: string, fill: (aside: string) => Promise
   }
 }
 
+/** Prints what takes long, and that it goes on. */
+export async function withProgress<T>(what: string, run: () => Promise<T>): Promise<T> {
+  process.stderr.write(`${what}\n`);
+  const started = Date.now();
+  const timer = setInterval(() => {
+    process.stderr.write(`still ${what}, for ${Math.round((Date.now() - started) / 1000)} s\n`);
+  }, 15_000);
+  try {
+    return await run();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** Removes the folders aside of processes that were ended before they could. */
 export async function removeLeftovers(cache = CACHE): Promise<void> {
   const entries = await readdir(cache, { withFileTypes: true }).catch(() => []);

@@ -4,6 +4,7 @@ import { delimiter, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { buildIfStale } from './build.ts';
 import { removeLeftovers } from './cache.ts';
+import { findNpmPackages, type NpmPackages } from './npm-packages.ts';
 import { testsWithoutRedis } from './redis-source.ts';
 import { findTool, type ToolName } from './tools.ts';
 
@@ -16,6 +17,10 @@ const TOOLS: Record<string, readonly ToolName[]> = {
   browser: ['chromium'],
 };
 
+const NPM_PACKAGES: Record<string, readonly NpmPackages[]> = {
+  deployment: ['client-generators', 'spectral'],
+};
+
 export default async function setup({ name }: TestProject): Promise<void> {
   const missing = PROGRAMS.filter((program) => !isOnPath(program));
   if (missing.length > 0) throw new Error(`expected ${missing.join(', ')} on the PATH: the tests run them`);
@@ -24,6 +29,7 @@ export default async function setup({ name }: TestProject): Promise<void> {
   await buildIfStale();
   if ((await testsWithoutRedis()).length === 0) await findTool('redis');
   for (const tool of TOOLS[name] ?? []) await findTool(tool);
+  for (const packages of NPM_PACKAGES[name] ?? []) await findNpmPackages(packages);
 }
 
 function isOnPath(program: string): boolean {

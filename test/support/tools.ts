@@ -7,7 +7,7 @@ import { execFile } from 'node:child_process';
 import { access, chmod, constants, lstat, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { delimiter, dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
-import { CACHE, fetchInto } from './cache.ts';
+import { CACHE, fetchInto, withProgress } from './cache.ts';
 import { libraryFolders, unpackPackages } from './debian-packages.ts';
 
 export interface Tool {
@@ -301,20 +301,6 @@ async function relink(folder: string, root: string): Promise<void> {
     if (!target.startsWith('/') || !(await exists(join(root, target)))) continue;
     await rm(path);
     await symlink(relative(dirname(path), join(root, target)), path);
-  }
-}
-
-/** Prints what takes long, and that it goes on. */
-async function withProgress<T>(what: string, run: () => Promise<T>): Promise<T> {
-  process.stderr.write(`${what}\n`);
-  const started = Date.now();
-  const timer = setInterval(() => {
-    process.stderr.write(`still ${what}, for ${Math.round((Date.now() - started) / 1000)} s\n`);
-  }, 15_000);
-  try {
-    return await run();
-  } finally {
-    clearInterval(timer);
   }
 }
 

@@ -25,10 +25,11 @@ const merchant = z
   .default('default')
   .describe("Carat's merchant (loja), as named in AUTHENTICITY_PATHS.");
 const correlatorText = `1 to ${MAX_CORRELATOR_CHARS} characters without control characters`;
-// `\P{Cc}` means the same, but is an error in the clients that are generated from this without the flag `u`.
+// Generated clients have no flag `u`, which `\P{Cc}` needs. hey-api writes
+// `\u0000` as a NUL into its source.
 const correlator = z
   .string(correlatorText)
-  .regex(new RegExp(`^[^\\u0000-\\u001f\\u007f-\\u009f]{1,${MAX_CORRELATOR_CHARS}}$`, 'u'), correlatorText);
+  .regex(new RegExp(`^[^\\x00-\\x1f\\x7f-\\x9f]{1,${MAX_CORRELATOR_CHARS}}$`, 'u'), correlatorText);
 const MEANING = {
   merchant_data: 'What the worker sent to Carat as merchant_data.',
   sid: 'The SID of the schedule.',
