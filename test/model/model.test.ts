@@ -3,10 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { Model } from './model.ts';
 import { run } from './run.ts';
 
-test.each(['embedded', 'redis'] as const)('service and model agree for a while, %s', async (store) => {
-  const report = await run({ seed: 24, operations: 1200, store });
+// On Redis, an answer that something is unknown waits until each instance has renewed its mark.
+test.each([
+  ['embedded', 1200],
+  ['redis', 300],
+] as const)('service and model agree for a while, %s', async (store, operations) => {
+  const report = await run({ seed: 24, operations, store });
   expect(report.divergences).toEqual([]);
-  expect(report.operations).toBeGreaterThanOrEqual(1200);
+  expect(report.operations).toBeGreaterThanOrEqual(operations);
 });
 
 describe('the model', () => {

@@ -1,5 +1,5 @@
 /**
- * Random operations from a seed, each answered by the service and by the model. Each lane has a merchant of its own and asks
+ * Random operations from a seed, each answered by the service and by the model. Each lane has merchants of its own and asks
  * one thing at a time, but for workers that wait while something happens: their order is known. Lanes work at the same
  * time, and only a kill stops them all.
  */
@@ -30,6 +30,9 @@ const SWEEP_EVERY = 50;
 /** Until a request waits in the service. Whatever ends within that time is not waited for. */
 const PARKING_MS = 400;
 const SHOWN_BEFORE = 25;
+/** Of each lane. One that is set aside rests until everything is over that the service knows of it. */
+const MERCHANTS_A_LANE = 4;
+const REST_MS = (TTL_SECONDS + 2) * 1000;
 const MOST_DIVERGENCES = 10;
 
 export interface RunOptions {
@@ -74,15 +77,17 @@ export async function run({ seed, operations, store, lanes = 8, onProgress = () 
   const begun = performance.now();
   const report: Report = { seed, store, seconds: 0, operations: 0, counts: {}, kills: 0, setAside: 0, divergences: [] };
   for (const [phase, rules] of RULES.entries()) {
-    const merchants = Array.from({ length: lanes }, (_, lane) => `m${lane}`);
-    const world = await World.start(store, merchants, rules);
+    const merchants = Array.from({ length: lanes }, (_lane, lane) =>
+      Array.from({ length: MERCHANTS_A_LANE }, (_merchant, at) => `m${lane}-${at}`),
+    );
+    const world = await World.start(store, merchants.flat(), rules);
     try {
       const share = Math.ceil((operations * (phase + 1)) / RULES.length);
       const walkers = merchants.map(
-        (merchant, lane) =>
+        (ofLane, lane) =>
           new Lane({
             world,
-            merchant,
+            merchants: ofLane,
             lane,
             rules,
             seed: seed * 100 + phase * 10 + lane,
@@ -117,7 +122,7 @@ class Diverged extends Error {}
 
 interface LaneOptions {
   world: World;
-  merchant: string;
+  merchants: readonly string[];
   lane: number;
   rules: Rules;
   seed: number;
@@ -136,6 +141,9 @@ interface Asked {
 class Lane {
   readonly #options: LaneOptions;
   readonly #random: Random;
+  /** Those that are not in use, in the order in which they were set aside, and when their rest ends, by `performance.now()`. */
+  readonly #spare: { merchant: string; restsUntil: number }[];
+  #merchant: string;
   #model: Model;
   #era = 0;
   #count = 0;
@@ -146,6 +154,9 @@ class Lane {
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#random = new Random(options.seed);
+    const [merchant, ...spare] = options.merchants as [string, ...string[]];
+    this.#merchant = merchant;
+    this.#spare = spare.map((one) => ({ merchant: one, restsUntil: 0 }));
     this.#model = new Model(options.rules);
   }
 
@@ -165,9 +176,12 @@ class Lane {
     }
   }
 
-  /** When everything is over that the service knows of this lane, it knows as much as a new model. */
+  /** Of the next merchant the service knows as much as a new model. */
   async #beginAnew(): Promise<void> {
-    await delay((TTL_SECONDS + 2) * 1000);
+    this.#spare.push({ merchant: this.#merchant, restsUntil: performance.now() + REST_MS });
+    const { merchant, restsUntil } = this.#spare.shift() as { merchant: string; restsUntil: number };
+    await delay(Math.max(0, restsUntil - performance.now()));
+    this.#merchant = merchant;
     this.#era += 1;
     this.#model = new Model(this.#options.rules);
     this.#posted = [];
@@ -313,7 +327,7 @@ class Lane {
   }
 
   async #parked(api: Api, count: number): Promise<void> {
-    const { merchant } = this.#options;
+    const merchant = this.#merchant;
     const isParked = async (): Promise<boolean> => (await api.metric('waiters', `merchant="${merchant}"`)) >= count;
     for (const begun = Date.now(); !(await isParked()); await delay(2)) {
       if (Date.now() > begun + PARKING_MS) throw new Unclear();
@@ -381,7 +395,7 @@ class Lane {
   }
 
   #request(operation: Operation, api: Api, wait: number): Promise<Answer> {
-    const { merchant } = this.#options;
+    const merchant = this.#merchant;
     const selector = ({ by, is, kind }: Query): Record<string, string> => ({
       ...(by === undefined ? {} : { [by]: is as string }),
       ...(kind === undefined ? {} : { kind }),
