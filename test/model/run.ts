@@ -309,7 +309,10 @@ class Lane {
     const asked: Promise<Asked>[] = [];
     try {
       for (const one of waiting) {
-        asked.push(this.#send(one, api, wait));
+        const answer = this.#send(one, api, wait);
+        // It may be unclear before anybody awaits it.
+        answer.catch(() => {});
+        asked.push(answer);
         await this.#parked(api, asked.length);
       }
       const from = Date.now();
