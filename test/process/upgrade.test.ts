@@ -66,7 +66,9 @@ async function factsOf(api: Api): Promise<Facts> {
   const facts: Facts = {};
   for (const [name, selector] of Object.entries(SELECTORS)) {
     const { status, body } = await api.read(selector);
-    facts[name] = { status, body };
+    // A problem is compared by its code; its texts are for people, and may change.
+    const { title: _title, detail: _detail, ...fields } = body ?? {};
+    facts[name] = { status, body: body && fields };
   }
   return facts;
 }
