@@ -222,6 +222,7 @@ export class Service {
         recorder,
         metrics,
         operator,
+        relay: this.#relay,
         asker: this.#asker,
         guard: this.#guard,
         onAnswered: tracing && ((answered) => tracing.answered(answered)),

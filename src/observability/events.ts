@@ -27,6 +27,7 @@ export class Events {
   end = 0;
   readonly #ring: { event: Event; text?: string }[] = [];
   readonly #readers = new Set<(event: Event) => void>();
+  readonly #mergeReaders = new Set<(event: Event, isNew: boolean) => void>();
   #count = 0;
 
   tell(name: string, merchant: string | undefined, facts: Readonly<Record<string, unknown>>): void {
@@ -40,6 +41,25 @@ export class Events {
     this.#ring[this.end % KEPT] = { event };
     this.end += 1;
     for (const reader of this.#readers) reader(event);
+  }
+
+  /**
+   * Adds what happened before at another instance, by its time. Places change: nobody may hold one. Followers do not get
+   * these events; `onMerge` gets all that is kept, oldest first.
+   */
+  merge(past: readonly Event[]): void {
+    const isNew = new Set(past);
+    const kept = Array.from({ length: this.end - this.begin }, (_, at) => this.at(this.begin + at) as Event);
+    const merged = [...kept, ...past].sort((a, b) => a.at - b.at);
+    this.end += past.length;
+    for (const [at, event] of merged.slice(-KEPT).entries()) this.#ring[(this.begin + at) % KEPT] = { event };
+    for (const event of merged) for (const reader of this.#mergeReaders) reader(event, isNew.has(event));
+  }
+
+  /** Calls a reader for all that is kept and all that is new, oldest first, when the past of another instance comes. */
+  onMerge(reader: (event: Event, isNew: boolean) => void): () => void {
+    this.#mergeReaders.add(reader);
+    return () => this.#mergeReaders.delete(reader);
   }
 
   /** The place of the oldest event that is kept. */

@@ -80,6 +80,11 @@ export class RecentPosts {
     }
   }
 
+  /** Takes merged events in order of time. What became of a new post may be known already: a known event counts again. */
+  noteMerged(event: Event, isNew: boolean): void {
+    if (isNew || event.name !== 'post') this.note(event);
+  }
+
   /** Newest first; of one merchant, or of all. */
   last(limit: number, merchant: string | undefined): RecentPost[] {
     const lists = merchant === undefined ? [...this.#posts.values()] : [this.#posts.get(merchant) ?? []];
@@ -99,9 +104,11 @@ export class RecentPosts {
     const post: Kept = { event, became, claim: undefined, handedOverAfterMs: undefined };
     const list = this.#posts.get(merchant) ?? [];
     this.#posts.set(merchant, list);
-    list.push(post);
+    // The past of another instance is older than what is here.
+    const before = list.findLastIndex((other) => (other.event?.at ?? 0) <= event.at);
+    list.splice(before + 1, 0, post);
     if (list.length > POSTS_KEPT) this.#forget(list.shift() as Kept, merchant);
-    if (token === undefined || became === undefined) return;
+    if (token === undefined || became === undefined || post.event === undefined) return;
     this.#byToken.set(token, post);
     const early = this.#early.get(token);
     if (early === undefined) return;

@@ -67,6 +67,7 @@ export class Recorder {
     this.#masking = new Redaction(masking);
     this.#throttle = new LogThrottle(throttle);
     this.events.follow((event) => this.posts.note(event));
+    this.events.onMerge((event, isNew) => this.posts.noteMerged(event, isNew));
   }
 
   /** Tells what was held back. */

@@ -38,47 +38,18 @@ export class OperatorState {
     this.#places = new Map(merchants.map((merchant) => [merchant, newPlace()]));
   }
 
-  note({ name, merchant = '', at, facts }: Event): void {
-    const place = this.#places.get(merchant);
+  note(event: Event): void {
+    const place = this.#places.get(event.merchant ?? '');
     if (place === undefined) return;
-    const { kind, id } = facts as { kind: Kind; id: string };
-    switch (name) {
-      case 'post': {
-        place.figures.post(at, kind, (facts['reason'] ?? facts['outcome']) as PostOutcome);
-        if (facts['outcome'] === 'kept' || facts['outcome'] === 'deferred') meetExpectation(place, facts);
-        return;
-      }
-      case 'handover':
-        place.figures.handover(at, facts['afterMs'] as number);
-        return;
-      case 'expectation': {
-        if (facts['what'] === 'cancelled') place.expected.delete(id);
-        else {
-          const { topic, expiresAt } = facts as { topic: string; expiresAt: number };
-          place.expected.set(id, { merchant, kind, id, topic, at: expiresAt });
-          const [oldest = id] = place.expected.keys();
-          if (place.expected.size > EXPECTATIONS_KEPT) place.expected.delete(oldest);
-        }
-        return;
-      }
-      case 'no_show': {
-        const expectation = facts['expectation'] as string;
-        const topic = place.expected.get(expectation)?.topic;
-        place.figures.noShow(at);
-        push(place.noShows, { merchant, kind, id: expectation, topic, at }, ENDED_KEPT);
-        place.expected.delete(expectation);
-        return;
-      }
-      case 'recharge': {
-        const { what, by, merchant_usn } = facts as { what: RechargeView['what']; by?: string; merchant_usn: string };
-        if (!RECHARGES_SHOWN.has(what)) return;
-        push(place.recharges, { at, merchant, what, merchantUsn: merchant_usn, by }, ENDED_KEPT);
-        return;
-      }
-      case 'orphan':
-        place.figures.orphan(at);
-        push(place.orphans, { merchant, kind, fingerprint: undefined, correlators: {}, token: id, at }, ENDED_KEPT);
-    }
+    count(place, event);
+    trackExpectation(place, event);
+  }
+
+  /** Takes merged events in order of time. An expectation may have been met here before it is known: known events count again. */
+  noteMerged(event: Event, isNew: boolean): void {
+    const place = this.#places.get(event.merchant ?? '');
+    if (isNew) this.note(event);
+    else if (place !== undefined) trackExpectation(place, event);
   }
 
   /** Notes how many wait for a merchant's tokens, and how many tokens are not in Redis yet. */
@@ -110,6 +81,57 @@ export class OperatorState {
   }
 }
 
+/** Adds an event to the figures and the lists of what ended. */
+function count(place: Place, { name, merchant = '', at, facts }: Event): void {
+  const { kind, id } = facts as { kind: Kind; id: string };
+  switch (name) {
+    case 'post':
+      place.figures.post(at, kind, (facts['reason'] ?? facts['outcome']) as PostOutcome);
+      return;
+    case 'handover':
+      place.figures.handover(at, facts['afterMs'] as number);
+      return;
+    case 'no_show': {
+      const expectation = facts['expectation'] as string;
+      const topic = place.expected.get(expectation)?.topic;
+      place.figures.noShow(at);
+      push(place.noShows, { merchant, kind, id: expectation, topic, at }, ENDED_KEPT);
+      return;
+    }
+    case 'recharge': {
+      const { what, by, merchant_usn } = facts as { what: RechargeView['what']; by?: string; merchant_usn: string };
+      if (!RECHARGES_SHOWN.has(what)) return;
+      push(place.recharges, { at, merchant, what, merchantUsn: merchant_usn, by }, ENDED_KEPT);
+      return;
+    }
+    case 'orphan':
+      place.figures.orphan(at);
+      push(place.orphans, { merchant, kind, fingerprint: undefined, correlators: {}, token: id, at }, ENDED_KEPT);
+  }
+}
+
+/** Opens or ends an expectation. The same event may come twice. */
+function trackExpectation(place: Place, { name, merchant = '', facts }: Event): void {
+  const { kind, id } = facts as { kind: Kind; id: string };
+  switch (name) {
+    case 'post':
+      if (facts['outcome'] === 'kept' || facts['outcome'] === 'deferred') meetExpectation(place, facts);
+      return;
+    case 'expectation': {
+      if (facts['what'] === 'cancelled') place.expected.delete(id);
+      else {
+        const { topic, expiresAt } = facts as { topic: string; expiresAt: number };
+        place.expected.set(id, { merchant, kind, id, topic, at: expiresAt });
+        const [oldest = id] = place.expected.keys();
+        if (place.expected.size > EXPECTATIONS_KEPT) place.expected.delete(oldest);
+      }
+      return;
+    }
+    case 'no_show':
+      place.expected.delete(facts['expectation'] as string);
+  }
+}
+
 /** The post that was expected has come: the oldest expectation that it fits is over. */
 function meetExpectation({ expected }: Place, facts: Event['facts']): void {
   if (expected.size === 0) return;
@@ -123,8 +145,10 @@ function meetExpectation({ expected }: Place, facts: Event['facts']): void {
   }
 }
 
-function push<T>(list: T[], item: T, most: number): void {
+function push<T extends { at: number }>(list: T[], item: T, most: number): void {
   list.push(item);
+  // The past of another instance is older than what is here.
+  list.sort((a, b) => a.at - b.at);
   if (list.length > most) list.shift();
 }
 

@@ -42,7 +42,10 @@ export class Operator {
   }
 
   start(): void {
-    this.#unfollow = this.#options.recorder.events.follow((event) => this.#board.note(event));
+    const { events } = this.#options.recorder;
+    const unfollow = events.follow((event) => this.#board.note(event));
+    const unmerge = events.onMerge((event, isNew) => this.#board.noteMerged(event, isNew));
+    this.#unfollow = () => [unfollow(), unmerge()];
     this.#sample();
     this.#sampler = setInterval(() => this.#sample(), SAMPLE_EVERY_MS);
   }
@@ -50,6 +53,16 @@ export class Operator {
   stop(): void {
     clearInterval(this.#sampler);
     this.#unfollow();
+  }
+
+  /** Like `view`, with what happened at the other instances; asked for, it takes at most 200 ms. */
+  async viewOfAll(only: string | undefined, filter = ''): Promise<View> {
+    const endLook = await this.#options.relay?.look();
+    try {
+      return this.view(only, filter);
+    } finally {
+      endLook?.();
+    }
   }
 
   /**

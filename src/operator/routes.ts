@@ -9,7 +9,7 @@ import type { View } from './view.ts';
 
 export interface OperatorRoutesOptions {
   /** What a request may see: everything, or the one merchant that its key is limited to. */
-  viewFor: (request: FastifyRequest, filter: string) => View;
+  viewFor: (request: FastifyRequest, filter: string) => Promise<View>;
 }
 
 const MOST_FILTER_CHARS = 128;
@@ -38,7 +38,7 @@ export async function operatorRoutes(app: FastifyInstance, { viewFor }: Operator
   app.get('/', { schema: { hide: true } }, async (request, reply) => {
     const { q } = request.query as { q?: unknown };
     const filter = typeof q === 'string' ? q.trim().slice(0, MOST_FILTER_CHARS) : '';
-    const page = renderPage(viewFor(request, filter), textsFor(request.headers['accept-language']));
+    const page = renderPage(await viewFor(request, filter), textsFor(request.headers['accept-language']));
     return reply.headers(HEADERS).type('text/html; charset=utf-8').send(page);
   });
   app.get(SCRIPT_PATH, { schema: { hide: true } }, async (_request, reply) =>

@@ -1,6 +1,6 @@
 /** What instances tell each other for those who look on: everything when Redis is there, nothing that waits or grows when not. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseStoreUrl } from '../../src/config/store-url.ts';
 import { Events } from '../../src/observability/events.ts';
 import { type InstanceState, Relay } from '../../src/observability/relay.ts';
@@ -164,8 +164,11 @@ it('nothing is shown while Redis is away from one, at no cost to its posts, and 
 describe('the relay', () => {
   const texts: string[] = [];
   let goesThrough: boolean;
+  let say: (text: string) => void = () => {};
   const channel: Channel = {
-    open: () => {},
+    open: (onText) => {
+      say = onText;
+    },
     send: (text) => goesThrough && texts.push(text) > 0,
     close: () => {},
   };
@@ -183,8 +186,9 @@ describe('the relay', () => {
     relay.start();
     try {
       goesThrough = true;
+      say('{"from":"reader","needs":true}');
       for (let at = 0; at < 600; at++) events.tell('post', 'default', { at });
-      await until('a bunch is sent', () => texts.length > 0);
+      await until('a bunch is sent', () => sent().length > 0);
       expect([sent().length, dropped]).toEqual([500, 100]);
       goesThrough = false;
       for (let at = 0; at < 300; at++) events.tell('post', 'default', { at });
@@ -196,6 +200,137 @@ describe('the relay', () => {
     } finally {
       relay.stop();
     }
+  });
+});
+
+describe('two instances send each other', () => {
+  const SIDS = Array.from({ length: 10 }, (_, at) => `unseen-${at}`);
+  let own: RedisServer;
+  let a: Instance;
+  let b: Instance;
+  let sniffer: RedisChannel;
+  let texts: string[];
+  beforeEach(async () => {
+    own = await startRedis();
+    texts = [];
+    sniffer = new RedisChannel(parseStoreUrl(own.url));
+    sniffer.open((text) => texts.push(text));
+    a = await Instance.start(own.url);
+    b = await Instance.start(own.url);
+    await a.settled();
+    await b.settled();
+    await heartbeats();
+  });
+  afterEach(async () => {
+    sniffer.close();
+    await a.stop();
+    await b.stop();
+    await own.stop();
+  });
+
+  const messages = () => texts.map((text) => JSON.parse(text));
+  /** Resolves after one more heartbeat of each instance. */
+  async function heartbeats(): Promise<void> {
+    const before = texts.length;
+    await until('each sends a heartbeat', () => {
+      const names = messages()
+        .slice(before)
+        .filter(({ state }) => state !== undefined)
+        .map(({ from }) => from);
+      return new Set(names).size === 2;
+    });
+  }
+  const sentSince = (before: number): unknown[] =>
+    messages()
+      .slice(before)
+      .filter(({ events, past }) => (events ?? past) !== undefined);
+  const postsAtB = async (): Promise<Record<string, unknown>[]> =>
+    (await b.get('/v1/posts?limit=500')).body?.['posts'] as Record<string, unknown>[];
+  /** Posts at the one, and reads and uses at the other. */
+  async function pass(sid: string): Promise<void> {
+    await a.post({ seid: value(), sid });
+    const { body } = await b.read({ sid, wait: 10 });
+    expect((await b.use(String(body?.['id']))).status).toBe(204);
+  }
+
+  it('only heartbeats while nobody reads, and the past to the first who asks', async () => {
+    for (const sid of SIDS) await pass(sid);
+    await heartbeats();
+    expect(sentSince(0)).toEqual([]);
+    const posts = await postsAtB();
+    expect(posts.map(({ sid, became }) => [sid, became])).toEqual(SIDS.map((sid) => [sid, 'used']).reverse());
+    // The next one need not wait, and the past does not come twice.
+    expect(await postsAtB()).toEqual(posts);
+    expect(messages().filter(({ from, past }) => past !== undefined && from === posts[0]?.['instance'])).toHaveLength(
+      1,
+    );
+  });
+
+  it('events from the first reader to the last', async () => {
+    await pass('before');
+    const stream = await follow(b);
+    const second = await follow(b);
+    await a.post({ seid: value(), sid: 'while-two' });
+    for (const one of [stream, second]) await one.until('the post', isPost('while-two'));
+    second.close();
+    await a.post({ seid: value(), sid: 'while-one' });
+    await stream.until('the post', isPost('while-one'));
+    expect(stream.events.filter(isPost('before'))).toEqual([]);
+    stream.close();
+    await until(
+      'the need ends',
+      async () => {
+        const before = texts.length;
+        await a.post({ seid: value(), sid: 'after' });
+        await heartbeats();
+        return sentSince(before).length === 0;
+      },
+      40_000,
+    );
+    const [last] = await postsAtB();
+    expect(last).toMatchObject({ sid: 'after' });
+  });
+
+  it('events as long as a reader renews its need', async () => {
+    sniffer.send('{"from":"dead-1","needs":true}');
+    await until('events are sent', async () => {
+      await a.post({ seid: value(), sid: 'needed' });
+      return sentSince(0).length > 2;
+    });
+    await until(
+      'the need ends',
+      async () => {
+        const before = texts.length;
+        await a.post({ seid: value(), sid: 'after' });
+        await heartbeats();
+        return sentSince(before).length === 0;
+      },
+      40_000,
+    );
+    expect(await a.metric('events_not_relayed_total')).toBe(0);
+  });
+
+  it('what a reader missed at both while nobody read', async () => {
+    const first = await follow(a);
+    await a.post({ seid: value(), sid: 'seen' });
+    const { id } = await first.until('the post', isPost('seen'));
+    first.close();
+    await b.post({ seid: value(), sid: 'missed-at-b' });
+    await a.post({ seid: value(), sid: 'missed-at-a' });
+    const second = await follow(b, id);
+    await second.until('what came to the one', isPost('missed-at-a'));
+    await second.until('what came to the other', isPost('missed-at-b'));
+    expect(second.events.filter(({ name, data }) => name === 'gap' || data.sid === 'seen')).toEqual([]);
+  });
+
+  it('an expectation that is met elsewhere before anybody reads', async () => {
+    await a.expect({ kind: 'seid', sid: 'met', ttl: 600 });
+    await a.expect({ kind: 'seid', sid: 'open', ttl: 600 });
+    await b.post({ seid: value(), sid: 'met' });
+    const { text } = await b.get('/');
+    const [shown = ''] = /<section[^>]*data-part="expected".*?<\/section>/s.exec(text) ?? [];
+    expect(shown).toContain('>open<');
+    expect(shown).not.toContain('>met<');
   });
 });
 

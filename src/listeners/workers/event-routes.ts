@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { Shares } from '../../handoff/shares.ts';
 import type { RecentPost } from '../../observability/recent-posts.ts';
 import type { Recorder } from '../../observability/recorder.ts';
+import type { Relay } from '../../observability/relay.ts';
 import { CHANGES_PATH } from '../../operator/script.ts';
 import { whenOver } from '../client-gone.ts';
 import type { ApiKeys } from './auth.ts';
@@ -19,12 +20,14 @@ const OPERATORS = '';
 export interface WatchRoutesOptions {
   merchants: readonly string[];
   recorder: Recorder;
+  /** Absent without Redis: then there is one instance. */
+  relay: Relay | undefined;
   keys: ApiKeys;
 }
 
 export async function watchRoutes(
   fastify: FastifyInstance,
-  { merchants, recorder, keys }: WatchRoutesOptions,
+  { merchants, recorder, relay, keys }: WatchRoutesOptions,
 ): Promise<void> {
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const readers = new Set<EventReader>();
@@ -77,13 +80,17 @@ export async function watchRoutes(
       recorder.notice({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
     const reader = new EventReader(reply.raw, recorder.events, { merchant, isBrief, onSlow });
     readers.add(reader);
+    const look = relay?.look();
     whenOver(reply.raw, request.raw.socket, () => {
       reader.leave();
       readers.delete(reader);
       places.leave(party);
+      void look?.then((endLook) => endLook());
     });
     const lastId = request.headers['last-event-id'];
-    reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);
+    const begin = (): void => reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);
+    if (look === undefined) begin();
+    else void look.then(begin);
   }
 
   app.get(
@@ -99,6 +106,8 @@ export async function watchRoutes(
     async (request) => {
       const { limit, merchant = request.onlyMerchant } = request.query;
       if (merchant !== undefined) keys.checkMerchant(request, merchant);
+      const endLook = await relay?.look();
+      endLook?.();
       return { posts: recorder.posts.last(limit, merchant).map(postAnswer) };
     },
   );

@@ -31,7 +31,7 @@ export class EventReader {
   readonly #events: Events;
   readonly #options: EventReaderOptions;
   /** The next event to write. */
-  #place: number;
+  #place = 0;
   /** The client has yet to take what was written. */
   #full = false;
   /** Runs while there is something to write. */
@@ -39,19 +39,22 @@ export class EventReader {
   /** Runs once the stream has ended, for one that does not read so far. */
   #last: NodeJS.Timeout | undefined;
   #stop: (() => void)[] = [];
+  #isOver = false;
 
   constructor(response: ServerResponse, events: Events, options: EventReaderOptions) {
     this.#response = response;
     this.#events = events;
     this.#options = options;
-    this.#place = events.end;
     response.on('drain', () => {
       this.#full = false;
       this.#writeOn();
     });
   }
 
+  /** Does nothing when the client left or the stream ended before. */
   begin(lastId: string | undefined): void {
+    if (this.#isOver) return;
+    this.#place = this.#events.end;
     this.#write(': following\n\n');
     if (lastId !== undefined) {
       const place = this.#events.after(lastId);
@@ -71,6 +74,7 @@ export class EventReader {
 
   /** Says that there is nobody to read any more. */
   leave(): void {
+    this.#isOver = true;
     clearTimeout(this.#soon);
     clearTimeout(this.#last);
     for (const stop of this.#stop.splice(0)) stop();

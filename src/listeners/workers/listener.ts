@@ -9,6 +9,7 @@ import type { Handoff } from '../../handoff/handoff.ts';
 import type { Waiters } from '../../handoff/waiters.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Recorder } from '../../observability/recorder.ts';
+import type { Relay } from '../../observability/relay.ts';
 import type { AnsweredRequest } from '../../observability/tracing/tracing.ts';
 import type { Operator } from '../../operator/operator.ts';
 import { operatorRoutes } from '../../operator/routes.ts';
@@ -42,6 +43,8 @@ export interface WorkerListenerOptions {
   recorder: Recorder;
   metrics: Metrics;
   operator: Operator;
+  /** Absent without Redis: then there is one instance. */
+  relay?: Relay | undefined;
   /** Absent when no credentials at Carat are configured. */
   asker?: Asker | undefined;
   guard?: RechargeGuard | undefined;
@@ -50,7 +53,7 @@ export interface WorkerListenerOptions {
 }
 
 export async function createWorkerListener(options: WorkerListenerOptions): Promise<FastifyInstance> {
-  const { config, store, handoff, waiters, recorder, metrics, operator, asker, guard, onAnswered } = options;
+  const { config, store, handoff, waiters, recorder, metrics, operator, relay, asker, guard, onAnswered } = options;
   const keys = new ApiKeys(config.workerKeys, config.merchants);
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
@@ -193,9 +196,9 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   await app.register(expectationRoutes, routes);
   await app.register(askRoutes, { asker, keys });
   await app.register(rechargeRoutes, { asker, guard, recorder, keys });
-  await app.register(watchRoutes, { merchants: config.merchants, recorder, keys });
+  await app.register(watchRoutes, { merchants: config.merchants, recorder, relay, keys });
   await app.register(operatorRoutes, {
-    viewFor: ({ onlyMerchant }: FastifyRequest, filter: string) => operator.view(onlyMerchant, filter),
+    viewFor: ({ onlyMerchant }: FastifyRequest, filter: string) => operator.viewOfAll(onlyMerchant, filter),
   });
   return app;
 }
