@@ -26,7 +26,7 @@ const BEYOND_SERVICE: Record<string, string[]> = {
   chaos: ['test/{chaos,model,fuzz,bench}/**/*.test.ts'],
   deployment: [
     'test/{package,examples,snippets,generated-clients}/**/*.test.ts',
-    'test/deploy/{alerts,tools,rolling-update,redirect}.test.ts',
+    'test/deploy/{alerts,tools,rolling-update,redirect,no-answer}.test.ts',
   ],
   browser: ['test/operator/page.test.ts'],
 };

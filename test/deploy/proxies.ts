@@ -12,10 +12,15 @@ import { freePort, LOOPBACK } from '../support/ports.ts';
 import { ServerProcess } from '../support/server-process.ts';
 import { findTool, type Tool } from '../support/tools.ts';
 import { until } from '../support/until.ts';
-import type { Instance } from './instance.ts';
+import type { Place } from './instance.ts';
 
 const DEPLOY = new URL('../../deploy/', import.meta.url).pathname;
 export const SECRET_PATH = '/a/0123456789abcdefghijklmnopqrstuv';
+
+/** An instance, or a stand-in for one, as a proxy sees it. */
+export interface Upstream {
+  readonly place: Place;
+}
 
 /** What is put into a configuration, and the folder that it is written to. */
 interface Site {
@@ -23,15 +28,15 @@ interface Site {
   port: number;
   workerPort: number;
   certificate: Certificate;
-  instances: readonly [Instance, Instance];
+  instances: readonly [Upstream, Upstream];
 }
 
 interface Kind {
-  /** Writes the configuration; gives the arguments of a check, and of a run in the foreground. */
-  configure(site: Site): Promise<{ check: string[]; run: string[]; accessLog: string }>;
+  /** Writes the configuration; gives the arguments of a check, and of a run in the foreground. Without `accessLog` it logs to stdout. */
+  configure(site: Site): Promise<{ check: string[]; run: string[]; accessLog?: string }>;
 }
 
-export type ProxyName = 'nginx' | 'caddy';
+export type ProxyName = 'nginx' | 'caddy' | 'haproxy';
 
 const KINDS: Record<ProxyName, Kind> = {
   nginx: {
@@ -76,17 +81,33 @@ const KINDS: Record<ProxyName, Kind> = {
       return { check: ['validate', ...given], run: ['run', ...given], accessLog: join(folder, 'carat.log') };
     },
   },
+  haproxy: {
+    async configure({ folder, port, workerPort, certificate, instances }) {
+      const [chain, key] = await Promise.all([readFile(certificate.certFile), readFile(certificate.keyFile)]);
+      await writeFile(join(folder, 'haproxy.pem'), Buffer.concat([chain, key]));
+      const text = replaceAll(await readFile(join(DEPLOY, 'haproxy/haproxy.cfg'), 'utf8'), {
+        '  user haproxy\n  group haproxy\n': '',
+        'bind :443': `bind ${LOOPBACK}:${port}`,
+        'bind 127.0.0.1:8091': `bind ${LOOPBACK}:${workerPort}`,
+        '/etc/ssl/carat/haproxy.pem': join(folder, 'haproxy.pem'),
+        ...addresses(instances),
+      });
+      const file = join(folder, 'haproxy.cfg');
+      await writeFile(file, text);
+      return { check: ['-c', '-f', file], run: ['-db', '-f', file] };
+    },
+  },
 };
 
 export class ProxyServer {
   readonly port: number;
   readonly workerPort: number;
   readonly certificate: Certificate;
-  readonly #accessLog: string;
+  readonly #accessLog: string | undefined;
   readonly #process: ServerProcess;
   readonly #folder: GuardedFolder;
 
-  private constructor(site: Site, accessLog: string, process: ServerProcess, folder: GuardedFolder) {
+  private constructor(site: Site, accessLog: string | undefined, process: ServerProcess, folder: GuardedFolder) {
     this.port = site.port;
     this.workerPort = site.workerPort;
     this.certificate = site.certificate;
@@ -96,7 +117,7 @@ export class ProxyServer {
   }
 
   /** Has the proxy check its configuration, and starts it. */
-  static async start(name: ProxyName, instances: readonly [Instance, Instance]): Promise<ProxyServer> {
+  static async start(name: ProxyName, instances: readonly [Upstream, Upstream]): Promise<ProxyServer> {
     const program = await findTool(name);
     const folder = await GuardedFolder.make(`${name}-`);
     const certificate = await makeCertificate(folder.path);
@@ -116,8 +137,8 @@ export class ProxyServer {
     return proxy;
   }
 
-  accessLog(): Promise<string> {
-    return readFile(this.#accessLog, 'utf8');
+  async accessLog(): Promise<string> {
+    return this.#accessLog === undefined ? this.output : readFile(this.#accessLog, 'utf8');
   }
 
   get output(): string {
@@ -139,7 +160,7 @@ async function answers(port: number): Promise<boolean> {
   return (await fetch(`http://${LOOPBACK}:${port}/livez`)).ok;
 }
 
-function addresses([one, two]: readonly [Instance, Instance]): Record<string, string> {
+function addresses([one, two]: readonly [Upstream, Upstream]): Record<string, string> {
   return {
     '/a/change-me': SECRET_PATH,
     '10.0.0.11:8080': `${one.place.host}:${one.place.port}`,

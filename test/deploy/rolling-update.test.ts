@@ -1,11 +1,14 @@
 /**
- * Two instances and a Redis behind the proxies of `deploy/`. Behind nginx, one instance after the other is restarted under
- * load. Caddy is not put to that: the version that Debian has cannot send a post's body a second time (docs/deployment.md).
+ * Two instances and a Redis behind the proxies of `deploy/`. Behind nginx and HAProxy, one instance
+ * after the other is restarted under load. Caddy is not put to that: the version that Debian has
+ * cannot send a post's body a second time (docs/deployment.md).
  */
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { freePort } from '../support/ports.ts';
+import { freePort, LOOPBACK } from '../support/ports.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
+import { until } from '../support/until.ts';
 import { Instance } from './instance.ts';
 import { Load } from './load.ts';
 import { type ProxyName, ProxyServer, SECRET_PATH } from './proxies.ts';
@@ -35,7 +38,7 @@ afterAll(async () => {
   await redis?.stop();
 });
 
-describe.each<ProxyName>(['nginx', 'caddy'])('behind %s', (name) => {
+describe.each<ProxyName>(['nginx', 'haproxy', 'caddy'])('behind %s', (name) => {
   let proxy: ProxyServer;
   beforeAll(async () => {
     proxy = await ProxyServer.start(name, instances);
@@ -59,6 +62,41 @@ describe.each<ProxyName>(['nginx', 'caddy'])('behind %s', (name) => {
     expect(await proxy.accessLog()).toContain('127.0.0.1');
     expect(await proxy.accessLog()).not.toContain(SECRET_PATH);
     expect(proxy.output).not.toContain(SECRET_PATH);
+  });
+
+  test('an event is passed on as it comes', async () => {
+    const stream = await fetch(`http://${LOOPBACK}:${proxy.workerPort}/v1/events`, {
+      headers: { connection: 'close' },
+    });
+    const load = await Load.start(proxy, 0);
+    await load.post(`seid=event-${name}&merchant_data=event-${name}`);
+    await load.stop();
+    const decoder = new TextDecoder();
+    let seen = '';
+    for await (const chunk of stream.body ?? []) {
+      seen += decoder.decode(chunk as Uint8Array, { stream: true });
+      if (seen.includes(`event-${name}`)) break;
+    }
+    expect(seen).toContain('event: ');
+  });
+
+  test('a worker that goes away while it waits frees its place at once', async () => {
+    const parked = async (): Promise<number> => {
+      const counts = instances.map(async ({ place }) => {
+        const ready = await fetch(`http://${place.host}:${place.workerPort}/readyz`, {
+          headers: { connection: 'close' },
+        });
+        return ((await ready.json()) as { waiters: { parked: number } }).waiters.parked;
+      });
+      return (await Promise.all(counts)).reduce((sum, count) => sum + count);
+    };
+    const worker = connect(proxy.workerPort, LOOPBACK);
+    const claim = '{"kind":"token","wait":60}';
+    const head = `PUT /v1/claims/leaving HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n`;
+    worker.write(`${head}Content-Length: ${claim.length}\r\n\r\n${claim}`);
+    await until('it waits', async () => (await parked()) === 1);
+    worker.destroy();
+    await until('nobody waits', async () => (await parked()) === 0);
   });
 
   if (name === 'caddy' && process.env['ROLLING_CADDY'] === undefined) return;

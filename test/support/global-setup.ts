@@ -13,7 +13,7 @@ const PROGRAMS = ['git', 'openssl', 'curl'];
 
 const TOOLS: Record<string, readonly ToolName[]> = {
   topologies: ['valkey'],
-  deployment: ['nginx', 'caddy', 'promtool', 'shellcheck', 'systemd-analyze', 'python3', 'php', 'java'],
+  deployment: ['nginx', 'caddy', 'haproxy', 'promtool', 'shellcheck', 'systemd-analyze', 'python3', 'php', 'java'],
   browser: ['chromium'],
 };
 

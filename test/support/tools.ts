@@ -69,6 +69,14 @@ const TOOLS = {
     packages: ['caddy'],
     dependencies: { of: 'caddy', direct: true },
   },
+  haproxy: {
+    names: ['haproxy'],
+    arguments: ['-v'],
+    oldest: 2,
+    file: 'usr/sbin/haproxy',
+    packages: ['haproxy'],
+    dependencies: { of: 'haproxy', only: LIBRARIES },
+  },
   promtool: {
     names: ['promtool'],
     arguments: VERSION,
