@@ -13,7 +13,7 @@ import { describeLeases } from './contract/leases.ts';
 import { describeSettling } from './contract/settling.ts';
 import { describeTokens } from './contract/tokens.ts';
 
-export type { Bed, BedOptions, Implementation } from './contract/bench.ts';
+export type { Implementation } from './contract/bench.ts';
 
 const PARTS = {
   tokens: describeTokens,
