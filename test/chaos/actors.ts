@@ -11,6 +11,8 @@ import { count, type Handed, type History, type Posted } from './history.ts';
 const CARAT_MS = 5000;
 /** How much later than its deadline a wait may end, on such a machine. */
 const WAIT_SLACK_MS = 10_000;
+/** An instance whose clock differs by more had it set by a nemesis; each answer comes sooner. */
+const CLOCK_SET_MS = 100_000;
 
 export class Actor {
   readonly #name: string;
@@ -200,7 +202,11 @@ export class Actor {
     const answer = await this.#ask('claim', instance, ({ api }) => api.claim(claimId, body), body.wait);
     if (answer?.status !== 200) return undefined;
     const { value, claim, ...token } = answer.body as unknown as Token;
-    const leaseEndsAt = Date.parse(claim?.lease_expires_at ?? '');
+    const lease = body.lease * 1000;
+    let leaseEndsAt = Date.parse(claim?.lease_expires_at ?? '');
+    let takenAt = leaseEndsAt - lease;
+    // By a clock that was set. What is sure: it was taken until now, and not before it was asked for.
+    if (Math.abs(takenAt - Date.now()) > CLOCK_SET_MS) [takenAt, leaseEndsAt] = [Date.now(), begunAt + lease];
     const handed: Handed = {
       how: 'claim',
       instance,
@@ -211,7 +217,7 @@ export class Actor {
       kind: body.kind,
       ...(body.merchant_data === undefined ? {} : { data: body.merchant_data }),
       token: shown(token),
-      claim: { id: claimId, takenAt: leaseEndsAt - body.lease * 1000, leaseEndsAt, renewal: before !== undefined },
+      claim: { id: claimId, takenAt, leaseEndsAt, renewal: before !== undefined },
     };
     this.#history.handed.push(handed);
     if (before?.claim !== undefined && before.value !== value) this.#another(before, handed);

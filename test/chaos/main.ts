@@ -1,9 +1,11 @@
 /**
- * `npm run chaos -- [--minutes 1] [--seed N] [--actors 12] [--accept expected] [--json]`: two instances and a real Redis, harmed at random
- * while workers work. Exit 0 when every promise was kept, 1 when one was broken; the seed repeats a run's faults.
+ * `npm run chaos -- [--minutes 1] [--seed N] [--actors 12] [--accept expected] [--nemesis NAME] [--json]`: two instances and a real
+ * Redis, harmed at random while workers work, or in one way only. Exit 0 when every promise was kept, 1 when one was broken; the
+ * seed repeats a run's faults.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { nemesesFor } from './nemeses.ts';
 import { type Report, run } from './run.ts';
 
 const { values } = parseArgs({
@@ -12,6 +14,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(randomInt(1, 1_000_000)) },
     actors: { type: 'string', default: '12' },
     accept: { type: 'string', default: 'any' },
+    nemesis: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -20,14 +23,20 @@ if (!(minutes > 0 && minutes <= 1440) || !Number.isSafeInteger(seed) || !(actors
   process.stderr.write('expected --minutes up to 1440, --seed a whole number, --actors from 1 to 200\n');
   process.exit(2);
 }
-const { accept } = values;
+const { accept, nemesis } = values;
 if (accept !== 'any' && accept !== 'expected') {
   process.stderr.write('expected --accept any or expected\n');
   process.exit(2);
 }
+try {
+  nemesesFor(seed, nemesis);
+} catch (error) {
+  process.stderr.write(`${(error as Error).message}\n`);
+  process.exit(2);
+}
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 say(`chaos for ${minutes} minutes, seed ${seed}`);
-const report = await run({ seed, actors, accept, ms: minutes * 60_000, onProgress: say });
+const report = await run({ seed, actors, accept, nemesis, ms: minutes * 60_000, onProgress: say });
 process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : readable(report));
 process.exit(report.violations.length === 0 ? 0 : 1);
 

@@ -3,12 +3,15 @@ import { Random } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import { untilKnown } from '../support/worker-api.ts';
 import { Actor } from './actors.ts';
-import { MERCHANTS, monkey, type Player, startStage, stopStage, untilTogether } from './cast.ts';
+import { MERCHANTS, type Player, startStage, stopStage, untilTogether } from './cast.ts';
 import { check, type Found } from './checker.ts';
 import { count, type History, newHistory, type Posted } from './history.ts';
+import { firstMain, monkey, nemesesFor } from './nemeses.ts';
 
 /** Longer than the longest lease that an actor takes. */
 const LEASES_OVER_MS = 9000;
+/** Of what each instance wrote, when a run cannot go on. */
+const SHOWN_CHARACTERS = 2000;
 
 export interface RunOptions {
   seed: number;
@@ -16,6 +19,8 @@ export interface RunOptions {
   actors: number;
   /** `expected`: each post is announced before it comes, and some come without. */
   accept?: 'any' | 'expected';
+  /** The only one that harms the run. */
+  nemesis?: string | undefined;
   /** Told every few seconds, and with each fault. */
   onProgress?: (text: string) => void;
 }
@@ -31,12 +36,18 @@ export interface Report {
   violations: string[];
 }
 
-export async function run({ seed, ms, actors, accept = 'any', onProgress = () => {} }: RunOptions): Promise<Report> {
+/** @throws Error if there is no such nemesis */
+export async function run(options: RunOptions): Promise<Report> {
+  const { seed, ms, actors, accept = 'any', nemesis, onProgress = () => {} } = options;
+  const nemeses = nemesesFor(seed, nemesis);
   const history = newHistory();
   const faults: Record<string, number> = {};
   const begun = performance.now();
   const ttlSeconds = Math.ceil(ms / 1000) + 600;
-  const stage = await startStage(ttlSeconds, accept, (instance) => history.kills.push({ instance, at: Date.now() }));
+  const onKill = (instance: number): void => void history.kills.push({ instance, at: Date.now() });
+  const main = await firstMain(nemeses);
+  const isCluster = nemeses.some(({ on }) => on === 'cluster');
+  const stage = await startStage({ ttlSeconds, accept, main, isCluster, onKill });
   try {
     const over = new AbortController();
     const recent: Posted[] = [];
@@ -44,7 +55,7 @@ export async function run({ seed, ms, actors, accept = 'any', onProgress = () =>
     const cast = Array.from({ length: actors }, (_, at) =>
       new Actor(`x${at}`, stage.players, history, new Random(seed * 1000 + at), recent, isStrict).act(over.signal),
     );
-    const harm = monkey(stage, new Random(seed), over.signal, (name) => {
+    const harm = monkey(stage, nemeses, new Random(seed), over.signal, (name) => {
       faults[name] = (faults[name] ?? 0) + 1;
       onProgress(`${secondsSince(begun)} s: ${operationsIn(history)} operations; ${name}`);
     });
@@ -53,6 +64,9 @@ export async function run({ seed, ms, actors, accept = 'any', onProgress = () =>
     onProgress(`${secondsSince(begun)} s: all is healed; looking at what is left`);
     const found = await look(stage.players, history);
     return reportOf(seed, begun, history, faults, check(history, found));
+  } catch (error) {
+    const outputs = stage.players.map(({ output }) => output.slice(-SHOWN_CHARACTERS));
+    throw new Error(`seed ${seed}: ${(error as Error).message}\n${outputs.join('\n')}`, { cause: error });
   } finally {
     await stopStage(stage);
   }

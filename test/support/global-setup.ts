@@ -13,6 +13,7 @@ const PROGRAMS = ['git', 'openssl', 'curl'];
 
 const TOOLS: Record<string, readonly ToolName[]> = {
   topologies: ['valkey'],
+  chaos: ['faketime'],
   deployment: ['nginx', 'caddy', 'haproxy', 'promtool', 'shellcheck', 'systemd-analyze', 'python3', 'php', 'java'],
   browser: ['chromium'],
 };

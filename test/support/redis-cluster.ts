@@ -2,7 +2,7 @@
 import { type RedisOptions, type RedisServer, startRedis } from './redis.ts';
 import { until } from './until.ts';
 
-const MASTERS = 3;
+export const MASTERS = 3;
 const NODES = 2 * MASTERS;
 const SLOTS = 16_384;
 const NODE_TIMEOUT_MS = 2_000;

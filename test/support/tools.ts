@@ -55,6 +55,13 @@ const TOOLS = {
     packages: ['valkey-server', 'valkey-tools'],
     dependencies: { of: 'valkey-tools', direct: true },
   },
+  faketime: {
+    names: ['faketime'],
+    arguments: VERSION,
+    file: 'usr/bin/faketime',
+    packages: ['faketime', 'libfaketime'],
+    dependencies: { of: 'faketime', direct: true },
+  },
   nginx: {
     names: ['nginx'],
     arguments: ['-v'],
