@@ -44,8 +44,8 @@ export class Events {
   }
 
   /**
-   * Adds what happened before at another instance, by its time. Places change: nobody may hold one. Followers do not get
-   * these events; `onMerge` gets all that is kept, oldest first.
+   * Adds what happened before at another instance, by its time. Places change: nobody may hold one.
+   * Followers do not get these events; `onMerge` gets all that is kept, oldest first.
    */
   merge(past: readonly Event[]): void {
     const isNew = new Set(past);
@@ -56,7 +56,7 @@ export class Events {
     for (const event of merged) for (const reader of this.#mergeReaders) reader(event, isNew.has(event));
   }
 
-  /** Calls a reader for all that is kept and all that is new, oldest first, when the past of another instance comes. */
+  /** Calls a reader for each event, kept or new, oldest first, when a past is merged. */
   onMerge(reader: (event: Event, isNew: boolean) => void): () => void {
     this.#mergeReaders.add(reader);
     return () => this.#mergeReaders.delete(reader);

@@ -80,7 +80,10 @@ export class RecentPosts {
     }
   }
 
-  /** Takes merged events in order of time. What became of a new post may be known already: a known event counts again. */
+  /**
+   * Takes merged events, oldest first. A post of another instance may have been handed over here
+   * before it is known: known events are applied to it again.
+   */
   noteMerged(event: Event, isNew: boolean): void {
     if (isNew || event.name !== 'post') this.note(event);
   }

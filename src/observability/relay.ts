@@ -1,10 +1,10 @@
 /**
- * Exchanges redacted events and a heartbeat with the other instances. Best effort: batches are bounded, and unsendable events
- * are dropped and counted.
+ * Exchanges redacted events and a heartbeat with the other instances. Best effort: batches are
+ * bounded, and unsendable events are dropped and counted.
  *
- * Events are sent only while somebody needs them. An instance with a reader says so in its heartbeat. The need ends when the
- * heartbeats say nothing of it any more, or stop. The first reader of an instance asks for the past: each other instance answers with its own
- * events that it still has.
+ * Events are sent only while another instance needs them. An instance with a reader says so in its
+ * heartbeat. The need ends when the heartbeats stop or say otherwise. The first reader of an instance
+ * asks for the past: each other instance answers with its own events that it still has.
  */
 import type { Channel, StoreHealth } from '../store/contract.ts';
 import type { Event, Events } from './events.ts';
@@ -110,8 +110,8 @@ export class Relay {
   }
 
   /**
-   * Begins to read what happens at the other instances. Resolves when their past is among the events, at the latest after
-   * 200 ms. Nobody may hold a place in the events before that.
+   * Begins to read what happens at the other instances. Resolves when their past is among the
+   * events, at the latest after 200 ms. Nobody may hold a place in the events before that.
    */
   async look(): Promise<EndLook> {
     const isFirst = !this.#needs;

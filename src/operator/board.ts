@@ -45,7 +45,10 @@ export class OperatorState {
     trackExpectation(place, event);
   }
 
-  /** Takes merged events in order of time. An expectation may have been met here before it is known: known events count again. */
+  /**
+   * Takes merged events, oldest first. An expectation of another instance may have been met here
+   * before it is known: known events are applied to it again.
+   */
   noteMerged(event: Event, isNew: boolean): void {
     const place = this.#places.get(event.merchant ?? '');
     if (isNew) this.note(event);
