@@ -25,6 +25,7 @@ export async function fakeClock(file: string): Promise<FakeClock> {
     LD_PRELOAD: await library(),
     FAKETIME_TIMESTAMP_FILE: file,
     FAKETIME_CACHE_DURATION: String(REREAD_AFTER_SECONDS),
+    // cspell:ignore DONT
     FAKETIME_DONT_FAKE_MONOTONIC: '1',
     NO_FAKE_STAT: '1',
   };
