@@ -206,6 +206,13 @@ export const NEMESES: readonly Nemesis[] = [
       const clock = await fakeClock(`${player.setting('DATA_DIR')}.clock`);
       await player.restart({ env: clock.env });
       for (const seconds of [random.pick(STEPS_SECONDS), 0]) {
+        const isCutOff = random.below(3) > 0;
+        if (isCutOff) {
+          await player.proxy.mode({ kind: 'refuse' });
+          player.proxy.cut();
+          // What comes now lives by its clock alone.
+          await pause(500 + random.below(1500), signal);
+        }
         const steps = await player.api.metric('troubles_total', 'clock_step');
         await clock.set(seconds);
         await until(
@@ -213,7 +220,9 @@ export const NEMESES: readonly Nemesis[] = [
           async () => (await player.api.metric('troubles_total', 'clock_step')) > steps,
           60_000,
         );
-        await pause(1000 + random.below(3000), signal);
+        await pause(500 + random.below(1500), signal);
+        await player.proxy.mode({ kind: 'pass' });
+        await untilTogether(players);
       }
       await player.restart({ env: { LD_PRELOAD: '' } });
     },
