@@ -34,7 +34,7 @@ const MODES: Mode[] = [
   { kind: 'limit', toServer: 3000, toClient: 3000 },
 ];
 
-export const NEMESES: readonly Nemesis[] = [
+const NEMESES: readonly Nemesis[] = [
   {
     name: 'kill Redis',
     async run({ redis }, random, signal) {
