@@ -1,6 +1,6 @@
 /**
  * Exchanges redacted events and a heartbeat with the other instances. Best effort: batches are
- * bounded, and unsendable events are dropped and counted.
+ * bounded, and events that cannot be sent are dropped and counted.
  *
  * Events are sent only while another instance needs them. An instance with a reader says so in its
  * heartbeat. The need ends when the heartbeats stop or say otherwise. The first reader of an instance
