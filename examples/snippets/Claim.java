@@ -14,8 +14,15 @@ public class Claim {
     }
 
     public static void main(String[] args) throws Exception {
+        if (args.length != 1) {
+            System.err.println("usage: Claim.java JOB_ID");
+            System.exit(2);
+        }
         HttpResponse<String> token = ask("PUT", args[0], "{\"kind\":\"token\",\"wait\":25}");
-        if (token.statusCode() != 200) throw new IllegalStateException(token.statusCode() + " " + token.body());
+        if (token.statusCode() != 200) {
+            System.err.println(token.statusCode() == 204 ? "nothing came" : token.body());
+            System.exit(token.statusCode() == 204 ? 3 : 1);
+        }
         System.out.println(token.body()); // JSON; … POST /v1/genericoperations with its "value" …
         ask("DELETE", args[0], "");
     }

@@ -47,7 +47,7 @@ it('has one to wait and one to claim for each language', () => {
   );
 });
 
-describe.each(snippets.filter(({ interpreter }) => ['sh', 'python3'].includes(interpreter)))('$file', (snippet) => {
+describe.each(snippets)('$file', (snippet) => {
   it('prints its usage without arguments, and exits 2', async () => {
     const ran = await interpret(snippet.interpreter, [join(folder, snippet.file)], env);
     expect(ran).toMatchObject({ code: 2, out: '', error: expect.stringMatching(/^usage: /) });
