@@ -1,8 +1,13 @@
-// Changes the amount of a schedule, in cents: node examples/edit-schedule.mjs [SID] [AMOUNT]
+// Changes the amount of a schedule, in cents: node examples/edit-schedule.mjs SID|new [AMOUNT]
 import { editSchedule } from 'carat-authenticity/carat';
 import { client, signal, source } from './settings.mjs';
 
-const [sid = await newSchedule(), amount = '5990'] = process.argv.slice(2);
+const [which, amount = '5990'] = process.argv.slice(2);
+if (!which) {
+  console.error('usage: edit-schedule.mjs SID|new [AMOUNT]');
+  process.exit(2);
+}
+const sid = which === 'new' ? await newSchedule() : which;
 const { answer, lostAnswer } = await editSchedule(
   { client, source },
   { sid, changes: { amount: Number(amount) } },

@@ -2,6 +2,10 @@
 // Waits for a SEID: changes the amount of a schedule, in cents: php examples/edit-schedule.php SID [AMOUNT]
 require __DIR__ . '/carat.php';
 
+if ($argc < 2) {
+    fwrite(STDERR, "usage: edit-schedule.php SID [AMOUNT]\n");
+    exit(2);
+}
 [$sid, $amount] = [$argv[1], $argv[2] ?? '5990'];
 
 // Announced, the post has an unguessable merchant_data, and its absence is noticed.

@@ -2,6 +2,9 @@
 import sys
 from carat import carat, worker
 
+if len(sys.argv) < 2:
+    print("usage: edit_schedule.py SID [AMOUNT]", file=sys.stderr)
+    sys.exit(2)
 sid, amount = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "5990"
 
 # Announced, the post has an unguessable merchant_data, and its absence is noticed.

@@ -1,8 +1,12 @@
-// Runs a generic operation with a token: node examples/generic-operation.mjs [OPERATION]
+// Runs a generic operation with a token: node examples/generic-operation.mjs OPERATION
 import { genericOperation } from 'carat-authenticity/carat';
 import { client, signal, source } from './settings.mjs';
 
-const [operation = '100'] = process.argv.slice(2);
+const [operation] = process.argv.slice(2);
+if (!operation) {
+  console.error('usage: generic-operation.mjs OPERATION');
+  process.exit(2);
+}
 const parameters = { authorizer_id: '1', terminal_id: 'EXAMPLE1', merchant_usn: '1', subfunction: '01' };
 // A token is burnt before the operation runs: each attempt asks for a new one.
 const done = await genericOperation(

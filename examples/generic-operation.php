@@ -2,6 +2,10 @@
 // Claims a token: runs a generic operation: php examples/generic-operation.php JOB_ID [OPERATION]
 require __DIR__ . '/carat.php';
 
+if ($argc < 2) {
+    fwrite(STDERR, "usage: generic-operation.php JOB_ID [OPERATION]\n");
+    exit(2);
+}
 [$job, $operation] = [$argv[1], $argv[2] ?? '100'];
 
 // With ACCEPT=expected, only an announced token is handed out.

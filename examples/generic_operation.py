@@ -2,6 +2,9 @@
 import sys
 from carat import carat, worker
 
+if len(sys.argv) < 2:
+    print("usage: generic_operation.py JOB_ID [OPERATION]", file=sys.stderr)
+    sys.exit(2)
 job = sys.argv[1]
 operation = sys.argv[2] if len(sys.argv) > 2 else "100"
 

@@ -4,6 +4,10 @@ import { openRechargeNotes, recharge, recoverRecharges } from 'carat-authenticit
 import { client, signal, source } from './settings.mjs';
 
 const [folder, usn, ddd = '11', number = '987654321', amount = '1500'] = process.argv.slice(2);
+if (!usn) {
+  console.error('usage: recharge.mjs FOLDER USN [DDD NUMBER AMOUNT]');
+  process.exit(2);
+}
 const notes = await openRechargeNotes(folder);
 // What a dead process left behind is confirmed or undone before anything else.
 await recoverRecharges({ client, notes }, { signal, onTrouble: (trouble) => console.error(trouble) });

@@ -42,7 +42,7 @@ it.each(SESSIONS)('$path shows a session that goes as it says', async ({ path, l
 
 it.each(['docs/languages.md', 'docs/pt-BR/languages.md'])('%s quotes the snippets as they are run', (path) => {
   const quoted = [...read(path).matchAll(/^<!-- (examples\/snippets\/\S+) -->\n```\w+\n(.*?)^```$/gms)];
-  expect(quoted).toHaveLength(10);
+  expect(quoted).toHaveLength(12);
   for (const [, file = '', text] of quoted) expect(text).toBe(read(file));
 });
 

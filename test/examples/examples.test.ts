@@ -56,9 +56,9 @@ const edit = (file: string): Example => ({
 const EXAMPLES: Record<string, Example[]> = {
   node: [
     edit('edit-schedule.mjs'),
-    { file: 'edit-schedule.mjs', args: async () => [], says: 'edited: CON, amount 5990' },
+    { file: 'edit-schedule.mjs', args: async () => ['new'], says: 'edited: CON, amount 5990' },
     { file: 'recharge.mjs', args: async () => [join(folder, 'notes'), '2398'], says: 'recharge 2398: confirmed CON' },
-    { file: 'generic-operation.mjs', args: async () => [], says: 'done at attempt 1: code 0' },
+    { file: 'generic-operation.mjs', args: async () => ['100'], says: 'done at attempt 1: code 0' },
   ],
   python3: [
     edit('edit_schedule.py'),
@@ -77,6 +77,11 @@ describe.each(Object.entries(EXAMPLES))('%s', (interpreter, examples) => {
       PYTHONDONTWRITEBYTECODE: '1',
     });
     expect(ran).toEqual({ code: 0, out: `${says}\n`, error: '' });
+  });
+
+  it.each(examples)('$file prints its usage and exits 2 without arguments', async ({ file }) => {
+    const ran = await interpret(interpreter, [join(ROOT, 'examples', file)], { env, cwd: folder });
+    expect(ran).toMatchObject({ code: 2, out: '', error: expect.stringContaining(`usage: ${file}`) });
   });
 
   it.each(examples)('$file says what Carat refused, and does not go on', async ({ file, args }) => {
