@@ -80,7 +80,7 @@ describe.each(Object.entries(EXAMPLES))('%s', (interpreter, examples) => {
   });
 
   it.each(examples)('$file prints its usage and exits 2 without arguments', async ({ file }) => {
-    const ran = await interpret(interpreter, [join(ROOT, 'examples', file)], { env, cwd: folder });
+    const ran = await interpret(interpreter, [join(ROOT, 'examples', file)], { ...env, PYTHONDONTWRITEBYTECODE: '1' });
     expect(ran).toMatchObject({ code: 2, out: '', error: expect.stringContaining(`usage: ${file}`) });
   });
 
