@@ -38,7 +38,7 @@ export function whenOver(response: ServerResponse, socket: Socket, tell: () => v
 }
 
 function tellAll(this: WatchedSocket): void {
-  for (const tell of this[LISTENERS] ?? []) tell();
+  for (const listener of this[LISTENERS] ?? []) listener();
 }
 
 /** A wait that ends when the client goes away: when its connection closes. */

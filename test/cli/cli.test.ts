@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { workerUrl } from '../../src/cli/worker.ts';
 import { RestartableService } from '../support/restartable-service.ts';
-import { runCli } from '../support/run.ts';
+import { COMMANDS, runCli } from '../support/run.ts';
 import { until } from '../support/until.ts';
 
 const KEY = 'a-key-that-nobody-may-see';
@@ -115,23 +115,8 @@ it.each([
 
 it('helps, without colours where there is no terminal', async () => {
   const all = await runCli(['--help']);
-  const names = [
-    'serve',
-    'simulator',
-    'send',
-    'wait',
-    'claim',
-    'used',
-    'release',
-    'listen',
-    'ask',
-    'recharge',
-    'tail',
-    'health',
-    'doctor',
-  ];
-  for (const name of names) expect(all.out).toContain(`  ${name} `);
-  for (const name of names) {
+  for (const name of COMMANDS) expect(all.out).toContain(`  ${name} `);
+  for (const name of COMMANDS) {
     const { code, out } = await runCli([name, '--help']);
     expect(code).toBe(0);
     expect(out).toContain(`Usage: carat-authenticity ${name}`);

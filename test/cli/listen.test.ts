@@ -82,6 +82,12 @@ async function workerThat(answer: (response: ServerResponse, nth: number) => voi
   return worker;
 }
 
+/** The first token that a worker has received. */
+async function firstOf(worker: Worker): Promise<Worker['received'][number] | undefined> {
+  const [first] = await until('the worker has it', () => worker.received.length > 0 && worker.received);
+  return first;
+}
+
 function listening(url: string, ...args: string[]): Running {
   const env = { WORKER_URL: service.workerUrl, WORKER_API_KEY: KEY };
   const running = startCli(['listen', '--forward-to', url, '--kind', 'token', '--json', ...args], env);
@@ -200,7 +206,7 @@ describe('listen', () => {
     const worker = await workerThat(() => {});
     const listener = listening(worker.url, '--lease', '3');
     await service.post({ token: VALUE });
-    const [got] = await until('the worker has it', () => worker.received.length > 0 && worker.received);
+    const got = await firstOf(worker);
     // A rival waits longer than the lease: it would get the token if the lease ended.
     expect(await client.claim({ kind: 'token' }, { timeout: 4500 })).toBeUndefined();
     got?.response.writeHead(200).end();
@@ -223,7 +229,7 @@ describe('listen', () => {
     const worker = await workerThat(() => {});
     const listener = listening(worker.url, '--lease', '3');
     await service.post({ token: VALUE });
-    const [got] = await until('the worker has it', () => worker.received.length > 0 && worker.received);
+    const got = await firstOf(worker);
     const claim = got?.token['claim'] as { id: string };
     await client.release({ merchant: 'default', claim });
     await got?.gone.opened;
@@ -246,7 +252,7 @@ describe('listen', () => {
     const worker = await workerThat(() => {});
     const listener = listening(worker.url);
     await service.post({ token: VALUE });
-    const [got] = await until('the worker has it', () => worker.received.length > 0 && worker.received);
+    const got = await firstOf(worker);
     await service.suspend();
     got?.response.writeHead(200).end();
     await service.resume();
@@ -270,7 +276,7 @@ describe('listen, stopped', () => {
     const listener = listening(worker.url);
     await service.post({ token: VALUE });
     await service.post({ token: `${VALUE}-2` });
-    const [got] = await until('the worker has it', () => worker.received.length > 0 && worker.received);
+    const got = await firstOf(worker);
     listener.child.kill('SIGTERM');
     listener.child.kill('SIGINT');
     got?.response.writeHead(200).end();
@@ -302,7 +308,7 @@ describe('listen, stopped', () => {
     const worker = await workerThat(() => {});
     const listener = listening(worker.url);
     await service.post({ token: VALUE });
-    const [got] = await until('the worker has it', () => worker.received.length > 0 && worker.received);
+    const got = await firstOf(worker);
     await service.suspend();
     got?.response.writeHead(200).end();
     listener.child.kill('SIGTERM');

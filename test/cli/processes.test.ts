@@ -5,25 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { freePort, LOOPBACK } from '../support/ports.ts';
 import { RestartableService } from '../support/restartable-service.ts';
-import { type Ran, type Running, runCli, runCliOnTerminal, startCli } from '../support/run.ts';
+import { COMMANDS, type Ran, type Running, runCli, runCliOnTerminal, startCli } from '../support/run.ts';
 import { startProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
-const COMMANDS = [
-  'serve',
-  'simulator',
-  'send',
-  'wait',
-  'claim',
-  'used',
-  'release',
-  'listen',
-  'ask',
-  'recharge',
-  'tail',
-  'health',
-  'doctor',
-];
 const INTERRUPTED = 130;
 
 let service: RestartableService;

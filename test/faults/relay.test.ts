@@ -244,6 +244,17 @@ describe('two instances send each other', () => {
     messages()
       .slice(before)
       .filter(({ events, past }) => (events ?? past) !== undefined);
+  const untilNotNeeded = (): Promise<unknown> =>
+    until(
+      'the need ends',
+      async () => {
+        const before = texts.length;
+        await a.post({ seid: value(), sid: 'after' });
+        await heartbeats();
+        return sentSince(before).length === 0;
+      },
+      40_000,
+    );
   const postsAtB = async (): Promise<Record<string, unknown>[]> =>
     (await b.get('/v1/posts?limit=500')).body?.['posts'] as Record<string, unknown>[];
   /** Posts at the one, and reads and uses at the other. */
@@ -277,16 +288,7 @@ describe('two instances send each other', () => {
     await stream.until('the post', isPost('while-one'));
     expect(stream.events.filter(isPost('before'))).toEqual([]);
     stream.close();
-    await until(
-      'the need ends',
-      async () => {
-        const before = texts.length;
-        await a.post({ seid: value(), sid: 'after' });
-        await heartbeats();
-        return sentSince(before).length === 0;
-      },
-      40_000,
-    );
+    await untilNotNeeded();
     const [last] = await postsAtB();
     expect(last).toMatchObject({ sid: 'after' });
   });
@@ -297,16 +299,7 @@ describe('two instances send each other', () => {
       await a.post({ seid: value(), sid: 'needed' });
       return sentSince(0).length > 2;
     });
-    await until(
-      'the need ends',
-      async () => {
-        const before = texts.length;
-        await a.post({ seid: value(), sid: 'after' });
-        await heartbeats();
-        return sentSince(before).length === 0;
-      },
-      40_000,
-    );
+    await untilNotNeeded();
     expect(await a.metric('events_not_relayed_total')).toBe(0);
   });
 

@@ -2,6 +2,23 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events';
 import { findTool, isTool } from './tools.ts';
 
+/** The commands of the command line, as its help names them. */
+export const COMMANDS = [
+  'serve',
+  'simulator',
+  'send',
+  'wait',
+  'claim',
+  'used',
+  'release',
+  'listen',
+  'ask',
+  'recharge',
+  'tail',
+  'health',
+  'doctor',
+];
+
 export interface Ran {
   code: number | null;
   out: string;
