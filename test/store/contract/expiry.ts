@@ -66,6 +66,32 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
+    'does not find a token under its former correlators when it expired and came again with others',
+    async (bench) => {
+      const [value, pooledValue] = [bench.value(), bench.value()];
+      const before = [bench.token({ sid: 'before', value }), bench.token({ value: pooledValue })];
+      const again = [bench.token({ sid: 'after', value }), bench.token({ sid: 'after-pool', value: pooledValue })];
+      await bench.put(...before);
+      // What is under the same correlator outlives the first ones.
+      const halfLife = Date.now() + SHORT_LIFE.ttlMs / 2;
+      await until('half of their life is over', () => Date.now() >= halfLife);
+      await bench.put(bench.token({ sid: 'before' }), bench.token());
+      for (const token of again) {
+        await until('it is new', async () => (await bench.b.put(token)) === 'kept');
+      }
+      const ids = again.map(({ id }) => id);
+      const read = await bench.a.read(bench.by('sid', 'before'));
+      const claimed = await bench.claim(bench.b, 'c1');
+      const found = [read, claimed].flatMap((answer) => ('token' in answer ? [answer.token.id] : []));
+      expect(ids.filter((id) => found.includes(id))).toEqual([]);
+      if (read.state === 'live') expect(read.distinct).toBe(1);
+      expect(await bench.a.read(bench.by('sid', 'after'))).toMatchObject({ state: 'live', token: again[0] });
+      expect(await bench.claim(bench.b, 'c2', bench.by('sid', 'after-pool'))).toMatchObject({ token: again[1] });
+    },
+    SHORT_LIFE,
+  );
+
+  test(
     'a token that expired is no longer the newest, nor different',
     async (bench) => {
       const older = bench.token({ sid: 'x' });

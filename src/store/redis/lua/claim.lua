@@ -41,7 +41,7 @@ if what == 'pool' then
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', leased, '-inf', now)) do
     redis.call('ZREM', leased, id)
     local back = get(id)
-    if back and back[STATE] == 'live' then
+    if back and back[STATE] == 'live' and isUnder(back, topic) then
       redis.call('ZADD', free, back[ORDER], id)
       keep(free, back[EXPIRES])
     end
@@ -51,7 +51,7 @@ if what == 'pool' then
     local id = redis.call('ZRANGE', free, at, at)[1]
     if not id then break end
     local first = get(id)
-    if not first or first[STATE] ~= 'live' or held(first) then redis.call('ZREM', free, id)
+    if not first or first[STATE] ~= 'live' or not isUnder(first, topic) or held(first) then redis.call('ZREM', free, id)
     elseif opens(first) then return take(first, 1)
     else at = at + 1 end
   end

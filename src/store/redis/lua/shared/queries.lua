@@ -10,8 +10,9 @@ local function find(topic, kind)
       at = at + #ids
       for _, id in ipairs(ids) do
         local t = get(id)
-        if t and t[STATE] == 'used' then used = true
-        elseif t and t[STATE] == 'live' then
+        local state = t and isUnder(t, topic) and t[STATE]
+        if state == 'used' then used = true
+        elseif state == 'live' then
           distinct = distinct + 1
           if not newest and opens(t) then newest = t end
         end

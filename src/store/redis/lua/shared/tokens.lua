@@ -24,4 +24,11 @@ local function topics(t)
   if t[ORDER_ID] and t[ORDER_ID] ~= '' then found[#found + 1] = 'order_id=' .. t[ORDER_ID] end
   return found
 end
+-- A set may still name a token that expired, and came again with other correlators.
+local function isUnder(t, topic)
+  for _, own in ipairs(topics(t)) do
+    if own == topic then return true end
+  end
+  return false
+end
 local function held(t) return t[CLAIM] and tonumber(t[LEASE_ENDS]) > now end
