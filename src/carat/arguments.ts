@@ -71,13 +71,16 @@ function count(max: number, format: string) {
 
 const DATE_FORMAT = `${FORMAT}a date DD/MM/YYYY`;
 
-/** Each format has its source: [doc] Carat's tables, [ex] its examples, [inf] inferred. */
+/**
+ * Each format has its source: [doc] Carat's tables, [ex] its examples, [field] merchants' code, [inf] inferred. `<` in
+ * Carat's tables means "up to": the example of `merchant_id`, `< 15`, has 15 characters [inf].
+ */
 export const fields = {
-  /** = 64 AN [doc]. */
+  /** = 64 AN [doc]; lower-case hexadecimal digits [field]. */
   sid: exactly(64),
   /** = 64 AN [doc]. */
   seid: exactly(64),
-  /** = 64 AN [doc]. */
+  /** = 64 AN [doc]; lower-case hexadecimal digits [field]. */
   nit: exactly(64),
   /** = 66 AN in Carat's table, 64 in its example [doc]; 1 to 128 are let through, as the receiver does [inf]. */
   token: text(/^[0-9A-Za-z]{1,128}$/, '1 to 128 letters or digits'),
@@ -127,9 +130,9 @@ export const fields = {
   subfunction: exactDigits(2),
   /** = 15 AN in Carat's answers [ex]. */
   esitef_usn: upTo(15),
-  /** < 15 AN [doc]. */
+  /** < 15 AN [doc]; a CNPJ of 14 digits [field]. */
   merchant_id: text(/^[0-9A-Za-z_.-]{1,15}$/, '1 to 15 letters or digits'),
-  /** < 80 AN [doc]. */
+  /** < 80 AN [doc]; 64 upper-case hexadecimal digits [field]. */
   merchant_key: text(/^[0-9A-Za-z_.-]{1,80}$/, '1 to 80 letters or digits'),
 };
 

@@ -17,7 +17,8 @@ export function cancellations(send: Send) {
     /**
      * Begins the cancellation of a confirmed payment: `POST /v1/cancellations` with the payment's `esitef_usn` [ex];
      * `merchant_usn` and `order_id` beside it are inferred. The NIT comes by authenticity post, with `nsu` (the
-     * merchant's USN) and `pedido` (its order id) [field], before this answers.
+     * merchant's USN) and `pedido` (its order id) [field], before this answers. Without a 200 to that post, the call
+     * fails and Carat invalidates the NIT [doc]. A 200 with an empty body was enough [inf].
      */
     async begin(args: z.input<typeof beginArguments>, options?: CallOptions): Promise<void> {
       const name = 'cancellations.begin';

@@ -11,9 +11,9 @@ import { schedules } from './schedules.ts';
 
 export interface CaratClientOptions {
   environment: Environment;
-  /** The store's code at Carat, at most 15 letters or digits [doc]. */
+  /** The store's code at Carat, at most 15 letters or digits [doc]; a CNPJ of 14 digits [field]. */
   merchantId: string;
-  /** Its key, at most 80 letters or digits [doc]; another one in homologation. */
+  /** Its key, at most 80 letters or digits [doc]; 64 upper-case hexadecimal digits [field]; another one in homologation. */
   merchantKey: string;
   /** Replaces base addresses, per service. */
   addresses?: Partial<Addresses>;

@@ -33,8 +33,8 @@ export function scheduleEdits(send: Send) {
   return {
     /**
      * Asks for an edit of a schedule that is `ATV` or `INA`: `POST /v1/schedules/edits` [doc]. The SEID comes by
-     * authenticity post, with `merchant_data` (at most 20 letters or digits) and `sid`, before this answers. Only 201 is
-     * success. An error whose `effect` is `unknown` does not mean that no SEID was posted.
+     * authenticity post, with `merchant_data` (at most 20 letters or digits) and `sid`, before this answers. Without a
+     * 200 to that post, the call fails and Carat invalidates the SEID [doc]. Only 201 is success. An error whose `effect` is `unknown` does not mean that no SEID was posted.
      */
     async begin(args: z.input<typeof beginArguments>, options?: CallOptions): Promise<void> {
       const name = 'scheduleEdits.begin';

@@ -85,8 +85,9 @@ function unusable(reason: UnusableReason, dropped?: readonly Kind[]): PostReadin
 }
 
 /**
- * Collects the known fields of a form. Unknown ones are not even decoded: Carat may add some at any time. Carat's portal
- * prints its example with line breaks between the fields, and some relays of PHP separate them by `&amp;`.
+ * Collects the known fields of a form. Unknown ones are not even decoded: Carat may add some at any time [doc]. The old
+ * portal prints its example on three lines without `&`, newer pages on one line [ex]; people paste either. Some relays
+ * of PHP separate fields by `&amp;`.
  */
 function readFields(body: string): Fields {
   const fields: Fields = new Map();
