@@ -1,5 +1,6 @@
 /** What becomes of a post. */
 import { expect } from 'vitest';
+import { RawConnection, rawRequest } from '../support/raw-http.ts';
 import type { Row, Trial } from './trial.ts';
 
 /** Sends a body to the row's path as it is. */
@@ -9,6 +10,21 @@ const raw = (trial: Trial, body: string, type?: string, method = 'POST') =>
     const init = { method, headers: { connection: 'close', ...headers }, ...(body === '' ? {} : { body }) };
     const answer = await fetch(`${trial.world.running.service.authenticityUrl}/${trial.merchant}`, init);
     return { status: answer.status, text: await answer.text(), headers: {}, json: undefined };
+  });
+
+/** Sends a body that is shorter than its `Content-Length`. With `end`, then ends the sending side, else stays silent. */
+const unfinished = (trial: Trial, { end }: { end: boolean }) =>
+  trial.send(async () => {
+    const { port } = new URL(trial.world.running.service.authenticityUrl);
+    const connection = await RawConnection.open(Number(port));
+    const headers = [['Content-Length', '100']] as const;
+    connection.write(rawRequest({ target: `/${trial.merchant}`, headers, body: `seid=${trial.value()}` }));
+    if (end) connection.halfClose();
+    const answer = await connection.answer();
+    await connection.isClosed();
+    connection.destroy();
+    const [head = '', text = ''] = answer.split('\r\n\r\n');
+    return { status: Number(head.split(' ')[1]), text, headers: {}, json: undefined };
   });
 const FORM = 'application/x-www-form-urlencoded';
 
@@ -55,6 +71,8 @@ export const posts: Record<string, Row> = {
   'post.several-tokens': (t) => t.postForm({ seid: 'a', nit: 'b' }),
   'post.status-notification': (t) => t.postForm({ nit: t.value(), status: 'CON', nsu: t.name }),
   'post.too-large': (t) => raw(t, `seid=${t.value()}&x=${'x'.repeat(16 * 1024)}`, FORM),
+  'post.cut-off': (t) => unfinished(t, { end: true }),
+  'post.never-ends': (t) => unfinished(t, { end: false }),
   'post.not-post': (t) => raw(t, '', undefined, 'GET'),
 };
 
