@@ -14,6 +14,10 @@ const PAIRS = [
   ['docs/going-live.md', 'docs/pt-BR/going-live.md'],
   ['docs/operations.md', 'docs/pt-BR/operations.md'],
   ['docs/semantics.md', 'docs/pt-BR/semantics.md'],
+  ['docs/deployment.md', 'docs/pt-BR/deployment.md'],
+  ['docs/operator-page.md', 'docs/pt-BR/operator-page.md'],
+  ['docs/cli.md', 'docs/pt-BR/cli.md'],
+  ['docs/client.md', 'docs/pt-BR/client.md'],
 ] as const;
 
 const BLOCK = /^ *```.*?^ *```$/gms;

@@ -158,7 +158,7 @@ export const PORTUGUESE: Texts = {
     what: 'O quê',
     until: 'Até',
     noShows: 'Não vieram',
-    noShowsWhy: 'Anunciados, e o post não veio. A Carat recusou o pedido? A URL está registrada?',
+    noShowsWhy: 'Houve aviso prévio, e o post não veio. A Carat recusou o pedido? A URL está registrada?',
     noNoShows: 'Nenhum.',
     orphans: 'Órfãos',
     orphansWhy: 'Tokens que expiraram sem que ninguém os pedisse. O worker espera pelo correlator certo?',
@@ -179,7 +179,7 @@ export const PORTUGUESE: Texts = {
     deferred: { label: 'guardado, veredito adiado', advice: 'Se era esperado, decide-se quando o Redis voltar.' },
     unexpected: {
       label: 'inesperado',
-      advice: 'Ninguém o anunciou, e ACCEPT=expected. Anuncie antes de chamar a Carat; ou alguém conhece a sua URL.',
+      advice: 'Sem aviso prévio, e ACCEPT=expected. Avise antes de chamar a Carat; ou alguém conhece a sua URL.',
     },
     late: {
       label: 'guardado com atraso',
