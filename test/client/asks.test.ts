@@ -16,7 +16,7 @@ import type {
   RechargeState,
   ScheduleEditAnswer,
   TokenAskAnswer,
-} from '../../src/listeners/workers/schemas.ts';
+} from '../../src/listeners/workers/schemas/asks.ts';
 import { type AskingWorld, startAskingWorld } from '../asking/world.ts';
 import { until } from '../support/until.ts';
 

@@ -6,7 +6,9 @@ import type { z } from 'zod';
 import type { ServiceCode } from '../../src/client/errors.ts';
 import { createWorkerClient, isWorkerError, WorkerError } from '../../src/client/index.ts';
 import type { WireExpectation, WireToken } from '../../src/client/wire.ts';
-import type { ExpectationAnswer, ProblemCode, TokenAnswer } from '../../src/listeners/workers/schemas.ts';
+import type { ExpectationAnswer } from '../../src/listeners/workers/schemas/expectations.ts';
+import type { ProblemCode } from '../../src/listeners/workers/schemas/problems.ts';
+import type { TokenAnswer } from '../../src/listeners/workers/schemas/tokens.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 
 const KEY = 'a-key-that-nobody-may-see';

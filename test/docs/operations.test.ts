@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PROBLEMS } from '../../src/listeners/workers/schemas.ts';
+import { PROBLEMS } from '../../src/listeners/workers/schemas/problems.ts';
 import { Metrics } from '../../src/observability/metrics.ts';
 import { UNUSABLE_REASONS } from '../../src/token.ts';
 import { ROOT } from '../support/build.ts';
@@ -22,7 +22,7 @@ const SOURCE = files.filter((path) => !/^src\/(carat|simulator|demo|cli|client)\
 const TROUBLES = new Set([
   ...SOURCE.flatMap((text) => [
     ...text.matchAll(
-      /(?:#tell|#notify|trouble|onNotice)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g,
+      /(?:#tell|#report|#notify|trouble|onNotice)\(\s*(?:\{ level: )?'(?:info|warn|error)',\s*(?:code: )?'([a-z_]+)'/g,
     ),
     ...text.matchAll(/(?:#report|new Misconfigured)\(\s*'(redis_[a-z_]+)'/g),
     ...text.matchAll(/\bwarn\(\s*'(redis_[a-z_]+)'/g),

@@ -11,14 +11,13 @@ import { timeText } from './responses.ts';
 import {
   CancellationAnswer,
   CancellationBody,
-  LIMITS,
-  NoQuery,
-  type ProblemCode,
   ScheduleEditAnswer,
   ScheduleEditBody,
   TokenAskAnswer,
   TokenAskBody,
-} from './schemas.ts';
+} from './schemas/asks.ts';
+import { LIMITS, NoQuery } from './schemas/fields.ts';
+import type { ProblemCode } from './schemas/problems.ts';
 
 export interface AskRoutesOptions {
   /** Absent when no credentials are configured. */

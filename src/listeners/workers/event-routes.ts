@@ -11,7 +11,7 @@ import { whenOver } from '../client-gone.ts';
 import type { ApiKeys } from './auth.ts';
 import { EventReader } from './event-stream.ts';
 import { answers, ProblemError } from './problems.ts';
-import { EventsQuery, PostsAnswer, PostsQuery } from './schemas.ts';
+import { EventsQuery, PostsAnswer, PostsQuery } from './schemas/observing.ts';
 
 const MAX_READERS = 100;
 /** The party of readers with a key for all merchants. No merchant has an empty name. */

@@ -5,7 +5,8 @@ import { announce } from '../../asking/announce.ts';
 import { answers } from './problems.ts';
 import { failUnlessDone, timeText } from './responses.ts';
 import type { WorkerRoutesOptions } from './routes.ts';
-import { ExpectationAnswer, ExpectationBody, IdParams, MerchantQuery, NoBody, NoQuery } from './schemas.ts';
+import { ExpectationAnswer, ExpectationBody } from './schemas/expectations.ts';
+import { IdParams, MerchantQuery, NoBody, NoQuery } from './schemas/fields.ts';
 
 /** What the id of an expectation looks like. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

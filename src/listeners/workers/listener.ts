@@ -23,7 +23,9 @@ import { describeApi } from './openapi.ts';
 import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
 import { rechargeRoutes } from './recharge-routes.ts';
 import { workerRoutes } from './routes.ts';
-import { AliveAnswer, HealthAnswer, NoBody, TokenAskBody } from './schemas.ts';
+import { TokenAskBody } from './schemas/asks.ts';
+import { NoBody } from './schemas/fields.ts';
+import { AliveAnswer, HealthAnswer } from './schemas/observing.ts';
 
 /** No request of a worker comes near it. */
 const MAX_BODY_BYTES = 16 * 1024;

@@ -94,6 +94,8 @@ function mended(document: Document): Document {
   const schemas = document.components.schemas ?? {};
   // Answers are only ever read.
   for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name];
+  // Sorted, or their order would depend on the order of imports.
+  document.components.schemas = Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1)));
   simplify(document);
   for (const schema of Object.values(schemas)) open(schema);
   for (const operations of Object.values(document.paths)) {

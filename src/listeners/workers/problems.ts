@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { AskError } from '../../asking/asker.ts';
 import { FORMAT } from '../../carat/arguments.ts';
 import { maskRuns } from '../../observability/redaction.ts';
-import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from './schemas.ts';
+import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from './schemas/problems.ts';
 
 type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at' | 'carat' | 'decision'>>;
 

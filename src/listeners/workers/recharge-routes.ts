@@ -10,15 +10,8 @@ import { waitOptionsOf } from '../client-gone.ts';
 import { ASK_PROBLEMS, type AskRoutesOptions, admitAsk, answerAsked, asksOf, notConfigured } from './ask-routes.ts';
 import { answers, ProblemError } from './problems.ts';
 import { timeText } from './responses.ts';
-import {
-  DecisionBody,
-  NitParams,
-  NoQuery,
-  RechargeAnswer,
-  RechargeBody,
-  RechargeQuery,
-  RechargeState,
-} from './schemas.ts';
+import { DecisionBody, NitParams, RechargeAnswer, RechargeBody, RechargeQuery, RechargeState } from './schemas/asks.ts';
+import { NoQuery } from './schemas/fields.ts';
 
 export interface RechargeRoutesOptions extends AskRoutesOptions {
   /** Absent when no credentials are configured. */

@@ -4,7 +4,7 @@ import type { Handed } from '../../handoff/handoff.ts';
 import type { SettleAnswer } from '../../store/contract.ts';
 import type { Claim } from '../../token.ts';
 import { ProblemError } from './problems.ts';
-import type { TokenAnswer } from './schemas.ts';
+import type { TokenAnswer } from './schemas/tokens.ts';
 
 export function tokenAnswer({ token, distinct, claim }: Handed & { outcome: 'token' }): z.output<typeof TokenAnswer> {
   const { id, merchant, kind, value, correlators, receivedAt, expiresAt } = token;

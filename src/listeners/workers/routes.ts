@@ -9,7 +9,8 @@ import { waitOptionsOf } from '../client-gone.ts';
 import type { ApiKeys } from './auth.ts';
 import { answers, ProblemError } from './problems.ts';
 import { failUnlessDone, problemOfHanded, tokenAnswer } from './responses.ts';
-import { ClaimBody, ClaimParams, IdParams, MerchantQuery, NoBody, NoQuery, ReadQuery, TokenAnswer } from './schemas.ts';
+import { IdParams, MerchantQuery, NoBody, NoQuery } from './schemas/fields.ts';
+import { ClaimBody, ClaimParams, ReadQuery, TokenAnswer } from './schemas/tokens.ts';
 
 declare module 'fastify' {
   interface FastifyReply {
