@@ -10,7 +10,7 @@ import type { Tracing } from './observability/tracing/tracing.ts';
 import { Service } from './service.ts';
 import { DirectoryInUse } from './store/embedded/level.ts';
 
-/** The stop takes less; this is for one that hangs. */
+/** Deadline for a stop that hangs. A normal stop takes less. */
 const STOP_AT_LATEST_MS = 9500;
 
 const SOCKET_ERRORS: ReadonlySet<string> = new Set([
@@ -29,10 +29,10 @@ function refuse(exitCode: number, lines: string[]): never {
   process.exit(exitCode);
 }
 
-/** What `npm start` passes: other ways to start leave alone a file that may be another project's. Node has no such option. */
+/** Only `npm start` passes this option: elsewhere, a `.env` in the working directory may belong to another project. */
 const READ_DOTENV = '--dotenv';
 
-/** Reads `.env` of the working directory, if it exists. What the environment has already goes first. */
+/** Reads `.env` of the working directory, if it exists. Variables that are already set take precedence. */
 function readDotenv(): void {
   try {
     process.loadEnvFile('.env');
@@ -58,7 +58,7 @@ async function configuration(): Promise<Config> {
   );
 }
 
-/** Who does not ask for traces does not run what makes them. */
+/** Loads the tracing code only when tracing is enabled. */
 async function tracingBy(settings: TracingSettings): Promise<Tracing> {
   const { Tracing } = await import('./observability/tracing/tracing.ts');
   return new Tracing(settings);
@@ -75,13 +75,13 @@ const log = pino(
 );
 
 for (const { variable, meant } of misspelt(process.env)) {
-  const message = `${variable} is not a variable of this service, and is ignored; ${meant} is`;
+  const message = `${variable} is unknown and ignored. Did you mean ${meant}?`;
   log.warn({ event: 'trouble', code: 'unknown_variable', variable, meant }, message);
 }
 
-const wish = readTracing(process.env);
-if (wish !== undefined && 'problem' in wish) log.warn({ event: 'trouble', code: 'traces_off' }, wish.problem);
-const tracing = wish !== undefined && 'settings' in wish ? await tracingBy(wish.settings) : undefined;
+const traces = readTracing(process.env);
+if (traces !== undefined && 'problem' in traces) log.warn({ event: 'trouble', code: 'traces_off' }, traces.problem);
+const tracing = traces !== undefined && 'settings' in traces ? await tracingBy(traces.settings) : undefined;
 const service = await Service.create(config, { log, tracing, droppedLines: () => output.dropped });
 
 let starting: Promise<void> | undefined;
@@ -101,7 +101,7 @@ async function stop(why: string, exitCode: number): Promise<void> {
   log.info({ event: 'stopped' }, 'stopped');
   log.flush(() => process.exit(exitCode));
 }
-// Before anything is opened: the first process of a container does not end by a signal that it does not handle.
+// Registered before anything is opened: the first process of a container ignores signals without a handler.
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(signal, 0));
 
 log.info({ event: 'starting' }, 'starting');
@@ -123,10 +123,10 @@ const commands = [
 ];
 const addresses = { authenticity: service.authenticityUrl, workers: service.workerUrl };
 log.info({ event: 'listening', ...addresses, ...(forPeople ? {} : { try: commands }) }, 'listening');
-// On a terminal each is a line of its own, so that it can be copied.
+// On a terminal, each command has its own line, ready to copy.
 if (forPeople) process.stdout.write(`\nTry it in a second terminal:\n\n${commands.join('\n')}\n\n`);
 
-/** True for the failure of one connection. It leaves the rest of the process intact. */
+/** True for the failure of one connection, which does not affect the rest of the process. */
 function isSocketError({ code = '', syscall = '' }: NodeJS.ErrnoException): boolean {
   return SOCKET_ERRORS.has(code) && ['read', 'write', 'writev', 'shutdown'].includes(syscall);
 }

@@ -7,7 +7,7 @@
  * - `listeners/authenticity/`: the public server that Carat posts to.
  * - `intake/`: `parse-post` reads the bytes of a post; `intake` puts its token into the store.
  * - `store/`: `contract` says what a store promises. `embedded/` decides in the `ledger` and writes to `disk`. `redis/`
- *   decides in scripts. `fallback/` wraps Redis with a local store for the time when Redis is away. `encrypted` and
+ *   decides in scripts. `fallback/` wraps Redis with a local store for use while Redis is unavailable. `encrypted` and
  *   `instrumented` wrap any store: each extends `forwarding`.
  * - `asking/`: asks Carat for tokens on behalf of workers, with the calls of `carat/`.
  * - `handoff/`: gives tokens to workers. `wakeups` turns the store's hints into wake-ups of `waiters`; claims queue in the
@@ -18,8 +18,8 @@
  * - `operator/`: the operator page.
  * - `config/` reads the environment; `main` is the process.
  *
- * Beside the service: `carat/` (Carat's calls and flows, also as a library), `client/` (for workers), `simulator/` (a Carat for tests, and the
- * demo) and `cli/`.
+ * Beside the service: `carat/` (Carat's calls and flows, also as a library), `client/` (for workers), `simulator/` (a Carat
+ * for tests, and the demo) and `cli/`.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -59,10 +59,10 @@ import type { RechargeStore } from './store/recharges.ts';
 /** How many unexpected tokens are remembered for each merchant, so that strangers cannot fill the store. */
 const MAX_UNEXPECTED = 10_000;
 
-/** It is in the documentation. */
+/** Paths that the documentation shows, so they are not secret. */
 const PUBLIC_PATHS: ReadonlySet<string | undefined> = new Set(['/authenticity', '/']);
 
-/** What a process or a test sets beside the configuration. */
+/** Settings of a process or a test beside the configuration. */
 export interface Overrides {
   log: Logger;
   /** Used instead of the store that the configuration names. */
@@ -72,16 +72,16 @@ export interface Overrides {
   droppedLines?: () => number;
 }
 
-/** What depends on `STORE_URL`. */
+/** The parts that depend on `STORE_URL`. */
 interface Backend {
   createStore(): TokenStore;
   createRecharges(): RechargeStore;
-  /** To the other instances, if there may be any. */
+  /** Connects to the other instances. Absent with the embedded store. */
   channel?: Channel;
 }
 
 export class Service {
-  /** Where the two listeners listen, once they do. */
+  /** The URLs of the two listeners. Empty until they listen. */
   authenticityUrl = '';
   workerUrl = '';
   readonly waiters: Waiters;
@@ -102,7 +102,7 @@ export class Service {
   #asker: Asker | undefined;
   #guard: RechargeGuard | undefined;
 
-  /** Builds the service and loads what only its configuration needs. Opens nothing: see `start`. */
+  /** Builds the service. Loads only the modules that its configuration needs. Opens nothing: see `start`. */
   static async create(config: Config, overrides: Overrides): Promise<Service> {
     const backend = config.store === undefined ? embeddedBackend(config) : await redisBackend(config, config.store);
     return new Service(config, backend, overrides);
@@ -135,7 +135,7 @@ export class Service {
     });
     const [fingerprintKey] = config.encryptionKeys;
     this.#recorder = new Recorder({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
-    const self = this.#selfPortrait();
+    const self = this.#instanceState();
     const onDropped = (count: number): void => metrics.eventsNotRelayed.inc(count);
     this.#relay = channel && new Relay(channel, this.#recorder.events, self, onDropped);
     const { alertWebhookUrl } = config;
@@ -187,12 +187,12 @@ export class Service {
     });
   }
 
-  /** For what nobody caught: told without what a library hung on the error. */
+  /** Records an error that nothing caught, without the properties that a library may have added to it. */
   bug(error: unknown, level: 'error' | 'fatal' = 'fatal'): void {
     this.#recorder.bug(error, 'process', level);
   }
 
-  /** @throws DirectoryInUse, or the error of a listener that cannot listen; then nothing is left open. */
+  /** Closes everything again when it fails. @throws DirectoryInUse, or the error of a listener that cannot listen */
   async start(): Promise<void> {
     const { store, waiters, wakeups } = this;
     const recorder = this.#recorder;
@@ -248,7 +248,7 @@ export class Service {
     });
   }
 
-  /** Sends the waiting away at once, answers what Carat still sends, and closes the store last. */
+  /** Ends every wait at once, keeps answering Carat's requests, and closes the store last. */
   async stop(): Promise<void> {
     this.waiters.drain();
     this.#asker?.stop();
@@ -274,8 +274,8 @@ export class Service {
     await guard.start();
   }
 
-  /** What this instance says of itself to operators, here and elsewhere. */
-  #selfPortrait(): () => InstanceState {
+  /** Describes this instance for the operator pages of all instances. */
+  #instanceState(): () => InstanceState {
     const { merchants } = this.#config;
     const startedAt = Date.now();
     return () => {
@@ -292,7 +292,7 @@ export class Service {
     };
   }
 
-  /** Where to send a first post, and where a worker asks. A path that was chosen is a secret, and not shown. */
+  /** Returns the URLs for posts and for workers. A configured path is secret and is replaced by a placeholder. */
   addresses(): { authenticityUrl: string; workerUrl: string } {
     const [path] = this.#config.paths.keys();
     const reachable = (url: string): string => url.replace('//0.0.0.0:', '//127.0.0.1:').replace('//[::]:', '//[::1]:');
@@ -301,7 +301,7 @@ export class Service {
   }
 }
 
-/** What must not be seen in any text, should it ever get into one. */
+/** Returns the secrets to redact from every text. */
 function secretsOf({ paths, workerKeys, encryptionKeys, store, carat, alertWebhookUrl }: Config): string[] {
   const keys = encryptionKeys.flatMap((key) => [
     key.toString('base64'),
@@ -323,13 +323,13 @@ function secretsOf({ paths, workerKeys, encryptionKeys, store, carat, alertWebho
   ];
 }
 
-/** One for each merchant that has credentials. */
+/** Creates a client for each merchant with credentials. */
 function caratClients({ credentials, environment, apiUrl, rechargeUrl }: CaratConfig): Map<string, CaratClient> {
   const addresses = {
     ...(apiUrl === undefined ? {} : { portal: apiUrl }),
     ...(rechargeUrl === undefined ? {} : { recharge: rechargeUrl }),
   };
-  // Without an environment both addresses are given, and nothing is taken from it.
+  // Without an environment, both addresses are configured, and this default has no effect.
   const options = { environment: environment ?? 'homologation', addresses } as const;
   return new Map([...credentials].map(([merchant, one]) => [merchant, createCaratClient({ ...options, ...one })]));
 }
@@ -340,13 +340,13 @@ function embeddedBackend(config: Config): Backend {
   const options = { ttlMs: tokenTtlMs, accept, maxUnexpected: MAX_UNEXPECTED, openable: cipher.openable };
   const directory = directoryIn(config, 'tokens');
   return {
-    // Also without keys: what an instance that has one sealed is not a token.
+    // Needed without keys too: a value that another instance encrypted must not be handed out.
     createStore: () => new EncryptedStore(new EmbeddedStore({ ...options, directory }), cipher),
     createRecharges: () => new EmbeddedRecharges(directoryIn(config, 'recharges'), cipher),
   };
 }
 
-/** Only a process with a `STORE_URL` loads what speaks to Redis. */
+/** Loads the Redis modules, which only a process with a `STORE_URL` needs. */
 async function redisBackend(config: Config, address: RedisAddress): Promise<Backend> {
   const [{ RedisStore }, { RedisChannel }, { RedisRecharges }] = await Promise.all([
     import('./store/redis/redis-store.ts'),
@@ -370,7 +370,7 @@ async function redisBackend(config: Config, address: RedisAddress): Promise<Back
   };
 }
 
-/** DATA_DIR or a directory in it. Absolute: a relative path has no meaning once the working directory is removed. */
+/** DATA_DIR or a directory in it. Absolute: a relative path has no meaning after the working directory is removed. */
 function directoryIn({ dataDir }: Config, name = ''): string {
   return resolve(dataDir, name);
 }

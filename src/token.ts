@@ -8,12 +8,12 @@ import { hash } from 'node:crypto';
 export const KINDS = ['seid', 'nit', 'token'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** The fields by which a worker can tell its token from another's. */
+/** The fields by which a worker recognises its token. */
 export const CORRELATORS = ['merchant_data', 'sid', 'merchant_usn', 'order_id'] as const;
 export type Correlator = (typeof CORRELATORS)[number];
 export type Correlators = { [name in Correlator]?: string | undefined };
 
-/** Why a post is of no use to a worker. Each of them is answered 200, too. */
+/** Why a post is unusable. The answer is 200 in each case. */
 export const UNUSABLE_REASONS = [
   'empty',
   'not_a_form',
@@ -35,31 +35,31 @@ export interface TokenPost {
   value: string;
   /** Each 1 to 64 characters without control characters. */
   correlators: Correlators;
-  /** True when no correlator field came at all, not even a malformed one: only such a token may be shared out by kind. */
+  /** True without any correlator field, not even a malformed one. Only such a token belongs to the pool of its kind. */
   pooled: boolean;
-  /** Correlators of which a field came malformed, or twice with different values, and was dropped. */
+  /** Correlators that were dropped: malformed, or repeated with different values. */
   dropped: Correlator[];
   /** True when the value has another length than the documented 64 or 66. */
   unusualLength: boolean;
 }
 
-/** A post that carries no token that can be read: why, and what could not be read. Never a value. */
+/** A post without a readable token: the reason and the unreadable fields. Never contains a value. */
 export interface UnusablePost {
   reason: UnusableReason;
-  /** Fields that are malformed, or came with different values. */
+  /** Fields that are malformed, or repeated with different values. */
   dropped?: readonly (Kind | Correlator)[] | undefined;
-  /** The media type, where that is the reason; `malformed` if it is none. */
+  /** The media type, if it is the reason. `malformed` if it cannot be parsed. */
   contentType?: string | undefined;
-  /** The name of the compression, where that is the reason. */
+  /** The name of the compression, if it is the reason. */
   contentEncoding?: string | undefined;
 }
 
-/** Whom a token belongs to, and which token it is. Stable: the same post gives the same id on every instance. */
+/** Identifies a token of a merchant. The same post gives the same id on every instance. */
 export function tokenId(merchant: string, kind: Kind, value: string): string {
   return hash('sha256', `${merchant}\n${kind}\n${value}`).slice(0, 32);
 }
 
-/** True for what can be the id of a token. What cannot is asked of no store: a worker may have put the value there. */
+/** True if the text has the form of a token id. Other text must not reach a store: it may be a token's value. */
 export function isTokenId(id: string): boolean {
   return /^[0-9a-f]{32}$/.test(id);
 }
@@ -71,7 +71,7 @@ export interface NewToken {
   kind: Kind;
   value: string;
   correlators: Correlators;
-  /** True when it came without any correlator field: it is shared out by kind. */
+  /** True when it came without any correlator field: it belongs to the pool of its kind. */
   pooled: boolean;
 }
 
@@ -88,16 +88,16 @@ export interface Claim {
   deliveries: number;
   /** How often its lease was renewed since it was handed out. */
   renewals: number;
-  /** When it took the token, in microseconds by the clock of a shared store; absent where there is none. */
+  /** When it took the token, in microseconds by the shared store's clock. Absent in the embedded store. */
   taken?: number;
 }
 
-/** What a worker asks for: tokens under one correlator, or the pool of a kind. */
+/** A worker's query: the tokens under one correlator, or the pool of a kind. */
 export type TokenQuery =
   | { merchant: string; by: Correlator; is: string; kind?: Kind }
   | { merchant: string; by: 'pool'; kind: Kind };
 
-/** A selector's query, or with a kind alone that of its pool. */
+/** Returns the query of a selector. With a kind alone, returns the query of its pool. */
 export function queryOf(merchant: string, kind: Kind, correlators: Correlators): TokenQuery;
 export function queryOf(merchant: string, kind: Kind | undefined, correlators: Correlators): TokenQuery | undefined;
 export function queryOf(merchant: string, kind: Kind | undefined, correlators: Correlators): TokenQuery | undefined {
@@ -110,7 +110,7 @@ export function queryOf(merchant: string, kind: Kind | undefined, correlators: C
 
 /**
  * The text under which arrivals are announced and workers wait: one for each correlator of a token, or one for its
- * pool. A query's kind is not a part of it, so that one announcement wakes those who wait with and without a kind.
+ * pool. It does not contain the query's kind: one announcement wakes the waiters with and without a kind.
  */
 export function topicOf(query: TokenQuery): string {
   return query.by === 'pool' ? poolTopic(query.kind) : correlatorTopic(query.by, query.is);
@@ -127,5 +127,5 @@ export function topicsOf(token: NewToken): string[] {
 const correlatorTopic = (by: Correlator, is: string): string => `${by}=${is}`;
 const poolTopic = (kind: Kind): string => `pool=${kind}`;
 
-/** The most different tokens under one query that are counted: planting more must not make reads slow. */
+/** Different tokens under one query are counted up to this number, so that planted tokens cannot slow reads. */
 export const MOST_DISTINCT = 100;

@@ -1,7 +1,7 @@
 /**
- * The one write path: a post becomes a token in the store, or a recorded reason why it is unusable. Never throws and
- * never takes longer than the deadline, for Carat must be answered whatever happens. What is not kept costs no write. The
- * recorder runs after the answer.
+ * The one write path: a post becomes a token in the store, or a recorded reason why it is unusable. Carat must always be
+ * answered, so intake never throws and never takes longer than the deadline. A refused post costs no write. The recorder
+ * runs after the answer.
  */
 import type { Recorder } from '../observability/recorder.ts';
 import type { PutAnswer, TokenStore } from '../store/contract.ts';
@@ -9,13 +9,14 @@ import { type TokenPost, tokenId } from '../token.ts';
 import type { PostReading } from './parse-post.ts';
 import type { SenderPolicy } from './sender.ts';
 
-/** What came on an authenticity path. */
+/** A request to an authenticity path, after its body was read. */
 export interface ArrivedPost {
   merchant: string;
-  /** The peer's address, and what proxies said of the sender. */
+  /** The peer's address. */
   peer: string | undefined;
+  /** The `X-Forwarded-For` header. */
   forwardedFor: string | undefined;
-  /** What its form says, or why it is unusable. */
+  /** The token of its form, or why it is unusable. */
   reading: PostReading;
 }
 
@@ -42,7 +43,7 @@ export class Intake {
     this.#deadlineMs = deadlineMs;
   }
 
-  /** Resolves when the token is kept, or the post was found unusable. */
+  /** Resolves when the token is stored, at the deadline, or at once for an unusable post. */
   receive(arrived: ArrivedPost): Promise<void> {
     try {
       return this.#receive(arrived);
@@ -77,17 +78,17 @@ export class Intake {
   /** Resolves on success, timeout or failure, then reports the outcome once. */
   #inTime(
     write: () => Promise<PutAnswer>,
-    tell: (outcome: PutAnswer | 'late' | 'failed', tookMs: number) => void,
+    report: (outcome: PutAnswer | 'late' | 'failed', tookMs: number) => void,
     begunAt: number,
   ): Promise<void> {
     return new Promise((resolve) => {
-      let isTold = false;
+      let isReported = false;
       const end = (outcome: PutAnswer | 'late' | 'failed'): void => {
-        if (isTold) return;
-        isTold = true;
+        if (isReported) return;
+        isReported = true;
         clearTimeout(timer);
         resolve();
-        setImmediate(tell, outcome, performance.now() - begunAt);
+        setImmediate(report, outcome, performance.now() - begunAt);
       };
       const fail = (error: unknown): void => {
         this.#recorder.bug(error, 'put');

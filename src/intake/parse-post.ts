@@ -1,6 +1,6 @@
 /**
  * Reads an authenticity post: the text of a form body becomes a token with its correlators, or a reason why it is
- * unusable. Pure and total: it never throws, whatever the bytes.
+ * unusable. Pure and total: it throws for no input.
  */
 import {
   type Correlator,
@@ -14,17 +14,17 @@ import {
 
 export type PostReading = { usable: true; post: TokenPost } | ({ usable: false } & UnusablePost);
 
-/** A body over this many bytes is never a token. */
+/** A larger body is refused without being parsed. */
 export const MAX_FORM_BYTES = 16 * 1024;
 const MAX_VALUE_CHARS = 128;
 export const MAX_CORRELATOR_CHARS = 64;
 
 const DOCUMENTED_LENGTHS: ReadonlySet<number> = new Set([64, 66]);
 const VALUE = new RegExp(`^[\\x21-\\x7e]{1,${MAX_VALUE_CHARS}}$`);
-// U+FFFD stands where bytes were no UTF-8.
+// U+FFFD replaces bytes that are not UTF-8.
 const CORRELATOR = new RegExp(`^[^\\p{Cc}\\ufffd]{1,${MAX_CORRELATOR_CHARS}}$`, 'u');
 
-/** The fields that are looked at, by their name without case and underscores; of two names for one correlator the first wins. */
+/** The known fields, by name without case and underscores. If a correlator has two names, the first one wins. */
 const FIELDS: ReadonlySet<string> = new Set([
   ...KINDS,
   'status',
@@ -42,7 +42,7 @@ const CORRELATOR_FIELDS: ReadonlyArray<readonly [Correlator, ...string[]]> = [
   ['order_id', 'orderid', 'pedido'],
 ];
 
-/** Stands for a field that came more than once with different values. */
+/** Marks a field that was repeated with different values. */
 const CONTRADICTORY = Symbol('contradictory');
 type Fields = Map<string, string | typeof CONTRADICTORY>;
 
@@ -85,9 +85,9 @@ function unusable(reason: UnusableReason, dropped?: readonly Kind[]): PostReadin
 }
 
 /**
- * Collects the known fields of a form. Unknown ones are not even decoded: Carat may add some at any time [doc]. The old
- * portal prints its example on three lines without `&`, newer pages on one line [ex]; people paste either. Some relays
- * of PHP separate fields by `&amp;`.
+ * Collects the known fields of a form, and skips unknown ones: Carat may add some at any time [doc]. Carat's old portal
+ * prints its example on three lines without `&`, newer pages on one line [ex]; people paste either. Some PHP relays
+ * separate fields by `&amp;`.
  */
 function readFields(body: string): Fields {
   const fields: Fields = new Map();
@@ -113,7 +113,7 @@ function endOfField(body: string, start: number): number {
   return SEPARATOR.exec(body)?.index ?? body.length;
 }
 
-/** Drops white space at the ends. What is encoded there is part of the value. */
+/** Drops white space at both ends. Encoded white space is part of the value. */
 function trimmed(text: string): string {
   let [start, end] = [0, text.length];
   while (isBlank(text.charCodeAt(start))) start += 1;
@@ -132,7 +132,7 @@ function fieldName(name: string): string | undefined {
   return FIELDS.has(plain) ? plain : undefined;
 }
 
-/** Form decoding: `+` is a space, a percent sign that starts no escape stands for itself, broken UTF-8 becomes U+FFFD. */
+/** Decodes a form's text: `+` is a space, a percent sign without an escape is kept, invalid UTF-8 becomes U+FFFD. */
 function decode(text: string): string {
   const spaced = text.includes('+') ? text.replaceAll('+', ' ') : text;
   return spaced.includes('%') ? spaced.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeEscapes) : spaced;

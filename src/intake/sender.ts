@@ -1,4 +1,4 @@
-/** Who sent a post, and whether it is let in: the allow-list, and the proxies whose word is taken for the sender. */
+/** Determines the sender of a post by the trusted proxies, and checks the sender against the allow-list. */
 import { BlockList, isIP } from 'node:net';
 import type { Cidr } from '../config/config.ts';
 
@@ -12,8 +12,8 @@ export class SenderPolicy {
   }
 
   /**
-   * The address of the sender: the peer's own, unless the peer is a trusted proxy; then the right-most address of
-   * `X-Forwarded-For` that is not a trusted proxy. Anybody can write the addresses to the left of it.
+   * Returns the address of the sender: the peer's own, unless the peer is a trusted proxy. Then the sender is the
+   * right-most address of `X-Forwarded-For` that is not a trusted proxy. A client can forge the addresses to its left.
    */
   senderOf(peer: string | undefined, forwardedFor: string | undefined): string {
     let sender = plain(peer ?? '');
@@ -33,7 +33,7 @@ export class SenderPolicy {
   }
 }
 
-/** Nothing for an empty list: to ask one costs as much as to ask a full one. */
+/** Returns undefined for an empty list: checking an empty `BlockList` costs as much as checking a full one. */
 function listOf(cidrs: readonly Cidr[]): BlockList | undefined {
   if (cidrs.length === 0) return undefined;
   const list = new BlockList();
@@ -46,7 +46,7 @@ function has(list: BlockList, address: string): boolean {
   return version !== 0 && list.check(address, version === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** An IPv4 address that came mapped into IPv6 is the IPv4 address. */
+/** Unwraps an IPv4 address that is mapped into IPv6. */
 function plain(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
 }

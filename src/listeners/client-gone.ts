@@ -1,7 +1,6 @@
 /**
- * How a request hears that its client is gone: its connection closes. The response's own `close` would not do, for one
- * that stands behind another on the same connection is never told. One listener for each connection, however many requests
- * come on it.
+ * Detects disconnects by the socket's `close`. A response's `close` is not emitted for a pipelined request that waits
+ * behind another. Each connection has one listener, for any number of requests.
  */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -14,34 +13,34 @@ interface WatchedSocket extends Socket {
   [LISTENERS]?: Set<() => void>;
 }
 
-/** Calls when a connection closes, until that is called off. */
-function whenClosed(socket: WatchedSocket, tell: () => void): void {
+/** Calls the listener when the connection closes, unless the listener is removed before. */
+function addListener(socket: WatchedSocket, listener: () => void): void {
   if (socket[LISTENERS] === undefined) {
     socket[LISTENERS] = new Set();
-    socket.once('close', tellAll);
+    socket.once('close', callListeners);
   }
-  socket[LISTENERS].add(tell);
+  socket[LISTENERS].add(listener);
 }
 
-/** False when it was called off before. */
-function callOff(socket: WatchedSocket, tell: () => void): boolean {
-  return socket[LISTENERS]?.delete(tell) ?? false;
+/** Returns false when the listener was removed before. */
+function removeListener(socket: WatchedSocket, listener: () => void): boolean {
+  return socket[LISTENERS]?.delete(listener) ?? false;
 }
 
-/** Calls once: when a response has gone out, or when its connection has closed and there is nobody to take it. */
-export function whenOver(response: ServerResponse, socket: Socket, tell: () => void): void {
+/** Calls `onOver` once: when the response was sent, or when its connection closed. */
+export function whenOver(response: ServerResponse, socket: Socket, onOver: () => void): void {
   const over = (): void => {
-    if (callOff(socket, over)) tell();
+    if (removeListener(socket, over)) onOver();
   };
-  whenClosed(socket, over);
+  addListener(socket, over);
   response.once('close', over);
 }
 
-function tellAll(this: WatchedSocket): void {
+function callListeners(this: WatchedSocket): void {
   for (const listener of this[LISTENERS] ?? []) listener();
 }
 
-/** A wait that ends when the client goes away: when its connection closes. */
+/** Options of a wait that ends when the client's connection closes. */
 export function waitOptionsOf(socket: Socket, waitSeconds: number): WaitOptions {
   return { waitMs: waitSeconds * 1000, signal: new ClosedSignal(socket) };
 }
@@ -58,10 +57,10 @@ class ClosedSignal implements GoneSignal {
   }
 
   addEventListener(_event: 'abort', listener: () => void): void {
-    whenClosed(this.#socket, listener);
+    addListener(this.#socket, listener);
   }
 
   removeEventListener(_event: 'abort', listener: () => void): void {
-    callOff(this.#socket, listener);
+    removeListener(this.#socket, listener);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Closes a server without cutting off requests that clients have already sent. A proxy reports a reset connection as 502,
- * and repeats only what it believes to be idempotent; a refused connection it always takes to another instance.
+ * Closes a server without losing requests that clients have already sent. A proxy answers 502 for a reset connection, and
+ * retries only requests that it considers idempotent. It always retries a refused connection on another instance.
  */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 const MAX_TURNS = 1000;
 
 /**
- * Resolves when the kernel holds no connection that the server has not accepted, so that closing resets none. libuv
+ * Resolves when the server has accepted every connection that the kernel holds, so that closing resets none. libuv
  * accepts one connection in each turn of the event loop. Call `server.close()` in the same turn.
  */
 export async function acceptPending(server: Server): Promise<void> {
@@ -27,8 +27,8 @@ export async function acceptPending(server: Server): Promise<void> {
 }
 
 /**
- * Keeps idle connections open for a time after `server.close()`, which destroys them at once: a request may be on its way
- * on one of them. The caller answers it with `Connection: close`.
+ * Keeps idle connections open for a time after `server.close()`, which would destroy them at once. A request may be on its
+ * way on one of them. The caller answers it with `Connection: close`.
  */
 export function keepIdleConnections(server: Server, ms: number): void {
   const closeIdle = server.closeIdleConnections.bind(server);
@@ -37,7 +37,7 @@ export function keepIdleConnections(server: Server, ms: number): void {
   server.once('close', () => clearTimeout(timer));
 }
 
-/** Watches the requests of a server. Returns a function that destroys all connections on which no whole request is open. */
+/** Tracks the requests of a server. Returns a function that destroys every connection without a completely read request. */
 export function watchRequests(server: Server): () => void {
   const open = new Map<Socket, Set<IncomingMessage>>();
   server.on('connection', (socket: Socket) => {

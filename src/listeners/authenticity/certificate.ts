@@ -1,14 +1,14 @@
 /**
- * The certificate of the authenticity listener, as it stands in two files. It is looked at again and again, so that a
- * renewed one serves without a restart; a new pair that cannot be used is told, and the old one stays.
+ * Reloads the certificate of the authenticity listener from its two files, without a restart. An unusable new pair is
+ * reported, and the old pair stays in use.
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { Notice } from '../../store/notice.ts';
 
-/** Files are looked at, not watched: links are swapped, and volumes mounted, in ways that no watch tells. */
-const LOOK_EVERY_MS = 5000;
+/** The files are polled: file watching misses swapped symbolic links and mounted volumes. */
+const CHECK_EVERY_MS = 5000;
 
 export interface CertificatePair {
   cert: Buffer;
@@ -17,7 +17,7 @@ export interface CertificatePair {
 
 export interface CertificateWatchOptions {
   files: { certFile: string; keyFile: string };
-  /** What serves now. */
+  /** The pair in use. */
   pair: CertificatePair;
   use(pair: CertificatePair): void;
   onNotice(trouble: Notice): void;
@@ -26,78 +26,82 @@ export interface CertificateWatchOptions {
 
 export class CertificateWatch {
   readonly #options: CertificateWatchOptions;
-  #serving: string;
-  /** When the certificate that serves ends, in milliseconds since 1970. */
+  /** The digest of the pair in use. */
+  #current: string;
+  /** When the certificate in use expires, in milliseconds since 1970. */
   expiresAt: number;
-  /** What was found wrong when it was looked last; only what is still so the next time is told, for files change one after the other. */
-  #doubt: string | undefined;
-  #told: string | undefined;
+  /**
+   * Last problem found. Reported only when two checks in a row see it: certificate and key are not replaced at the same
+   * instant.
+   */
+  #problem: string | undefined;
+  #reported: string | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #looking = false;
+  #isChecking = false;
 
   constructor(options: CertificateWatchOptions) {
     this.#options = options;
-    this.#serving = digest(options.pair);
+    this.#current = digest(options.pair);
     this.expiresAt = Date.parse(new X509Certificate(options.pair.cert).validTo);
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#look(), this.#options.everyMs ?? LOOK_EVERY_MS);
+    this.#timer = setInterval(() => void this.#check(), this.#options.everyMs ?? CHECK_EVERY_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  async #look(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
+  async #check(): Promise<void> {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
     try {
       const { certFile, keyFile } = this.#options.files;
       const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
-      this.#found({ cert, key });
+      this.#use({ cert, key });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      this.#doubtful(`cannot be read${code === undefined ? '' : ` (${code})`}`);
+      this.#onProblem(`cannot be read${code === undefined ? '' : ` (${code})`}`);
     } finally {
-      this.#looking = false;
+      this.#isChecking = false;
     }
   }
 
-  #found(pair: CertificatePair): void {
+  #use(pair: CertificatePair): void {
     const found = digest(pair);
-    if (found === this.#serving) {
-      this.#doubt = undefined;
-      this.#told = undefined;
+    if (found === this.#current) {
+      this.#problem = undefined;
+      this.#reported = undefined;
       return;
     }
     try {
-      // It throws unless both can be read and belong together.
+      // Throws unless both files are valid and the key belongs to the certificate.
       createSecureContext(pair);
       this.#options.use(pair);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      this.#doubtful(`cannot be used (${code ?? message})`);
+      this.#onProblem(`cannot be used (${code ?? message})`);
       return;
     }
-    this.#serving = found;
-    this.#doubt = undefined;
-    this.#told = undefined;
+    this.#current = found;
+    this.#problem = undefined;
+    this.#reported = undefined;
     const { subject, validTo } = new X509Certificate(pair.cert);
     this.expiresAt = Date.parse(validTo);
-    this.#tell('info', 'tls_reloaded', 'the new certificate serves', { subject, validTo });
+    this.#report('info', 'tls_reloaded', 'the new certificate is in use', { subject, validTo });
   }
 
-  #doubtful(what: string): void {
-    if (this.#doubt !== what) {
-      this.#doubt = what;
-    } else if (this.#told !== what) {
-      this.#told = what;
-      this.#tell('error', 'tls_not_reloaded', `the new certificate ${what}; the old one still serves`, {});
+  #onProblem(problem: string): void {
+    if (this.#problem !== problem) {
+      this.#problem = problem;
+    } else if (this.#reported !== problem) {
+      this.#reported = problem;
+      this.#report('error', 'tls_not_reloaded', `the new certificate ${problem}; the old one is still in use`, {});
     }
   }
 
-  #tell(level: Notice['level'], code: string, message: string, facts: Record<string, string>): void {
+  #report(level: Notice['level'], code: string, message: string, facts: Record<string, string>): void {
     const { certFile, keyFile } = this.#options.files;
     this.#options.onNotice({ level, code, message, facts: { certFile, keyFile, ...facts } });
   }

@@ -1,7 +1,7 @@
 /**
- * The authenticity listener: the public Fastify server that Carat posts to. The usual way is Fastify's own:
- * `@fastify/formbody` reads the form, and the route's handler passes it to intake. Everything else here closes a door
- * through which Fastify or Node would answer something other than `200 OK`.
+ * The authenticity listener: the public Fastify server that Carat posts to. `@fastify/formbody` reads the form, and the
+ * route's handler passes it to intake. Everything else here covers a case in which Fastify or Node would answer something
+ * other than `200 OK`.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, METHODS, type Server } from 'node:http';
@@ -22,19 +22,19 @@ import { nearMiss } from './near-miss.ts';
 import { hangUp, okOnTheWire } from './ok-response.ts';
 import { PendingPost, type PostsContext } from './pending-post.ts';
 
-/** What bounds a request and a shutdown. */
+/** Limits of a request and of a shutdown. */
 export interface AuthenticityLimits extends ConnectionLimits {
-  /** A body is read this far before it is answered. */
+  /** A body is read up to this size before it is answered. */
   maxBodyBytes: number;
   headersDeadlineMs: number;
   /** How long shutdown waits for clients to use their keep-alive connections once more. */
   idleGraceMs: number;
   /** How long shutdown then keeps idle connections open after it stopped accepting new ones. */
-  lastWordsMs: number;
+  idleCloseDelayMs: number;
   /** How long shutdown waits for pending requests; the process must exit within 10 s. */
   stopDeadlineMs: number;
-  /** How long a request that was given up may still take to be answered; the store takes 0.9 s at most. */
-  lastAnswersMs: number;
+  /** How long a request that was given up may still take to be answered. The store takes at most 0.9 s. */
+  finalAnswersMs: number;
 }
 
 const LIMITS: AuthenticityLimits = {
@@ -44,19 +44,19 @@ const LIMITS: AuthenticityLimits = {
   unreadDeadlineMs: 30_000,
   keepAliveMs: 620_000,
   idleGraceMs: 500,
-  lastWordsMs: 250,
+  idleCloseDelayMs: 250,
   stopDeadlineMs: 7000,
-  lastAnswersMs: 1000,
+  finalAnswersMs: 1000,
   maxConnections: MOST_CONNECTIONS,
   maxHalfOpenBodies: 2000,
   maxBacklog: 16,
 };
 const POLL_MS = 10;
-/** How often Node checks for headers that are overdue. */
+/** How often Node checks for overdue headers. */
 const CHECK_HEADERS_EVERY_MS = 2000;
 const LIVEZ = /^\/livez(\?|$)/;
 const BAD_REQUEST = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
-/** The route of a request that is to no path of ours: it does not exist. */
+/** The route for requests to unknown paths. It does not exist. */
 const NOWHERE = '/';
 
 declare module 'fastify' {
@@ -69,7 +69,7 @@ declare module 'fastify' {
 export interface DoorMet {
   peer: string | undefined;
   forwardedFor?: string | undefined;
-  /** Whose path was nearly met. */
+  /** The merchant whose path is similar to the requested one. */
   merchant?: string | undefined;
   /** The code of an error of Node. */
   reason?: string | undefined;
@@ -81,7 +81,7 @@ export interface AuthenticityListenerOptions {
   intake: Intake;
   tls?: CertificatePair | undefined;
   limits?: Partial<AuthenticityLimits> | undefined;
-  /** Called for what is not a request to an authenticity path. */
+  /** Called for requests and connections that do not reach an authenticity path. */
   onDoor?: ((door: Door, met: DoorMet) => void) | undefined;
   /** Called for each answer that was sent, and for each client that went away before it (`gone`). */
   onAnswer?: ((merchant: string, status: number | 'gone', seconds: number) => void) | undefined;
@@ -142,7 +142,7 @@ export class AuthenticityListener {
   /** Resolves with its URL. */
   async listen(host: string, port: number): Promise<string> {
     await this.app.ready();
-    // `app.listen` would open a second server for `localhost`, and names another address than the one that was asked for.
+    // `app.listen` would open a second server for `localhost` and return another address than the requested one.
     this.server.listen(port, host);
     await once(this.server, 'listening');
     this.#connections.start();
@@ -159,13 +159,13 @@ export class AuthenticityListener {
   async stop(): Promise<void> {
     this.#stopping = true;
     const { server } = this;
-    const { idleGraceMs, lastWordsMs, stopDeadlineMs, lastAnswersMs } = this.#limits;
+    const { idleGraceMs, idleCloseDelayMs, stopDeadlineMs, finalAnswersMs } = this.#limits;
     const giveUpAt = performance.now() + stopDeadlineMs;
     const pending = this.#connections.pending();
     await until(() => this.#connections.count === 0, performance.now() + idleGraceMs);
     await until(() => pending.every(({ closed }) => closed), giveUpAt);
     await acceptPending(server);
-    // A closing server cuts idle connections at once; a post may already be on its way on one of them.
+    // A closing server closes idle connections at once, but a post may already be on its way on one of them.
     const closeIdle = server.closeIdleConnections.bind(server);
     server.closeIdleConnections = () => undefined;
     const closed = new Promise((resolve) => server.close(resolve));
@@ -173,16 +173,16 @@ export class AuthenticityListener {
       setTimeout(() => {
         closeIdle();
         this.#connections.closeSilent();
-      }, lastWordsMs),
+      }, idleCloseDelayMs),
       setTimeout(() => {
         this.#connections.giveUpBodies();
-        timers.push(setTimeout(() => server.closeAllConnections(), lastAnswersMs));
+        timers.push(setTimeout(() => server.closeAllConnections(), finalAnswersMs));
       }, giveUpAt - performance.now()),
     ];
     await closed;
     for (const timer of timers) clearTimeout(timer);
     this.#connections.stop();
-    // Only now: Fastify refuses what comes while it closes.
+    // Last, because Fastify refuses requests while it closes.
     await this.app.close();
   }
 
@@ -215,7 +215,7 @@ export class AuthenticityListener {
 
   #addParsers(): void {
     const { app } = this;
-    // A body is read to its end, or it would be taken for the next request.
+    // Every body is read to its end. The rest would be parsed as the next request.
     for (const method of METHODS) {
       if (method !== 'CONNECT') app.addHttpMethod(method, { hasBody: true, overrideExisting: true });
     }
@@ -227,7 +227,7 @@ export class AuthenticityListener {
   #addRoutes(): void {
     const { app } = this;
     app.decorateRequest('post', null as unknown as PendingPost);
-    // Before the body: nobody waits for one here.
+    // Answers a 404 before its body is read.
     app.addHook('onRequest', (request, reply, done) => {
       if (!request.is404) return done();
       reply.code(404).header('connection', 'close').type('text/plain').send('Not Found');
@@ -245,14 +245,14 @@ export class AuthenticityListener {
     });
   }
 
-  /** Maps a request to its route. The routes of merchants cannot be asked for by name. */
+  /** Maps a request to its route. A client cannot request `/posts/:merchant` directly. */
   #routeOf(url: string | undefined): string {
     const merchant = this.#merchantOf(url);
     if (merchant !== undefined) return `/posts/${merchant}`;
     return LIVEZ.test(url ?? '') ? '/livez' : NOWHERE;
   }
 
-  /** A query, one trailing slash, and the origin that a proxy may put before the path are ignored. */
+  /** Ignores a query, one trailing slash, and the origin that a proxy may put before the path. */
   #merchantOf(url = ''): string | undefined {
     const merchant = this.#paths.get(url);
     if (merchant !== undefined) return merchant;
@@ -267,10 +267,10 @@ export class AuthenticityListener {
     this.#onDoor(merchant === undefined ? 'not_found' : 'near_miss', met);
   }
 
-  /** No tunnel is opened. */
+  /** Answers CONNECT like any other request. Opens no tunnel. */
   #onConnect(request: IncomingMessage, stream: Duplex): void {
     const { url = '', socket, headers } = request;
-    // Node parses no more of this connection: what came before it is answered, then it ends.
+    // Node stops parsing this connection. Earlier requests are answered, then the connection ends.
     if (this.#connections.break(socket)) return;
     const merchant = this.#merchantOf(url);
     if (merchant === undefined) {
@@ -285,7 +285,7 @@ export class AuthenticityListener {
 
   /** Node could not parse something, or headers took too long. */
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-    // A balancer may open connections before it needs them. To Node these are headers that take too long.
+    // A balancer may open connections in advance. Node treats these as overdue headers.
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && this.#connections.isSilent(socket)) return;
     if (this.#connections.break(socket)) return;
     if (!this.#connections.has(socket)) {
@@ -304,7 +304,7 @@ function pathOf(url: string): string {
   return url.replace(/^https?:\/\/[^/?#]*/i, '').replace(/[?#].*$/s, '') || '/';
 }
 
-/** Resolves when something is so, or at a time of `performance.now()`. */
-async function until(isSo: () => boolean, at: number): Promise<void> {
-  while (!isSo() && performance.now() < at) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+/** Resolves when the condition holds, or at the given time of `performance.now()`. */
+async function until(holds: () => boolean, at: number): Promise<void> {
+  while (!holds() && performance.now() < at) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }

@@ -1,8 +1,8 @@
-/** Finds the merchant whose authenticity path a client nearly met: mistyped, or below a prefix that a proxy left there. */
+/** Finds the merchant whose path is similar to a requested one: mistyped, or below a prefix that a proxy added. */
 
 const MOST_CHANGES = 2;
 
-/** @param path without a query, as it came; upper and lower case are the same here */
+/** @param path as received, without a query; compared without regard to case */
 export function nearMiss(path: string, paths: ReadonlyMap<string, string>): string | undefined {
   const given = path.toLowerCase().replace(/(?<=.)\/$/, '');
   for (const [known, merchant] of paths) {
@@ -13,7 +13,7 @@ export function nearMiss(path: string, paths: ReadonlyMap<string, string>): stri
   return undefined;
 }
 
-/** True if this many insertions, deletions or changes of characters make one of the other. */
+/** True if at most this many insertions, deletions or changes of characters turn one text into the other. */
 function isWithin(one: string, other: string, changes: number): boolean {
   let at = 0;
   while (at < one.length && one[at] === other[at]) at += 1;

@@ -1,6 +1,6 @@
 /**
- * One request to an authenticity path, from its headers to its answer. However its body ends, or does not, it is passed to
- * intake once and answered `200 OK` once.
+ * One request to an authenticity path, from its headers to its answer. It is passed to intake once and answered `200 OK`
+ * once, even if its body never ends.
  */
 import { Transform } from 'node:stream';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -9,11 +9,11 @@ import { MAX_FORM_BYTES, type PostReading } from '../../intake/parse-post.ts';
 import type { Connections, Pending } from './connections.ts';
 import { answerOk } from './ok-response.ts';
 
-/** What all requests of a listener share. */
+/** Shared by all requests of a listener. */
 export interface PostsContext {
   intake: Intake;
   connections: Connections;
-  /** A body is read this far before it is answered. */
+  /** A body is read up to this size before it is answered. */
   maxBodyBytes: number;
   isStopping: () => boolean;
   /** Called once for each request: when its answer was sent, or when its client is `gone`. */
@@ -21,9 +21,9 @@ export interface PostsContext {
 }
 
 const FORM = 'application/x-www-form-urlencoded';
-/** A missing or empty content type counts as a form's. What follows the media type does not matter. */
+/** A missing or empty content type counts as a form. Everything after the media type is ignored. */
 const FORM_TYPE = /^(?:$|["']?application\/x-www-form-urlencoded(?![^\s;,"']))/i;
-/** Other encodings than these leave a form readable: senders name a charset there, or nothing. */
+/** Only these encodings make a form unreadable. Some senders put a charset or nothing into the header. */
 const COMPRESSION = /(?<![^\s,;"'])(?:x-)?(gzip|deflate|br|zstd|compress)(?![^\s,;"'])/i;
 const MEDIA_TYPE = /^[\w.+-]{1,40}\/[\w.+-]{1,40}(?![^\s;,"'])/;
 
@@ -50,7 +50,7 @@ export class PendingPost implements Pending {
     const encoding = headers['content-encoding'];
     this.#compression = encoding === undefined ? undefined : COMPRESSION.exec(encoding)?.[1];
     this.#isForm = method === 'POST' && this.#compression === undefined && FORM_TYPE.test(this.#contentType);
-    // Fastify refuses content types that it cannot parse; here each is that of a form, or of something to skip.
+    // Fastify refuses content types without a parser, so each request gets one of the two that have a parser.
     headers['content-type'] = this.#isForm ? FORM : 'application/octet-stream';
   }
 
@@ -58,7 +58,7 @@ export class PendingPost implements Pending {
     return this.#isReading;
   }
 
-  /** Lets at most 16 KiB of a body through, reads on to the limit, and gives up beyond it. */
+  /** Passes on at most 16 KiB of a body, discards the rest up to `maxBodyBytes`, and gives up beyond that. */
   gate<T extends NodeJS.ReadableStream>(body: T): T | Transform {
     const { 'content-length': length, 'transfer-encoding': encoding } = this.#request.raw.headers;
     if (encoding === undefined && Number(length ?? 0) <= MAX_FORM_BYTES) return body;
@@ -77,7 +77,7 @@ export class PendingPost implements Pending {
     return body.pipe(gate);
   }
 
-  /** Passes what was read to intake, and answers once it is kept. None was read if the body is not a form. */
+  /** Passes the reading to intake, and answers when intake has finished. Without a reading, the body is not a form. */
   receive(reading?: PostReading): void {
     if (!this.#isReading) return;
     this.#isReading = false;
@@ -103,14 +103,14 @@ export class PendingPost implements Pending {
   }
 
   onOver(): void {
-    // The client went away in the middle of its body: nobody gets the answer, but the post is recorded.
+    // If the client disconnected in the middle of its body, the post is still recorded.
     this.giveUp();
     const { statusCode, writableFinished } = this.#reply.raw;
     const seconds = (performance.now() - this.#begunAt) / 1000;
     this.#context.onAnswer(this.#merchant, writableFinished ? statusCode : 'gone', seconds);
   }
 
-  /** What is wrong with it apart from the fields of its form. */
+  /** Returns why the post is unusable, apart from the fields of its form. */
   #unusable(): PostReading | undefined {
     if (this.#request.raw.method !== 'POST') return { usable: false, reason: 'not_post' };
     if (this.#bytes > MAX_FORM_BYTES) return { usable: false, reason: 'too_large' };
