@@ -1,42 +1,41 @@
 /**
- * The durable notes of recharges under way: written before a recharge is effected, removed when the answer to its
- * confirmation or undoing was seen. What is found here at start was interrupted and has to be finished.
+ * Durable notes of pending recharges. A note is written before a recharge is effected, and removed when Carat has answered
+ * its confirmation or undo. A note that exists at start belongs to an interrupted recharge, which must be finished.
  *
- * Their home is a LevelDB in a folder of the worker's own. It is on the worker's disk, not with the receiver or in
- * Redis, because the note must be there exactly when the process is, and depend on nothing that may be away when a
- * recharge is effected or undone. It is LevelDB rather than one file per note because every write is synced and checked
- * (a torn one is ignored), and because the operating system locks the folder for as long as the process lives, and no
- * longer: a second process cannot mistake the open recharges of the first for interrupted ones and undo them,
- * and after `kill -9` the lock is gone automatically, which no lock file with a process id achieves.
+ * The notes are a LevelDB in a folder on the worker's own disk. They must not depend on the receiver or on Redis, which may
+ * be unavailable when a recharge is effected or undone. LevelDB syncs and checks every write and ignores a torn one. It
+ * also holds a lock of the operating system for the lifetime of the process. So a second process cannot undo the open
+ * recharges of the first one, and `kill -9` releases the lock. A lock file with a process id does not achieve that.
  *
- * A note holds the NIT, which is worthless without the merchant's key; never the key, never card data. The folder is
- * readable by its owner only. One folder belongs to one worker process and one merchant.
+ * A note contains the NIT, which is worthless without the merchant's key. It never contains the key or card data. Only the
+ * folder's owner can read it. One folder belongs to one worker process and one merchant.
  */
 import { createHash } from 'node:crypto';
-import { chmod, mkdir } from 'node:fs/promises';
+import { chmod, mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { CaratError } from './errors.ts';
 
 export interface RechargeNote {
   nit: string;
   merchant_usn: string;
-  /** What is to become of the recharge: `undo` until the caller has decided to confirm it. */
+  /** The decision about the recharge: `undo` until the caller decides to confirm it. */
   decision: 'undo' | 'confirm';
-  /** When it was effected, or about to be; RFC 3339. */
+  /** When the note was written, just before the recharge was effected; RFC 3339. */
   since: string;
 }
 
-/** Opens the notes in a folder, made when missing. Throws `notes` when it is in use by another process or cannot be used. */
+/** Opens the notes in a folder, and creates a missing one. Throws `notes` if another process uses it or it is unusable. */
 export function openRechargeNotes(folder: string): Promise<RechargeNotes> {
   return RechargeNotes.open(folder);
 }
 
 export class RechargeNotes {
   readonly #level: ClassicLevel<string, RechargeNote>;
-  /** NITs that somebody in this process is at work on, a flow or a recovery. */
+  /** NITs that a flow or a recovery of this process is working on. */
   readonly #inHand = new Set<string>();
 
-  // Private, so that the published types need none of the package below.
+  // Private, so that the published types do not need the types of `classic-level`.
   private constructor(level: ClassicLevel<string, RechargeNote>) {
     this.#level = level;
   }
@@ -44,7 +43,7 @@ export class RechargeNotes {
   static async open(folder: string): Promise<RechargeNotes> {
     const call = 'openRechargeNotes';
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder);
       await chmod(folder, 0o700);
       const level = new ClassicLevel<string, RechargeNote>(folder, { valueEncoding: 'json' });
       await level.open();
@@ -57,27 +56,26 @@ export class RechargeNotes {
     }
   }
 
-  /** Writes a note; it outlives the process once this resolves. */
+  /** Writes a note. It survives a crash once this resolves. */
   async keep(note: RechargeNote): Promise<void> {
     await this.#level.put(keyOf(note.nit), note, { sync: true });
   }
 
-  /** The note about a recharge as it is written now; undefined when there is none. */
+  /** Reads the current note of a recharge. Undefined if it has none. */
   find(nit: string): Promise<RechargeNote | undefined> {
     return this.#level.get(keyOf(nit));
   }
 
-  /** Removes a note; it is gone for good once this resolves. */
+  /** Removes a note. The removal survives a crash once this resolves. */
   async forget(nit: string): Promise<void> {
     await this.#level.del(keyOf(nit), { sync: true });
   }
 
-  /** All notes. */
   async all(): Promise<RechargeNote[]> {
     return this.#level.values().all();
   }
 
-  /** Takes a recharge in hand; false when somebody else has it. `letGo` ends it. */
+  /** Reserves a recharge until `letGo`. Returns false if it is already reserved. */
   takeInHand(nit: string): boolean {
     if (this.#inHand.has(nit)) return false;
     this.#inHand.add(nit);
@@ -88,9 +86,23 @@ export class RechargeNotes {
     this.#inHand.delete(nit);
   }
 
-  /** Closes the folder; another process may open it then. */
+  /** Closes the folder. Another process can then open it. */
   async close(): Promise<void> {
     await this.#level.close();
+  }
+}
+
+/** Creates a folder and its parents. Node's recursive `mkdir` loops forever if none can be created, as in /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = dirname(folder);
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+    if (code !== 'ENOENT' || parent === folder) throw error;
+    await makeFolder(parent);
+    await mkdir(folder, { mode: 0o700 });
   }
 }
 
