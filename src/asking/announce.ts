@@ -1,4 +1,4 @@
-/** Announcing a post that Carat is about to be asked for: by a worker, or by the service when it asks Carat itself. */
+/** Opens expectations: for a worker, or for the service when it asks Carat itself. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { Recorder } from '../observability/recorder.ts';
 import type { TokenStore } from '../store/contract.ts';
@@ -7,9 +7,9 @@ import { type Correlators, type Kind, queryOf, type TokenQuery, topicOf } from '
 export interface Announcement {
   id: string;
   kind: Kind;
-  /** What the post will carry; none for a place in the pool. */
+  /** The correlators that the post will have. Empty for a token of the pool. */
   correlators: Correlators;
-  /** Where its token will be found. */
+  /** The query that will find the token. */
   query: TokenQuery;
   /** Milliseconds since 1970, by the store's clock. */
   expiresAt: number;
@@ -38,13 +38,13 @@ export async function announce(
 const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz';
 const RANDOM_CHARS = 19;
 
-/** A fresh `merchant_data`: 20 characters of `[0-9a-z]`, the longest that Carat takes, the last one a check character. */
+/** Returns a new `merchant_data`: 20 characters of `[0-9a-z]`, Carat's maximum, with a check character at the end. */
 export function newMerchantData(): string {
   const random = Array.from({ length: RANDOM_CHARS }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
   return random + checkCharacter(random);
 }
 
-/** The check character of ISO 7064, MOD 37,36. */
+/** Returns the check character of ISO 7064, MOD 37,36. */
 export function checkCharacter(text: string): string {
   let product = 36;
   for (const character of text) {

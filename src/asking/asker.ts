@@ -1,7 +1,7 @@
 /**
- * Asks Carat for a token on behalf of a worker: announce, call Carat once, take the token from its post, mark it as used.
- * The call is never repeated, and never cut off because the worker went away: the token of a worker that is gone by then is
- * put back, so that it can be read by its selector or taken from the pool.
+ * Asks Carat for a token on behalf of a worker: announces it, calls Carat once, takes the token from its post, and marks it
+ * as used. The call is never repeated, and continues when the worker disconnects. Then the token is put back: it can be read
+ * by its selector or taken from the pool.
  */
 import { setMaxListeners } from 'node:events';
 import type { CaratSaid } from '../carat/call.ts';
@@ -14,10 +14,10 @@ import type { TokenStore } from '../store/contract.ts';
 import type { TokenRecord } from '../token.ts';
 import { createStoreSource, SourceError, type SourceErrorCode, type StoredToken } from './store-source.ts';
 
-/** How long a post is waited for when Carat's answer was lost, within the caller's own wait. */
+/** How long to wait for a post after Carat's answer was lost. The caller's own wait is the upper limit. */
 const GRACE_MS = 10_000;
 
-/** What Carat is asked for. */
+/** A request to Carat for a token. */
 export interface Ask extends Pick<Wanted, 'kind' | 'selector'> {
   name: AskName;
   trigger(client: CaratClient, ...args: Parameters<Wanted['trigger']>): Promise<void>;
@@ -27,13 +27,13 @@ export type AskName = (typeof ASKS)[number];
 
 export interface Asked {
   token: TokenRecord;
-  /** What Carat said; null when the token came and Carat's answer was lost. */
+  /** Carat's answer. Null if the token came but the answer was lost. */
   carat: CaratSaid | null;
 }
 
 export type AskErrorCode = SourceErrorCode | 'not_configured' | 'carat_refused' | 'carat_unreachable' | 'no_post';
 
-/** Why there is no token. Its message and what Carat said hold no secret. */
+/** Why no token was obtained. Neither its message nor Carat's answer contains a secret. */
 export class AskError extends Error {
   readonly code: AskErrorCode;
   readonly carat: CaratSaid | undefined;
@@ -46,7 +46,7 @@ export class AskError extends Error {
 }
 
 export interface AskerOptions {
-  /** One for each merchant that has credentials. */
+  /** By merchant. Merchants without credentials have none. */
   clients: ReadonlyMap<string, CaratClient>;
   store: TokenStore;
   handoff: Handoff;
@@ -59,7 +59,7 @@ export class Asker {
 
   constructor(options: AskerOptions) {
     this.#options = options;
-    // Every call in flight listens to it.
+    // Every call in flight adds a listener.
     setMaxListeners(0, this.#stop.signal);
   }
 
@@ -71,7 +71,7 @@ export class Asker {
   }
 
   /**
-   * Answers `disconnected` when the worker went away in the meantime.
+   * Asks Carat once. Returns `disconnected` if the worker disconnected before the token came.
    *
    * @throws AskError
    */
@@ -99,7 +99,7 @@ export class Asker {
     }
   }
 
-  /** Ends the calls that are in flight; those who wait for them are told `draining`. */
+  /** Aborts the calls in flight. Their workers get `draining`. */
   stop(): void {
     this.#stop.abort();
   }
@@ -126,7 +126,7 @@ export class Asker {
     return obtainToken(source, wanted, { signal: this.#stop.signal, timeoutMs: waitMs, graceMs: GRACE_MS });
   }
 
-  /** What an error means to the worker; anything else is passed on as it is. */
+  /** Converts an error of Carat's client. Other errors are returned unchanged. */
   #errorOf(error: unknown): unknown {
     if (!(error instanceof CaratError)) return error;
     const { code, cause, caratCode, caratMessage } = error;

@@ -1,10 +1,10 @@
-/** The five things that Carat is asked for, each with the call that asks for it and what its post is known by. */
+/** The five requests to Carat, each with its call and the selector of its post. */
 import type { CaratClient } from '../carat/client.ts';
 import type { Ask } from './asker.ts';
 
 type Arguments<Call extends (...args: never[]) => unknown> = Parameters<Call>[0];
 
-/** A SEID, by `merchant_data`: the one given, or a fresh one. */
+/** A SEID, selected by `merchant_data`: the given one or a new one. */
 export function scheduleEdit({ sid, merchant_data }: Arguments<CaratClient['scheduleEdits']['begin']>): Ask {
   return {
     name: 'schedule_edit',
@@ -15,7 +15,7 @@ export function scheduleEdit({ sid, merchant_data }: Arguments<CaratClient['sche
   };
 }
 
-/** A NIT, by the merchant's USN. */
+/** A NIT, selected by the merchant's USN. */
 export function recharge(args: Arguments<CaratClient['recharges']['begin']> & { merchant_usn: string }): Ask {
   const selector = { merchant_usn: args.merchant_usn };
   return {
@@ -32,13 +32,13 @@ export function genericToken(): Ask {
   return { name, kind: 'token', trigger: (client, _, options) => client.genericOperations.askToken(options) };
 }
 
-/** A token from the pool; nothing tells it from one for a generic operation. */
+/** A token from the pool. It cannot be distinguished from a token for a generic operation. */
 export function merchantToken(): Ask {
   const name = 'merchant_token';
   return { name, kind: 'token', trigger: (client, _, options) => client.genericOperations.askMerchantToken(options) };
 }
 
-/** A NIT, by the merchant's USN or else its order. */
+/** A NIT, selected by the merchant's USN, or by its order. */
 export function cancellation(args: Arguments<CaratClient['cancellations']['begin']>): Ask {
   const { merchant_usn, order_id } = args;
   const selector = merchant_usn === undefined ? (order_id === undefined ? undefined : { order_id }) : { merchant_usn };

@@ -1,7 +1,7 @@
 /**
- * The recharge guard: from the moment a NIT is handed out, the service owes Carat a confirmation or an undoing. The guard
- * acts on what workers decided, and undoes what nobody decided about in time, until Carat's answer was seen. Any instance
- * goes on with what another one began: the store says what is due, and who may act on it.
+ * The recharge guard. Once a NIT is handed out, the service owes Carat a confirmation or an undo. The guard sends the
+ * workers' decisions, and undoes recharges without a decision by their deadline, until Carat has answered. Any instance
+ * continues the work of another one: the store knows which recharges are due, and which instance may act on them.
  */
 import { setMaxListeners } from 'node:events';
 import type { CaratClient } from '../carat/client.ts';
@@ -20,21 +20,21 @@ import type {
 } from '../store/recharges.ts';
 import { tokenId } from '../token.ts';
 
-const LOOK_EVERY_MS = 500;
+const CHECK_EVERY_MS = 500;
 /** How many recharges an instance settles at once. */
 const MOST_AT_ONCE = 20;
-/** Milliseconds for each of the two calls of an attempt, and for which the recharge is held in that time. */
+/** Deadline of each of an attempt's two calls, and the lease on the recharge for an attempt. */
 const CALL_MS = 10_000;
 const LEASE_MS = 30_000;
 /** How often a request that waits for the end reads the store. */
 const WAIT_STEP_MS = 100;
-/** The operator is notified after this many failed attempts, and again after each further number of them. */
+/** The operator is notified after `NOTIFY_AFTER` failed attempts, then after every further `NOTIFY_EVERY`. */
 const NOTIFY_AFTER = 3;
 const NOTIFY_EVERY = 10;
 
 export interface RechargeGuardOptions {
   store: RechargeStore;
-  /** One for each merchant that has credentials. */
+  /** By merchant. Merchants without credentials have none. */
   clients: ReadonlyMap<string, CaratClient>;
   recorder: Recorder;
   pace?: Pace;
@@ -43,13 +43,13 @@ export interface RechargeGuardOptions {
 export class RechargeGuard {
   readonly #options: RechargeGuardOptions;
   readonly #stop = new AbortController();
-  /** What is being settled here. */
-  readonly #inHand = new Map<string, Promise<void>>();
-  /** What has been answered between the attempts of this process. */
+  /** Attempts in flight. */
+  readonly #attempts = new Map<string, Promise<void>>();
+  /** Carat's answers to earlier attempts of this process. */
   readonly #settlements = new Map<string, Settlement>();
-  /** How many are owed, by merchant, when this instance last looked. */
+  /** The number of owed recharges by merchant, at the last check. */
   readonly #owed = new Map<string, number>();
-  #looking: Promise<void> = Promise.resolve();
+  #checking: Promise<void> = Promise.resolve();
 
   constructor(options: RechargeGuardOptions) {
     this.#options = options;
@@ -58,14 +58,14 @@ export class RechargeGuard {
 
   async start(): Promise<void> {
     await this.#options.store.open();
-    this.#looking = this.#lookAgainAndAgain();
+    this.#checking = this.#checkPeriodically();
   }
 
-  /** What is not settled by then stays owed, and another instance or the next start goes on with it. */
+  /** Ends the attempts. Unsettled recharges stay owed, and another instance or the next start continues with them. */
   async stop(): Promise<void> {
     this.#stop.abort();
-    await this.#looking;
-    await Promise.all(this.#inHand.values());
+    await this.#checking;
+    await Promise.all(this.#attempts.values());
     await this.#options.store.close();
   }
 
@@ -73,7 +73,7 @@ export class RechargeGuard {
     return this.#owed.get(merchant) ?? 0;
   }
 
-  /** Resolves when the recharge is owed, whatever happens to this process. @throws StoreAway */
+  /** Stores a recharge as owed. Once this resolves, it is settled even if this process dies. @throws StoreAway */
   async owe(recharge: NewRecharge): Promise<OwedRecharge> {
     const owed = await this.#options.store.owe(recharge);
     this.#options.recorder.recharge(recharge.merchant, 'handed_out', { merchant_usn: recharge.merchantUsn });
@@ -81,8 +81,8 @@ export class RechargeGuard {
   }
 
   /**
-   * Writes a decision down and begins to carry it out. Answers the recharge with the decision that stands, which may be
-   * another one; undefined when the NIT is unknown. @throws StoreAway
+   * Stores a decision and starts to send it. Returns the recharge with the decision that holds, which may be an earlier
+   * one. Returns undefined if the NIT is unknown. @throws StoreAway
    */
   async decide(merchant: string, nit: string, decision: RechargeDecision): Promise<OwedRecharge | undefined> {
     const id = tokenId(merchant, 'nit', nit);
@@ -95,7 +95,7 @@ export class RechargeGuard {
     return this.#options.store.find(merchant, tokenId(merchant, 'nit', nit));
   }
 
-  /** The recharge once it has ended, or as it is when the wait is over, the caller is gone or the process stops. */
+  /** Waits until the recharge has ended, the wait is over, the caller is gone, or the process stops. Returns its state. */
   async ended(recharge: OwedRecharge, waitMs: number, signal: GoneSignal): Promise<OwedRecharge> {
     const until = performance.now() + waitMs;
     let last = recharge;
@@ -108,7 +108,7 @@ export class RechargeGuard {
     }
   }
 
-  async #lookAgainAndAgain(): Promise<void> {
+  async #checkPeriodically(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       for (const merchant of this.#options.clients.keys()) {
@@ -117,31 +117,31 @@ export class RechargeGuard {
           this.#owed.set(merchant, owed);
           for (const id of ids) this.#settle(merchant, id);
         } catch (error) {
-          // What is due stays so until the store is back.
+          // Due recharges stay due until the store is available.
           if (!(error instanceof StoreAway)) this.#options.recorder.bug(error, 'recharge guard');
         }
       }
-      await pause(LOOK_EVERY_MS, signal);
+      await pause(CHECK_EVERY_MS, signal);
     }
   }
 
   #settle(merchant: string, id: string): void {
     const key = `${merchant}\n${id}`;
-    if (this.#stop.signal.aborted || this.#inHand.has(key) || this.#inHand.size >= MOST_AT_ONCE) return;
-    const settling = this.#attempt(merchant, id)
+    if (this.#stop.signal.aborted || this.#attempts.has(key) || this.#attempts.size >= MOST_AT_ONCE) return;
+    const attempt = this.#attempt(merchant, id)
       .catch((error: unknown) => {
-        // When the lease ends, another attempt takes it.
+        // Another attempt takes the recharge when the lease ends.
         if (!(error instanceof StoreAway)) this.#options.recorder.bug(error, 'recharge guard');
       })
-      .finally(() => this.#inHand.delete(key));
-    this.#inHand.set(key, settling);
+      .finally(() => this.#attempts.delete(key));
+    this.#attempts.set(key, attempt);
   }
 
   async #attempt(merchant: string, id: string): Promise<void> {
     const { store, clients, recorder } = this.#options;
     const client = clients.get(merchant);
     if (client === undefined) return;
-    // A NIT that this instance cannot read is left to those that can.
+    // Without the key of this NIT, leave it to an instance that has the key.
     if ((await store.find(merchant, id))?.nit === undefined) return;
     const taken = await store.take(merchant, id, LEASE_MS);
     if (taken?.nit === undefined) return;
@@ -166,7 +166,7 @@ export class RechargeGuard {
   async #failed(taken: TakenRecharge, error: unknown): Promise<void> {
     const { store, recorder } = this.#options;
     const { merchant, merchantUsn, attempts } = taken;
-    // Another instance need not wait for the end of the lease.
+    // When this instance stops, another one may continue at once, before the lease ends.
     await store.postpone(taken, this.#stop.signal.aborted ? 0 : this.#pauseAfter(taken));
     if (!(error instanceof CaratError)) throw error;
     if (error.code === 'aborted' || attempts < NOTIFY_AFTER || (attempts - NOTIFY_AFTER) % NOTIFY_EVERY !== 0) return;
@@ -174,7 +174,7 @@ export class RechargeGuard {
     recorder.notice({
       level: 'warn',
       code: 'recharge_owed',
-      message: `a recharge could not be settled yet (${decision}): ${error.message}`,
+      message: `a recharge is not settled yet (${decision}); the service retries: ${error.message}`,
       facts: { merchant, merchantUsn, decision, attempts },
     });
   }

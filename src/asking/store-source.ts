@@ -1,4 +1,4 @@
-/** The service itself as a token source: what the flows of `carat/` need, straight on the store. */
+/** The service itself as the token source of the flows in `carat/`, directly on the store. */
 import type { Announced, HeldToken, TokenSource } from '../carat/token-source.ts';
 import type { Handed, Handoff } from '../handoff/handoff.ts';
 import type { Recorder } from '../observability/recorder.ts';
@@ -11,16 +11,16 @@ export interface StoreSourceOptions {
   handoff: Handoff;
   recorder: Recorder;
   merchant: string;
-  /** True once the service stops: what was announced then stays so, because the post may reach another instance. */
+  /** True once the service stops. Expectations then stay open, because the post may reach another instance. */
   isStopping(): boolean;
 }
 
-/** A token of the store, with everything that is known of it. */
+/** A held token with its record in the store. */
 export interface StoredToken extends HeldToken {
   record: TokenRecord;
 }
 
-/** What the store or the handoff answered instead of a token; its code is one of the worker API's. */
+/** Why the store or the handoff gave no token. Its code is one of the worker API's. */
 export class SourceError extends Error {
   readonly code: SourceErrorCode;
   constructor(code: SourceErrorCode) {
@@ -33,9 +33,9 @@ export type SourceErrorCode =
   | Exclude<Handed['outcome'], 'token' | 'nothing' | 'used' | 'disconnected'>
   | Exclude<SettleAnswer, 'done' | 'away' | 'unknown'>;
 
-/** A lease lasts at most so long. */
+/** The longest lease. */
 const MAX_LEASE_MS = 600_000;
-/** How much longer than the wait a token is held: it is reported as used in this time. */
+/** How long a token is held after the wait. It must be marked as used in this time. */
 const SPEND_WITHIN_MS = 10_000;
 
 export function createStoreSource(options: StoreSourceOptions): TokenSource<StoredToken> {
@@ -64,7 +64,7 @@ export function createStoreSource(options: StoreSourceOptions): TokenSource<Stor
       const request = { merchant, claimId, leaseMs, query: queryFor(announced) };
       const handed = await handoff.claim(request, { waitMs: timeoutMs, signal });
       recorder.answered(merchant, 'claim', handed.outcome);
-      // `used` is an earlier token under the same name: nothing came since.
+      // `used` means an earlier token under the same selector. No new one came.
       if (handed.outcome === 'nothing' || handed.outcome === 'used' || handed.outcome === 'disconnected')
         return undefined;
       if (handed.outcome !== 'token') throw new SourceError(handed.outcome);

@@ -1,4 +1,4 @@
-/** The base addresses of Carat, per environment and service. Never an IP address: they may change without notice [doc]. */
+/** Carat's base addresses, per environment and service. Always host names: IP addresses may change without notice [doc]. */
 import { CaratError } from './errors.ts';
 
 export type Environment = 'production' | 'homologation';
@@ -6,7 +6,7 @@ export type Environment = 'production' | 'homologation';
 export type Service = 'portal' | 'recharge';
 export type Addresses = { readonly [service in Service]: string };
 
-/** As Carat's documentation gives them [doc]; some merchants use other hosts [field], hence the overrides. */
+/** The addresses of Carat's documentation [doc]. Some merchants use other hosts [field], so they can be overridden. */
 export const ADDRESSES: { readonly [environment in Environment]: Addresses } = {
   production: {
     portal: 'https://esitef.softwareexpress.com.br/e-sitef/api',
@@ -18,7 +18,7 @@ export const ADDRESSES: { readonly [environment in Environment]: Addresses } = {
   },
 };
 
-/** The addresses of an environment with some replaced; an end slash is dropped. Throws `bad_argument` on what is no http(s) URL. */
+/** Returns the addresses of an environment, with overrides, without a final slash. Throws `bad_argument` for a bad URL. */
 export function addressesFor(environment: Environment, overrides: Partial<Addresses> = {}): Addresses {
   const defaults = ADDRESSES[environment];
   if (defaults === undefined) throw badAddress('environment', 'production or homologation');

@@ -1,10 +1,10 @@
-/** Tells what an answer of Carat means: its HTTP status, its result code in every spelling, its content. */
+/** Interprets an answer of Carat: its HTTP status, its result code in every spelling, its content. */
 import type { Call, CaratSaid } from './call.ts';
 import { CaratError, type CaratErrorCode } from './errors.ts';
 import { masked, secretsIn } from './masking.ts';
 import { contentOf, resultOf } from './result-code.ts';
 
-/** The content of an answer, and what Carat said; throws the `CaratError` that says what it was instead of a success. */
+/** Returns the content of an answer, and Carat's result code and message. Throws `CaratError` if it is not a success. */
 export function understand<A>(
   call: Call<A>,
   credentials: readonly string[],
@@ -15,7 +15,7 @@ export function understand<A>(
   const result = resultOf(json);
   const secrets = [...credentials, ...secretsIn(call.body), ...secretsIn(call.query), ...longWords(call.path)];
   const caratMessage = result?.message === undefined ? undefined : masked(result.message, secrets);
-  // A code is short. A long text is not a code and may be anything.
+  // A code is short. A long text is not a code and may contain a secret.
   const caratCode = result === undefined || result.code.length > 10 ? undefined : result.code;
   const fail = (code: CaratErrorCode, message: string, effect: 'none' | 'unknown'): CaratError =>
     new CaratError(code, message, {
@@ -34,12 +34,12 @@ export function understand<A>(
   if (status !== success) throw fail('bad_answer', `expected HTTP ${success}, got ${status}`, 'unknown');
   if (json === undefined) throw fail('bad_answer', 'the answer is not a JSON object', 'unknown');
   if (result === undefined && call.resultCode !== 'optional') {
-    throw fail('bad_answer', 'the answer states no result code', 'unknown');
+    throw fail('bad_answer', 'the answer has no result code', 'unknown');
   }
   const answer = call.answer.safeParse(contentOf(json));
   if (!answer.success) {
     const fields = answer.error.issues.map((issue) => issue.path.join('.') || '(all)').join(', ');
-    throw fail('bad_answer', `the answer has not the expected form at: ${fields}`, 'unknown');
+    throw fail('bad_answer', `the answer does not have the expected form at: ${fields}`, 'unknown');
   }
   return { answer: answer.data, said: result && { code: result.code, message: caratMessage ?? '' } };
 }

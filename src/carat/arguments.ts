@@ -1,11 +1,11 @@
 /**
- * The formats of Carat's fields, checked before any call is made. In Carat's tables `= n` is exactly n, `< n` is up to
- * n, `N` digits, `A` or `AN` letters and digits. An error names the argument and its format, never its value.
+ * The formats of Carat's fields, checked before any call is made. In Carat's tables, `= n` means exactly n, `< n` means up
+ * to n, `N` means digits, `A` or `AN` means letters and digits. An error names the argument and its format, never its value.
  */
 import * as z from 'zod';
 import { CaratError } from './errors.ts';
 
-/** Checks arguments; returns them as Carat takes them (texts), or throws `bad_argument` for the first that does not fit. */
+/** Checks arguments. Returns them as the texts that Carat expects. Throws `bad_argument` for the first wrong one. */
 export function checked<S extends z.ZodType>(call: string, schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
@@ -18,7 +18,7 @@ export function checked<S extends z.ZodType>(call: string, schema: S, value: unk
 
 function formatOf(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return OTHER;
-  // Formats of fields are written as messages below; zod's own speak of types and values and are put in our words.
+  // The fields below have their own messages. zod's other messages are reworded.
   if (issue.message.startsWith(FORMAT)) return issue.message.slice(FORMAT.length);
   if (issue.code === 'invalid_union') {
     const formats = issue.errors.flat().map(formatOf);
@@ -31,16 +31,16 @@ function formatOf(issue: z.core.$ZodIssue | undefined): string {
 
 const OTHER = 'of the documented format';
 
-/** A time that a caller sets, in milliseconds. */
+/** A number of milliseconds that a caller sets. */
 export function milliseconds(least: number, most: number): z.ZodInt {
   const error = `${FORMAT}${least} to ${most} milliseconds`;
   return z.int({ error }).min(least, { error }).max(most, { error });
 }
 
-/** No deadline or wait is longer than this many milliseconds. */
+/** The longest deadline or wait, in milliseconds. */
 export const MAX_MS = 600_000;
 
-/** Marks a message as one of ours, which quotes no value. */
+/** Marks a message of this file, which quotes no value. */
 export const FORMAT = 'format:';
 
 function text(pattern: RegExp, format: string): z.ZodString {
@@ -52,7 +52,7 @@ function text(pattern: RegExp, format: string): z.ZodString {
 const exactly = (n: number): z.ZodString => text(new RegExp(`^[0-9A-Za-z]{${n}}$`), `exactly ${n} letters or digits`);
 /** `< n AN`. */
 const upTo = (n: number): z.ZodString => text(new RegExp(`^[0-9A-Za-z]{1,${n}}$`), `1 to ${n} letters or digits`);
-/** `< n AN` for texts that people read: letters, digits, spaces and signs; no control characters. */
+/** `< n AN` for texts for people: letters, digits, spaces and signs, without control characters. */
 const words = (n: number): z.ZodString => text(new RegExp(`^[^\\p{Cc}]{1,${n}}$`, 'u'), `1 to ${n} characters`);
 /** `< n N`. */
 const digits = (n: number): z.ZodString => text(new RegExp(`^[0-9]{1,${n}}$`), `1 to ${n} digits`);
@@ -82,13 +82,13 @@ export const fields = {
   seid: exactly(64),
   /** = 64 AN [doc]; lower-case hexadecimal digits [field]. */
   nit: exactly(64),
-  /** = 66 AN in Carat's table, 64 in its example [doc]; 1 to 128 are let through, as the receiver does [inf]. */
+  /** = 66 AN in Carat's table, 64 in its example [doc]. 1 to 128 are accepted, as the receiver does [inf]. */
   token: text(/^[0-9A-Za-z]{1,128}$/, '1 to 128 letters or digits'),
   /** < 20 AN [doc]. */
   merchant_data: upTo(20),
   /** < 12 N [doc]. */
   merchant_usn: digits(12),
-  /** < 20 AN [doc]. Orders are numbered in many ways: signs are let through. */
+  /** < 20 AN [doc]. Order numbers have many forms, so signs are accepted. */
   order_id: text(/^[\x21-\x7e]{1,20}$/, '1 to 20 letters, digits or signs'),
   /** Up to 3 digits [doc]. */
   authorizer_id: digits(3),
@@ -114,7 +114,7 @@ export const fields = {
   ddd: exactDigits(2),
   /** Without area code; 8 or 9 digits [inf]. */
   phone_number: text(/^[0-9]{8,9}$/, '8 or 9 digits'),
-  /** A code of a dealer, a type or a branch, as the lists give it; up to 20 AN [inf]. */
+  /** A code of a dealer, a type or a branch from Carat's lists; up to 20 AN [inf]. */
   list_code: upTo(20),
   /** < 10 AN [doc]. */
   amount_key: upTo(10),
@@ -136,7 +136,7 @@ export const fields = {
   merchant_key: text(/^[0-9A-Za-z_.-]{1,80}$/, '1 to 80 letters or digits'),
 };
 
-/** Card data. They are sent and forgotten: kept in no note, log or error. */
+/** Card data. Sent to Carat only: no note, log or error contains them. */
 export const card = z.strictObject({
   /** < 19 N [doc]. */
   number: text(/^[0-9]{12,19}$/, '12 to 19 digits'),
@@ -144,7 +144,7 @@ export const card = z.strictObject({
   expiry_date: text(/^(0[1-9]|1[0-2])[0-9]{2}$/, 'MMYY'),
   /** 3 or 4 digits [inf]. */
   security_code: text(/^[0-9]{3,4}$/, '3 or 4 digits').optional(),
-  /** < 30 AN [doc]; only some acquirers want it. */
+  /** < 30 AN [doc]; only some acquirers require it. */
   holder: words(30).optional(),
 });
 export type Card = z.input<typeof card>;

@@ -3,7 +3,7 @@ import type * as z from 'zod';
 import type { Service } from './addresses.ts';
 
 export interface CallOptions {
-  /** Ends the call; what it did at Carat by then stays done. */
+  /** Aborts the call. Effects that it already had at Carat remain. */
   signal?: AbortSignal | undefined;
   /** Milliseconds until the call is given up, 1 to 600 000; default: the client's, 60 000. */
   timeoutMs?: number | undefined;
@@ -11,11 +11,11 @@ export interface CallOptions {
   onSuccess?: ((said: CaratSaid) => void) | undefined;
 }
 
-/** What Carat said of a call. */
+/** Carat's result of a call. */
 export interface CaratSaid {
   /** Carat's result code; `0` is success. */
   code: string;
-  /** At most 500 characters, secrets of the request masked; empty when Carat sent none. */
+  /** At most 500 characters, with the request's secrets masked. Empty if Carat sent none. */
   message: string;
 }
 
@@ -24,15 +24,15 @@ export interface Call<A> {
   name: string;
   service: Service;
   method: 'GET' | 'POST' | 'PUT';
-  /** Below the base address; its parts are encoded by the caller. */
+  /** Relative to the base address. The caller encodes its parts. */
   path: string;
   query?: Record<string, string | undefined>;
   body?: unknown;
   /** The HTTP status of success; default 200. */
   success?: number;
-  /** False for queries only: then a lost answer means that nothing happened. */
+  /** False for queries: a lost answer then means that nothing changed at Carat. */
   effectful: boolean;
-  /** `optional` where Carat does not document that the answer states a result code. */
+  /** `optional` if Carat does not document a result code in the answer. */
   resultCode?: 'required' | 'optional';
   answer: z.ZodType<A>;
 }

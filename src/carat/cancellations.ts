@@ -1,4 +1,4 @@
-/** Cancellations, as far as they are known: ask for a NIT, which comes by authenticity post, and cancel with it. */
+/** Cancellations, only partly documented: ask for a NIT, which comes by authenticity post, and cancel with it. */
 import * as z from 'zod';
 import { card, checked, fields } from './arguments.ts';
 import type { CallOptions, Send } from './call.ts';

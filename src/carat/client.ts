@@ -1,4 +1,4 @@
-/** The typed client for Carat's calls, put together from one file per service. */
+/** The typed client for Carat's calls, composed of one file per service. */
 import * as z from 'zod';
 import { type Addresses, addressesFor, type Environment } from './addresses.ts';
 import { checked, fields, MAX_MS, milliseconds } from './arguments.ts';
@@ -28,7 +28,7 @@ const deadline = z.strictObject({ timeoutMs: milliseconds(1, MAX_MS) });
 
 export type CaratClient = ReturnType<typeof createCaratClient>;
 
-/** Makes a client; it opens nothing and needs no closing. Throws `bad_argument` when an option does not fit. */
+/** Creates a client. It opens nothing and needs no closing. Throws `bad_argument` for a wrong option. */
 export function createCaratClient(options: CaratClientOptions) {
   const name = 'createCaratClient';
   const { merchantId, merchantKey } = options;
@@ -37,7 +37,7 @@ export function createCaratClient(options: CaratClientOptions) {
   const addresses = addressesFor(options.environment, options.addresses);
   const send = createTransport({ addresses, merchantId, merchantKey, timeoutMs, onCall: options.onCall });
   return {
-    /** The deadline of a call that is given none. */
+    /** The default deadline of a call. */
     timeoutMs,
     schedules: schedules(send),
     scheduleEdits: scheduleEdits(send),

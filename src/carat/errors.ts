@@ -1,17 +1,16 @@
 /**
- * The one error of the Carat client. It tells what failed, at which call, what Carat said, and whether the call may have
- * still had an effect. It never holds a key, card data, a token or an address with a query.
+ * The one error of the Carat client. It says what failed, in which call, what Carat answered, and whether the call may have
+ * had an effect. It never contains a key, card data, a token or an address with a query.
  */
 
 /**
- * - `bad_argument`: an argument has not the documented format; no call was made.
- * - `denied`: Carat answered, and its answer is not success. `unauthorized` (401, 403) and `not_found` (404) are
- *   particular cases of it.
- * - `unavailable`: Carat answered 5xx. `bad_answer`: an answer that cannot be understood, or another 2xx than the one
- *   documented. `timeout`: no answer within the deadline. `connection`: no connection, or it was cut.
+ * - `bad_argument`: an argument does not have the documented format; no call was made.
+ * - `denied`: Carat answered without success. `unauthorized` (401, 403) and `not_found` (404) are special cases.
+ * - `unavailable`: Carat answered 5xx. `bad_answer`: the answer cannot be parsed, or has another 2xx than documented.
+ *   `timeout`: no answer within the deadline. `connection`: no connection, or it was lost.
  * - `aborted`: the caller's signal ended it.
  * - `no_post`: Carat answered success, but no authenticity post came.
- * - `token_source`: the receiver that hands out the tokens could not be used; `cause` is its error.
+ * - `token_source`: the receiver failed to hand out a token; `cause` is its error.
  * - `notes`: the folder of recharge notes could not be used.
  */
 export type CaratErrorCode =
@@ -31,12 +30,12 @@ export type CaratErrorCode =
 export interface CaratErrorFacts {
   /** The call or flow that failed, by its method's name: `schedules.beginEdit`. */
   call: string;
-  /** `none`: surely nothing changed at Carat. `unknown`: the call may have been carried out. */
+  /** `none`: certainly nothing changed at Carat. `unknown`: the call may have been carried out. */
   effect: 'none' | 'unknown';
   httpStatus?: number | undefined;
   /** Carat's result code, as text; 115 is "authenticity error". */
   caratCode?: string | undefined;
-  /** Carat's message, at most 500 characters, with everything masked that was secret in the request. */
+  /** Carat's message, at most 500 characters, with the request's secrets masked. */
   caratMessage?: string | undefined;
   /** For `bad_argument`: the argument, and the format that Carat documents for it. */
   field?: string | undefined;
@@ -68,7 +67,7 @@ export class CaratError extends Error {
   }
 }
 
-/** True when nobody can know from this error whether the call was carried out: its answer was lost, not its request. */
+/** True if the call may have been carried out although it failed: its answer was lost, not its request. */
 export function answerLost(error: unknown): error is CaratError {
   return error instanceof CaratError && error.effect === 'unknown';
 }

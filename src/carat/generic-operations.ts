@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { checked, fields } from './arguments.ts';
 import type { CallOptions, Send } from './call.ts';
 
-/** Operations have parameters of their own, which each routing documents: they are let through as they are. */
+/** Each operation has its own parameters, which Carat documents per routing. They are sent unchanged. */
 export const operationParameters = z.looseObject({
   token: fields.token.optional(),
   authorizer_id: fields.authorizer_id,
@@ -21,8 +21,8 @@ export type OperationAnswer = z.output<typeof operationAnswer>;
 export function genericOperations(send: Send) {
   return {
     /**
-     * Asks for one token: `GET /v1/token` [doc]. It comes by authenticity post, without anything to tell it by, before
-     * this answers. **A GET with side effects**: repeated, it asks for a second token; it is never repeated here.
+     * Asks for one token: `GET /v1/token` [doc]. It comes by authenticity post, without a correlator, before this resolves.
+     * **A GET with side effects**: a repeated call asks for a second token. This client never repeats it.
      */
     async askToken(options?: CallOptions): Promise<void> {
       const call = { name: 'genericOperations.askToken', service: 'portal', method: 'GET', path: '/v1/token' } as const;
@@ -30,8 +30,8 @@ export function genericOperations(send: Send) {
     },
 
     /**
-     * Asks for one token for the registration of a merchant: `POST /v1/token/merchants` [doc]. It comes like that of
-     * `askToken`, and nothing tells the two apart: do not ask for both at once. Never repeated here.
+     * Asks for one token that registers a merchant: `POST /v1/token/merchants` [doc]. It comes like the token of `askToken`
+     * and cannot be distinguished from it: do not ask for both at once. This client never repeats it.
      */
     async askMerchantToken(options?: CallOptions): Promise<void> {
       const name = 'genericOperations.askMerchantToken';
@@ -40,9 +40,10 @@ export function genericOperations(send: Send) {
     },
 
     /**
-     * Runs an operation: `POST /v1/genericoperations` [doc], the token among the parameters. `operation` up to 3 digits,
-     * `terminal_id` 8 letters or digits, `merchant_usn` up to 12 digits, `subfunction` 2 digits. A `terminal_id` must not
-     * be used by two requests at once: the flow `genericOperation` holds it. The token is burnt before the operation runs.
+     * Runs an operation: `POST /v1/genericoperations` [doc], with the token in the parameters. `operation` up to 3 digits,
+     * `terminal_id` 8 letters or digits, `merchant_usn` up to 12 digits, `subfunction` 2 digits. Two requests at once must
+     * not use the same `terminal_id`: the flow `genericOperation` reserves it. Carat spends the token before it runs the
+     * operation.
      */
     async run(args: z.input<typeof runArguments>, options?: CallOptions): Promise<OperationAnswer> {
       const name = 'genericOperations.run';

@@ -1,6 +1,6 @@
 /**
- * One request to Carat: its deadline, its JSON, its result. A call is made once and never repeated here: most of
- * Carat's calls have side effects, `GET /v1/token` among them.
+ * One request to Carat: its deadline, its JSON, its result. A call is never repeated: most of Carat's calls have side
+ * effects, including `GET /v1/token`.
  */
 import * as z from 'zod';
 import type { Addresses } from './addresses.ts';
@@ -9,7 +9,7 @@ import { checked, MAX_MS, milliseconds } from './arguments.ts';
 import type { Call, CallOptions, Send } from './call.ts';
 import { CaratError, type CaratErrorCode } from './errors.ts';
 
-/** An answer longer than this is not Carat's. */
+/** Carat's answers are shorter. */
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 export interface TransportOptions {
@@ -17,14 +17,14 @@ export interface TransportOptions {
   merchantId: string;
   merchantKey: string;
   timeoutMs: number;
-  /** Called after each call: its name, how it ended, how long it took. Nothing in it is secret. */
+  /** Called after each call with its name, outcome and duration. Contains no secret. */
   onCall?: ((report: CallReport) => void) | undefined;
 }
 
 export interface CallReport {
   call: string;
   method: string;
-  /** The path with identifiers left out. */
+  /** The path with `…` instead of identifiers. */
   path: string;
   outcome: 'success' | CaratErrorCode;
   httpStatus?: number | undefined;
@@ -32,7 +32,7 @@ export interface CallReport {
   ms: number;
 }
 
-/** Makes the function through which all calls go. */
+/** Creates the function that sends every call. */
 export function createTransport(options: TransportOptions): Send {
   return async (call, callOptions = {}) => {
     const started = performance.now();
@@ -50,7 +50,7 @@ export function createTransport(options: TransportOptions): Send {
           callOptions.onSuccess?.({ code: caratCode, message: message ?? '' });
         }
       } catch {
-        // A listener that fails must not turn a payment that went well into one that is undone.
+        // A failing listener must not cause a successful payment to be undone.
       }
     };
     try {
@@ -111,10 +111,10 @@ function requestOf(call: Call<unknown>, options: TransportOptions): { target: st
   return { target, init: { method: call.method, headers, body } };
 }
 
-/** Reasons that exclude that Carat saw anything of the request. */
+/** Errors after which Carat has certainly not received the request. */
 const NEVER_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
 
-/** The network's error code alone: the messages of `fetch` may quote the address or a header. */
+/** Returns only the network's error code: the messages of `fetch` may quote the address or a header. */
 function networkReason(error: unknown): string {
   for (let at = error; at instanceof Error; at = at.cause) {
     const code: unknown = (at as NodeJS.ErrnoException).code;

@@ -1,17 +1,17 @@
-/** Masks what must not be seen in texts that come from outside: Carat's messages, and errors of the network. */
+/** Masks secrets in texts from outside: Carat's messages and network errors. */
 
 const MAX_MESSAGE_CHARS = 500;
 const MASK = '***';
-/** What is shorter, an area code for instance, tells nothing, and masking it would make every message unreadable. */
+/** Shorter texts, like an area code, are not secret. Masking them would make messages unreadable. */
 const MIN_SECRET_CHARS = 3;
 
 /**
- * The text with every given secret replaced, and with every run of 12 or more digits (a card number) and of 32 or more
- * letters and digits (a token or key) as well, in case Carat echoes another one than was sent.
+ * Returns the text with every given secret masked. Also masks every run of at least 12 digits (a card number) and of at
+ * least 32 letters and digits (a token or key), because Carat may quote another secret than the request's.
  */
 export function masked(text: string, secrets: readonly string[]): string {
   let result = text;
-  // The longest first, or a short one that is part of it would leave the rest standing.
+  // The longest first: a shorter secret inside it would leave the rest unmasked.
   for (const secret of [...secrets].filter(Boolean).sort((a, b) => b.length - a.length)) {
     result = result.replaceAll(secret, MASK);
   }
@@ -19,14 +19,14 @@ export function masked(text: string, secrets: readonly string[]): string {
   return result.slice(0, MAX_MESSAGE_CHARS);
 }
 
-/** Every text in a request that is worth a mask: keys, tokens and whatever a card holds. */
+/** Returns every text of a request to mask: keys, tokens and card data. */
 export function secretsIn(value: unknown, secret = false): string[] {
   if (typeof value === 'string') return secret && value.length >= MIN_SECRET_CHARS ? [value] : [];
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, part]) => secretsIn(part, secret || SECRET_NAMES.has(name)));
 }
 
-/** Whatever stands under these names, at any depth. */
+/** Every text under these names, at any depth, is secret. */
 const SECRET_NAMES: ReadonlySet<string> = new Set([
   'card',
   'merchant_key',

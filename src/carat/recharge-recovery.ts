@@ -1,23 +1,23 @@
-/** Finishes the recharges that were interrupted: by a crash, a kill, or an outage that outlasted their flow. */
+/** Finishes recharges that were interrupted by a crash, a kill, or an outage longer than their flow. */
 import type { CaratClient } from './client.ts';
 import { CaratError } from './errors.ts';
 import type { RechargeNote, RechargeNotes } from './recharge-notes.ts';
 import { type Pace, pause, pauseBefore, type Settled, Settlement } from './recharge-settlement.ts';
 
 export interface RecoveryOptions extends Pace {
-  /** Ends the recovery; what is not finished by then keeps its note. */
+  /** Ends the recovery. Unfinished recharges keep their notes. */
   signal?: AbortSignal | undefined;
-  /** Called for each recharge that could not be finished yet; it is tried again. */
+  /** Called for each recharge that could not be finished yet. It is retried. */
   onTrouble?: (trouble: { merchant_usn: string; since: string; attempt: number; error: unknown }) => void;
 }
 
 export type Recovered = Settled & Pick<RechargeNote, 'merchant_usn' | 'decision' | 'since'>;
 
 /**
- * Goes through the notes until none is left: asks Carat for the state of each recharge (`GET /v3/recharge/{nit}`) and
- * confirms or undoes it as its note says, round after round with longer pauses, up to 30 s. Call it at start, before or
- * beside new recharges (recharges in progress are left alone), and again after a flow that ended `unsettled`. It
- * ends when every recharge is finished, or at the signal; it answers those that it finished.
+ * Finishes the recharges of all notes: asks Carat for the state of each one (`GET /v3/recharge/{nit}`) and confirms or
+ * undoes it as its note says. Retries in rounds with growing pauses of up to 30 s. Call it at every start, and again after a
+ * flow that ended `unsettled`. It may run beside new recharges and skips those in progress. Resolves with the finished
+ * recharges, when none is left or at the signal.
  */
 export async function recoverRecharges(
   { client, notes }: { client: CaratClient; notes: RechargeNotes },
@@ -30,7 +30,7 @@ export async function recoverRecharges(
     for (const { nit } of await notes.all()) {
       if (options.signal?.aborted || !notes.takeInHand(nit)) continue;
       try {
-        // Since the notes were listed, a flow may have decided or finished this recharge.
+        // A flow may have decided or finished this recharge after the notes were listed.
         const note = await notes.find(nit);
         if (note === undefined) continue;
         left += 1;
@@ -52,7 +52,7 @@ export async function recoverRecharges(
   return recovered;
 }
 
-/** One attempt; nothing when it has to be tried again. An error that is not a failed call is thrown: repeating does not help. */
+/** Makes one attempt. Returns undefined if it must be retried. Throws an error that a retry would not solve. */
 async function attempted(
   settlement: Settlement,
   { merchant_usn, decision, since }: RechargeNote,

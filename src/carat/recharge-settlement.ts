@@ -1,7 +1,7 @@
 /**
- * Confirms or undoes an effected recharge until Carat's answer was seen. This is the one place where a call with effects
- * is made again, and only after a query has shown that it is still needed. It sends the decision that it is given and
- * never the other one: the caller reads the decision from where it is written, right before each attempt.
+ * Confirms or undoes an effected recharge until Carat has answered. Only here is a call with effects repeated, and only
+ * after a query has shown that it is still needed. It never sends another decision than the given one: the caller reads the
+ * stored decision right before each attempt.
  */
 import type { CallOptions } from './call.ts';
 import type { CaratClient } from './client.ts';
@@ -11,29 +11,29 @@ import type { RechargeNote } from './recharge-notes.ts';
 export type Decision = RechargeNote['decision'];
 
 /**
- * How a recharge ended. `confirmed`: `CON`. `undone`: `PPN`, or reversed. `not_effected`: Carat had not carried it out in
- * the first place (denied, expired, …) and has still answered the undoing.
+ * How a recharge ended. `confirmed`: `CON`. `undone`: `PPN`, or reversed. `not_effected`: Carat never carried it out
+ * (denied, expired, …) and has answered the undo.
  */
 export interface Settled {
   end: 'confirmed' | 'undone' | 'not_effected';
-  /** Carat's status, one of three letters. */
+  /** Carat's status, three letters. */
   status: string;
 }
 
 export interface Pace {
-  /** Milliseconds before the second attempt; doubled for each further one; default 500. */
+  /** Milliseconds before the second attempt, doubled for each further one. Default 500. */
   firstDelayMs?: number | undefined;
   /** The longest pause between attempts, in milliseconds; default 30 000. */
   maxDelayMs?: number | undefined;
 }
 
-/** One recharge on its way to its end; it remembers what has been answered between attempts. */
+/** The settlement of one recharge. It remembers Carat's answers between attempts. */
 export class Settlement {
   readonly #client: CaratClient;
   readonly #nit: string;
-  /** The request to effect it was answered with a denial, so that none can still be on its way. */
+  /** Carat denied the request to effect it, so none can still be in flight. */
   readonly #effectDenied: boolean;
-  /** Carat has answered a confirmation or undoing, even if it refused it. */
+  /** Carat has answered a confirmation or undo, possibly with a refusal. */
   #answered = false;
 
   constructor(client: CaratClient, nit: string, effectDenied = false) {
@@ -42,17 +42,17 @@ export class Settlement {
     this.#effectDenied = effectDenied;
   }
 
-  /** Asks for the state and does what it calls for; the end, or nothing when it has to be tried again. Throws `CaratError`. */
+  /** Queries the state and sends the decision if needed. Returns undefined if it must be retried. Throws `CaratError`. */
   async attempt(decision: Decision, options?: CallOptions): Promise<Settled | undefined> {
     const { status } = await this.#client.recharges.query({ nit: this.#nit }, options);
     const end = status === 'NOV' && this.#effectDenied ? 'not_effected' : endOf(status);
     if (end === 'confirmed' || end === 'undone') return { end, status };
     if (end === 'not_effected' && this.#answered) return { end, status };
-    // Due also after an effect that failed: Carat wants this step whatever happened [doc].
+    // Needed after a failed effect too: Carat always requires this step [doc].
     return this.send(decision, options);
   }
 
-  /** Sends the confirmation or undoing without asking first: right once, just after the recharge was effected. */
+  /** Sends the decision without a query. Only valid once, directly after the recharge was effected. */
   async send(decision: Decision, options?: CallOptions): Promise<Settled | undefined> {
     try {
       const confirm = decision === 'confirm';
@@ -68,7 +68,7 @@ export class Settlement {
   }
 }
 
-/** `NOV` is among them: the request to effect it may still be on its way. */
+/** Includes `NOV`: the request to effect it may still be in flight. */
 const STILL_OPEN: ReadonlySet<string> = new Set(['NOV', 'PPC', 'PEN', 'AGU', 'RET']);
 const ENDS: ReadonlyMap<string, Settled['end']> = new Map([
   ['CON', 'confirmed'],
@@ -88,8 +88,8 @@ function endOf(status: string): Settled['end'] | undefined {
 }
 
 /**
- * Settles a recharge that has just been effected: first without asking for its state, then again and again with it,
- * until `settleMs` are over. The caller has the note in hand, so that the decision stays as it is written.
+ * Settles a recharge that was just effected: first without a query, then repeatedly with one, for up to `settleMs`. The
+ * caller has reserved the note, so the decision cannot change.
  */
 export async function settle(
   settlement: Settlement,
@@ -97,7 +97,10 @@ export async function settle(
   options: Pace & { settleMs?: number | undefined },
 ): Promise<{ ok: true; value: Settled } | { ok: false; error: unknown }> {
   const until = performance.now() + (options.settleMs ?? 60_000);
-  let error: unknown = new CaratError('denied', 'Carat refused it', { call: 'recharges.confirm', effect: 'none' });
+  let error: unknown = new CaratError('denied', 'Carat refused the decision', {
+    call: 'recharges.confirm',
+    effect: 'none',
+  });
   for (let attempt = 1; ; attempt += 1) {
     try {
       const value = attempt === 1 ? await settlement.send(decision) : await settlement.attempt(decision);
@@ -111,12 +114,12 @@ export async function settle(
   }
 }
 
-/** The pause before the given attempt, counted from 2. */
+/** Returns the pause before the given attempt, counted from 2. */
 export function pauseBefore(attempt: number, { firstDelayMs = 500, maxDelayMs = 30_000 }: Pace): number {
   return Math.min(firstDelayMs * 2 ** (attempt - 2), maxDelayMs);
 }
 
-/** Waits; ends early, without complaint, when the signal fires. */
+/** Waits. Resolves early when the signal is aborted. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {

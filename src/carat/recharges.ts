@@ -45,7 +45,7 @@ const hashes = z.looseObject({ general: z.string().optional() }).optional();
 const dealer = named.extend({ type_code: z.string().optional(), branches: z.array(named).optional() });
 const dealersAnswer = z.looseObject({ status: z.string().optional(), hashes, dealers: z.array(dealer) });
 export type Dealers = z.output<typeof dealersAnswer>;
-/** Carat publishes the beginning of this answer only [ex]; the rest is kept as it came. */
+/** Carat publishes only the beginning of this answer [ex]. The rest is kept unchanged. */
 const branchesAnswer = z.looseObject({ status: z.string().optional(), hashes });
 export type Branches = z.output<typeof branchesAnswer>;
 const stateAnswer = z.looseObject({
@@ -62,7 +62,8 @@ export function recharges(send: Send, merchantKey: string) {
   return {
     /**
      * Begins a recharge: `POST /v3/recharge` [doc]. The NIT comes by authenticity post, with `merchantUSN` [ex], before
-     * this answers: give a `merchant_usn` (at most 12 digits) of your own to tell it from others; there is no `merchant_data`.
+     * this resolves. Give each recharge its own `merchant_usn` (at most 12 digits) to recognise its post, which has no
+     * `merchant_data`.
      */
     async begin(args: z.input<typeof beginArguments>, options?: CallOptions): Promise<void> {
       const name = 'recharges.begin';
@@ -71,7 +72,7 @@ export function recharges(send: Send, merchantKey: string) {
       await send({ name, service, method: 'POST', path: '/v3/recharge', body, effectful: true, answer }, options);
     },
 
-    /** The dealers ("concessionárias"), e.g. `001` Vivo, and `hashes.general` for the next steps: `GET /v3/rechargedealers` [doc]. */
+    /** Lists dealers ("concessionárias"), e.g. `001` Vivo, and `hashes.general` for later steps: `GET /v3/rechargedealers` [doc]. */
     async dealers(args: z.input<typeof dealersArguments>, options?: CallOptions): Promise<Dealers> {
       const name = 'recharges.dealers';
       const { nit, general_hash } = checked(name, dealersArguments, args);
@@ -79,7 +80,7 @@ export function recharges(send: Send, merchantKey: string) {
       return send({ ...call, query: { nit, generalhash: general_hash }, answer: dealersAnswer }, options);
     },
 
-    /** The branch ("filial") of a dealer for an area code, for type `normal`: `GET /v3/rechargebranches` [doc]; its content [unknown]. */
+    /** Finds a dealer's branch ("filial") for an area code, type `normal`: `GET /v3/rechargebranches` [doc]; its content [unknown]. */
     async branches(args: z.input<typeof branchesArguments>, options?: CallOptions): Promise<Branches> {
       const name = 'recharges.branches';
       const { nit, ddd, dealer_code, general_hash } = checked(name, branchesArguments, args);
@@ -88,7 +89,7 @@ export function recharges(send: Send, merchantKey: string) {
       return send({ ...call, answer: branchesAnswer }, options);
     },
 
-    /** The branch for the types `others` and `invoice`: `PUT /v3/rechargebranches/{nit}` [doc]. Its body is not published: give it whole. */
+    /** Finds the branch for types `others` and `invoice`: `PUT /v3/rechargebranches/{nit}` [doc]. Carat publishes no body: give all of it. */
     async branchesByBody(args: z.input<typeof otherBranchesArguments>, options?: CallOptions): Promise<Branches> {
       const name = 'recharges.branchesByBody';
       const { nit, body } = checked(name, otherBranchesArguments, args);
@@ -98,8 +99,8 @@ export function recharges(send: Send, merchantKey: string) {
 
     /**
      * Effects the recharge, and with `payment` its payment: `PUT /v3/recharge/{nit}` [doc]. Amounts in cents. It is then
-     * pending (`PPC`) and **must be confirmed or undone, whatever came of this call** [doc]: the flow `recharge` sees to it.
-     * Where the card data go in `payment` is inferred.
+     * pending (`PPC`) and **must be confirmed or undone, even if this call fails** [doc]. The flow `recharge` does that. The
+     * place of the card data in `payment` is inferred.
      */
     async effect(args: z.input<typeof effectArguments>, options?: CallOptions): Promise<RechargeEffect> {
       const name = 'recharges.effect';
@@ -124,7 +125,7 @@ export function recharges(send: Send, merchantKey: string) {
       return send({ name, service, method: 'PUT', path, body, effectful: true, answer: stateAnswer }, options);
     },
 
-    /** The state of a recharge, and of its payment: `GET /v3/recharge/{nit}` [doc]. A query: it may be repeated. */
+    /** Queries the state of a recharge and its payment: `GET /v3/recharge/{nit}` [doc]. May be repeated. */
     async query(args: z.input<typeof nitArgument>, options?: CallOptions): Promise<RechargeState> {
       const name = 'recharges.query';
       const path = `/v3/recharge/${checked(name, nitArgument, args).nit}`;

@@ -1,6 +1,6 @@
 /**
- * Finds Carat's result code in an answer. It is spelled `code`, `responseCode` or `response_code`, at the top [doc] or,
- * for recharge, under `<envelope>.esitef` [ex]; it is text or a number; 0 is success.
+ * Finds Carat's result code in an answer. Its name is `code`, `responseCode` or `response_code`, at the top level [doc] or,
+ * for recharge, under `<envelope>.esitef` [ex]. It is text or a number, and 0 means success.
  */
 export interface CaratResult {
   code: string;
@@ -10,7 +10,7 @@ export interface CaratResult {
 
 type Fields = { readonly [name: string]: unknown };
 
-/** The result of an answer, or nothing when it states none. */
+/** Returns the result of an answer, or undefined if it has none. */
 export function resultOf(answer: unknown): CaratResult | undefined {
   for (const place of places(answer)) {
     const code = place['code'] ?? place['responseCode'] ?? place['response_code'];
@@ -22,7 +22,7 @@ export function resultOf(answer: unknown): CaratResult | undefined {
   return undefined;
 }
 
-/** What an answer is about: for recharge the content of its one envelope, otherwise the answer itself. */
+/** Returns the content of an answer: for recharge the content of its one envelope, otherwise the answer itself. */
 export function contentOf(answer: unknown): unknown {
   if (!isFields(answer)) return answer;
   const envelope = Object.keys(answer).find((name) => name.endsWith('_response') && isFields(answer[name]));

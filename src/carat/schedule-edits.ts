@@ -6,7 +6,7 @@ import type { CallOptions, Send } from './call.ts';
 const beginArguments = z.strictObject({ sid: fields.sid, merchant_data: fields.merchant_data.optional() });
 
 const EMPTY = z.literal('');
-/** What an edit may change. An attribute sent empty (`''`) keeps its value, as does one left out [doc]/[ex]. */
+/** The attributes that an edit may change. An empty (`''`) or absent attribute keeps its value [doc]/[ex]. */
 export const scheduleChanges = z
   .strictObject({
     status: z.enum(['ATV', 'INA', '']),
@@ -33,8 +33,9 @@ export function scheduleEdits(send: Send) {
   return {
     /**
      * Asks for an edit of a schedule that is `ATV` or `INA`: `POST /v1/schedules/edits` [doc]. The SEID comes by
-     * authenticity post, with `merchant_data` (at most 20 letters or digits) and `sid`, before this answers. Without a
-     * 200 to that post, the call fails and Carat invalidates the SEID [doc]. Only 201 is success. An error whose `effect` is `unknown` does not mean that no SEID was posted.
+     * authenticity post, with `merchant_data` (at most 20 letters or digits) and `sid`, before this resolves. Without a
+     * 200 to that post, the call fails and Carat invalidates the SEID [doc]. Only 201 is success. After an error whose
+     * `effect` is `unknown`, a SEID may still have been posted.
      */
     async begin(args: z.input<typeof beginArguments>, options?: CallOptions): Promise<void> {
       const name = 'scheduleEdits.begin';
@@ -46,7 +47,7 @@ export function scheduleEdits(send: Send) {
 
     /**
      * Edits with a SEID: `PUT /v1/schedules/edits/{seid}` [doc]. Amount in cents, `next_date` `DD/MM/YYYY`, the card
-     * without security code. The SEID is spent whatever the answer. Answers `schedule` and `schedule_edit.status` `CON`.
+     * without security code. Every answer spends the SEID. Answers `schedule` and `schedule_edit.status` `CON`.
      */
     async edit(args: z.input<typeof editArguments>, options?: CallOptions): Promise<EditAnswer> {
       const name = 'scheduleEdits.edit';

@@ -6,7 +6,7 @@ import type { CallOptions, Send } from './call.ts';
 const status = z.string();
 const schedule = z.looseObject({ status: status.optional(), sid: z.string().optional() });
 const payment = z.looseObject({ status: status.optional(), nit: z.string().optional() });
-/** What every answer about a transaction may hold; whatever else Carat sends is kept as it came. */
+/** The known fields of an answer about a transaction. Other fields are kept unchanged. */
 const transaction = z.looseObject({ schedule: schedule.optional(), payment: payment.optional() });
 export type TransactionAnswer = z.output<typeof transaction>;
 
@@ -43,8 +43,9 @@ const confirmArguments = nitArgument.extend({ confirm: z.boolean(), amount: fiel
 export function schedules(send: Send) {
   return {
     /**
-     * Creates a schedule alone: `POST /v1/transactions` with `do_payment_now: "false"` [ex]. Amounts in cents, dates
-     * `DD/MM/YYYY`. Answers the SID under `schedule.sid`, status `NOV`; it runs once it is activated. Errors: `CaratError`.
+     * Creates a schedule without a payment: `POST /v1/transactions` with `do_payment_now: "false"` [ex]. Amounts in cents,
+     * dates `DD/MM/YYYY`. Answers the SID under `schedule.sid`, status `NOV`. It starts when it is activated. Errors:
+     * `CaratError`.
      */
     async create(args: NewSchedule, options?: CallOptions): Promise<TransactionAnswer> {
       const name = 'schedules.create';
@@ -65,7 +66,7 @@ export function schedules(send: Send) {
     },
 
     /**
-     * Creates a payment with a schedule behind it: `POST /v1/transactions` with a `schedule` object [doc]. Answers the
+     * Creates a payment with a schedule: `POST /v1/transactions` with a `schedule` object [doc]. Answers the
      * NIT under `payment.nit`, status `NOV`. `late_confirmation` sends `additional_data.postpone_confirmation` [field]:
      * the payment then stays `PPC` until `confirmPayment`. Errors: `CaratError`.
      */
@@ -91,7 +92,8 @@ export function schedules(send: Send) {
 
     /**
      * Pays: `POST /v1/payments/{nit}` with the card [doc]. The payment becomes `CON` and its schedule `ATV`, both or
-     * neither; with late confirmation `PPC`. On an error whose `effect` is `unknown`, ask `query` before anything else.
+     * neither. With late confirmation, the payment becomes `PPC`. After an error whose `effect` is `unknown`, call `query`
+     * first.
      */
     async pay(args: z.input<typeof payArguments>, options?: CallOptions): Promise<TransactionAnswer> {
       const name = 'schedules.pay';
@@ -104,8 +106,8 @@ export function schedules(send: Send) {
     },
 
     /**
-     * Confirms (`confirm: true`) or undoes a payment that is `PPC`: `PUT /v1/payments/{nit}?confirm=` [doc]. The answer
-     * is in the query string, not in a body [doc]. `amount` in cents captures less than was authorized, where supported.
+     * Confirms (`confirm: true`) or undoes a payment that is `PPC`: `PUT /v1/payments/{nit}?confirm=` [doc]. The decision
+     * is in the query string, not in a body [doc]. A lower `amount` in cents captures less than authorized, if supported.
      */
     async confirmPayment(args: z.input<typeof confirmArguments>, options?: CallOptions): Promise<TransactionAnswer> {
       const name = 'schedules.confirmPayment';
@@ -129,14 +131,14 @@ export function schedules(send: Send) {
       );
     },
 
-    /** The state of a payment or cancellation by its NIT: `GET /v1/transactions/{nit}` [doc]. A query: it may be repeated. */
+    /** Queries a payment or cancellation by its NIT: `GET /v1/transactions/{nit}` [doc]. May be repeated. */
     async query(args: z.input<typeof nitArgument>, options?: CallOptions): Promise<TransactionAnswer> {
       const name = 'schedules.query';
       const path = `/v1/transactions/${checked(name, nitArgument, args).nit}`;
       return send({ name, service: 'portal', method: 'GET', path, effectful: false, answer: transaction }, options);
     },
 
-    /** The state of a schedule by its SID: `GET /v1/schedules/{sid}`, seen in merchants' code only [field]. May be repeated. */
+    /** Queries a schedule by its SID: `GET /v1/schedules/{sid}`, only seen in merchants' code [field]. May be repeated. */
     async queryBySid(args: z.input<typeof sidArgument>, options?: CallOptions): Promise<TransactionAnswer> {
       const name = 'schedules.queryBySid';
       const path = `/v1/schedules/${checked(name, sidArgument, args).sid}`;

@@ -1,12 +1,12 @@
 /**
  * Exclusive use of terminals within this process: Carat forbids two requests at once with one `terminal_id` [doc].
- * First come, first served. Processes that share terminals must share them out themselves.
+ * Waiters are served in order of arrival. Several processes must not use the same terminals.
  */
 export class TerminalHolds {
-  /** Who waits for each terminal in use, in the order in which they came; an entry exists while the terminal is held. */
+  /** The waiters of each terminal, in order of arrival. A terminal has an entry while it is held. */
   readonly #waiting = new Map<string, (() => void)[]>();
 
-  /** Runs `work` alone on its terminal. Rejects with the signal's reason when it fires while waiting. */
+  /** Runs `work` alone on its terminal. Rejects with the signal's reason if the signal aborts the wait. */
   async run<T>(terminal: string, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     await this.#acquire(terminal, signal);
     try {

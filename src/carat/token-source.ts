@@ -1,19 +1,19 @@
 /**
- * Where the flows get the tokens from that Carat posts. The receiver's worker client fits this interface; so does
- * anything else that sees the authenticity posts of the store.
+ * Where the flows get the tokens that Carat posts. The receiver's worker client implements this interface. Anything else
+ * that receives the merchant's authenticity posts can implement it too.
  */
 
 /** `seid` for schedule edits, `nit` for recharges and cancellations, `token` for generic operations. */
 export type TokenKind = 'seid' | 'nit' | 'token';
 
-/** By what the post will be told from others. Without one, a `seid` gets a fresh `merchant_data`, a `token` comes from the pool. */
+/** Identifies the post. Without a selector, a `seid` gets a new `merchant_data`, and a `token` comes from the pool. */
 export interface TokenSelector {
   merchant_data?: string;
   merchant_usn?: string;
   order_id?: string;
 }
 
-/** What was announced, and under what it will be found. */
+/** An announced post and the selector of its token. */
 export interface Announced {
   id: string;
   kind: TokenKind;
@@ -24,29 +24,29 @@ export interface Announced {
 export interface HeldToken {
   id: string;
   value: string;
-  /** The claim that holds it, as it was given to `take`. */
+  /** The claim that holds it: the `claimId` given to `take`. */
   claimId: string;
 }
 
 export interface TakeOptions {
-  /** 1 to 64 of `A-Za-z0-9_-`; the same one again gets the same token again. */
+  /** 1 to 64 of `A-Za-z0-9_-`. A repeated id gets the same token again. */
   claimId: string;
   /** Milliseconds to wait for the post. */
   timeoutMs: number;
-  /** Ends the wait early. What was taken in that very moment goes back when its lease ends. */
+  /** Ends the wait early. A token that was taken at that moment is put back when its lease ends. */
   signal: AbortSignal;
 }
 
-/** Every function rejects when the receiver cannot be used; the flows then fail with `token_source` and that error as cause. */
+/** Every function rejects when the receiver fails. The flows then fail with `token_source` and that error as cause. */
 export interface TokenSource<T extends HeldToken = HeldToken> {
-  /** Says which post is about to come. Called before the call to Carat that triggers it. */
+  /** Announces a post. Called before the call to Carat that triggers the post. */
   announce(request: { kind: TokenKind; selector?: TokenSelector | undefined; ttlSeconds: number }): Promise<Announced>;
-  /** Waits for the announced token and takes it exclusively; nothing when it did not come in time. */
+  /** Waits for the announced token and takes it exclusively. Resolves with undefined if it did not come in time. */
   take(announced: Announced, options: TakeOptions): Promise<T | undefined>;
-  /** The token is about to be spent: it must never be handed out again. Rejects when it is no longer held. */
+  /** Marks a token as used before it is spent: it must never be handed out again. Rejects if it is no longer held. */
   used(token: T): Promise<void>;
   /** Puts a token back, unspent. */
   release(token: T): Promise<void>;
-  /** The call to Carat failed: nothing is expected any more. */
+  /** Cancels an announcement, because the call to Carat failed. */
   cancel(announced: Announced): Promise<void>;
 }

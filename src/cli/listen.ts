@@ -1,7 +1,7 @@
 /** `listen`: claims tokens and posts each to a worker that cannot wait: a local or a serverless one. */
 import { type ClaimRequest, isWorkerError, type WorkerClient, WorkerError } from '../client/index.ts';
 import { Lease } from '../client/lease.ts';
-import { pause } from '../client/patience.ts';
+import { pause } from '../client/retries.ts';
 import { type ClaimedToken, tokenAnswerOf } from '../client/wire.ts';
 import {
   type Arguments,

@@ -1,55 +1,55 @@
-/** Asking Carat through the service, and deciding about recharges, as a worker's author writes it. */
+/** The client's functions that ask Carat through the service and decide about recharges. */
 import { type Answer, type Connection, OVERDUE_MS, type Request } from './connection.ts';
-import { Patience, pause, sliceOf } from './patience.ts';
+import { pause, Retries, sliceOf } from './retries.ts';
 
-/** All functions reject with a `WorkerError`, or with the reason of the signal that they were given. */
+/** All functions reject with a `WorkerError`, or with the reason of the given signal. */
 export interface Asks {
   /**
-   * Asks Carat for the edit of a schedule. Asked once, never again: see `AskOptions`.
+   * Asks Carat for the edit of a schedule. Never repeated: see `AskOptions`.
    *
-   * Errors beside those of every call: `not_configured`; `carat_refused`, with what Carat said in `carat`;
-   * `carat_unreachable`; `no_post`: Carat answered success, and its post did not come in time; `store_away`; `draining`.
+   * Errors beside those of every call: `not_configured`; `carat_refused`, with Carat's code and message in `carat`;
+   * `carat_unreachable`; `no_post`: Carat answered success, but its post did not come in time; `store_away`; `draining`.
    */
   askScheduleEdit(request: ScheduleEditRequest, options?: AskOptions): Promise<AskedScheduleEdit>;
   /**
-   * Asks Carat for a recharge. From the answer on the service owes Carat a decision: call `decideRecharge` whatever
-   * happens, or the service undoes the recharge at `settleBy`. Errors as for `askScheduleEdit`.
+   * Asks Carat for a recharge. The service then owes Carat a decision: always call `decideRecharge`. Without a decision, the
+   * service undoes the recharge at `settleBy`. Errors as for `askScheduleEdit`.
    */
   askRecharge(request: RechargeRequest, options?: AskOptions): Promise<AskedRecharge>;
   /** Asks Carat for the token of one generic operation. Errors as for `askScheduleEdit`. */
   askGenericToken(request?: TokenRequest, options?: AskOptions): Promise<AskedToken>;
-  /** Asks Carat for the token of the registration of one merchant. Errors as for `askScheduleEdit`. */
+  /** Asks Carat for the token that registers one merchant. Errors as for `askScheduleEdit`. */
   askMerchantToken(request?: TokenRequest, options?: AskOptions): Promise<AskedToken>;
   /** Asks Carat for the cancellation of a payment. Errors as for `askScheduleEdit`. */
   askCancellation(request: CancellationRequest, options?: AskOptions): Promise<AskedCancellation>;
   /**
-   * Confirms or undoes a recharge. Repeated until the service has written the decision down; from then on the service
-   * carries it out, whatever becomes of this process. Resolves when the recharge has ended, or with `end` null when
-   * `timeout` ends first. The same decision again answers the same.
+   * Confirms or undoes a recharge. Retries until the service has stored the decision. The service then carries it out, even
+   * if this process dies. Resolves when the recharge has ended, or with `end` null when `timeout` ends first. Repeating the
+   * same decision gets the same answer.
    *
-   * Errors: `decided` when the other decision stands, which `decision` names; `unknown_recharge` for a NIT that
-   * `askRecharge` did not answer, or that ended more than 24 hours ago.
+   * Errors: `decided` if the other decision was made before, with that decision in `decision`; `unknown_recharge` for a NIT
+   * that `askRecharge` did not return, or that ended more than 24 hours ago.
    */
   decideRecharge(recharge: RechargeName, decision: Decision, options?: DecideOptions): Promise<RechargeProgress>;
-  /** Reads the state of a recharge, with `timeout` as soon as it has ended. Error: `unknown_recharge`. */
+  /** Reads the state of a recharge. With `timeout`, waits until it has ended. Error: `unknown_recharge`. */
   readRecharge(recharge: RechargeName, options?: DecideOptions): Promise<RechargeProgress>;
 }
 
 /**
- * An ask is not repeated, because Carat must not be asked twice. After `unreachable` nobody knows whether Carat was asked:
- * a token that still came can be claimed by its selector, or from the pool.
+ * An ask is never repeated, because Carat must not be asked twice. After `unreachable`, Carat may have been asked: a token
+ * that still came can be claimed by its selector, or from the pool.
  */
 export interface AskOptions {
   /** Milliseconds for Carat's answer and the post together, 1000 to 60 000; default 30 000. */
   timeout?: number | undefined;
-  /** Ends the wait. The token of a caller that is gone goes back, to be claimed by its selector or from the pool. */
+  /** Ends the wait. The token is put back, and can be claimed by its selector or from the pool. */
   signal?: AbortSignal | undefined;
 }
 
 export interface DecideOptions {
-  /** Milliseconds to wait for the end; default 30 000 for a decision, 0 for reading, which asks once. */
+  /** Milliseconds to wait for the end. Default: 30 000 for a decision; 0 for a read, which then sends one request. */
   timeout?: number | undefined;
-  /** Ends the wait. A decision that was written down stands. */
+  /** Ends the wait. A stored decision remains. */
   signal?: AbortSignal | undefined;
 }
 
@@ -61,23 +61,23 @@ export interface TokenRequest {
 export interface ScheduleEditRequest extends TokenRequest {
   /** The SID of the schedule, 64 letters or digits. */
   sid: string;
-  /** 1 to 20 letters or digits; default: a fresh, unguessable one. */
+  /** 1 to 20 letters or digits. Default: a new, unguessable one. */
   merchantData?: string | undefined;
 }
 
 export interface RechargeRequest extends TokenRequest {
-  /** 1 to 12 digits, of this recharge alone: its post is recognised by it. */
+  /** 1 to 12 digits, unique to this recharge: it identifies the post. */
   merchantUsn: string;
   /** 1 to 20 characters. */
   orderId?: string | undefined;
   rechargeType?: 'normal' | 'others' | 'invoice' | undefined;
   /** 16 letters or digits. */
   generalHash?: string | undefined;
-  /** Milliseconds until the service undoes a recharge that nobody decided about, 30 000 to 3 600 000; default 300 000. */
+  /** Milliseconds until the service undoes a recharge without a decision, 30 000 to 3 600 000; default 300 000. */
   settleWithin?: number | undefined;
 }
 
-/** With `merchantUsn` or `orderId`, by which the post is recognised. */
+/** Needs `merchantUsn` or `orderId`, which identifies the post. */
 export interface CancellationRequest extends TokenRequest {
   /** The `esitef_usn` of the payment, 1 to 15 letters or digits. */
   esitefUsn: string;
@@ -87,21 +87,21 @@ export interface CancellationRequest extends TokenRequest {
   orderId?: string | undefined;
 }
 
-/** What Carat said of a call. */
+/** Carat's result of a call. */
 export interface CaratSaid {
   /** Carat's result code; `0` is success. */
   code: string;
-  /** At most 500 characters, without secrets; empty when Carat sent none. */
+  /** At most 500 characters, without secrets. Empty if Carat sent none. */
   message: string;
 }
 
-/** What every ask answers. The token is marked as used: the service never hands it out again. */
+/** The result of every ask. The token is marked as used: the service never hands it out again. */
 export interface Asked {
   merchant: string;
   receivedAt: Date;
   /** When the service forgets the token. */
   expiresAt: Date;
-  /** Null when the post came and Carat's own answer was lost: the operation lives. */
+  /** Null if the post came but Carat's own answer was lost. The token is valid. */
   carat: CaratSaid | null;
 }
 
@@ -117,7 +117,7 @@ export interface AskedRecharge extends Asked {
   nit: string;
   merchantUsn: string;
   orderId?: string | undefined;
-  /** Without a decision by then the service undoes the recharge. */
+  /** Without a decision by this time, the service undoes the recharge. */
   settleBy: Date;
 }
 
@@ -136,7 +136,7 @@ export interface AskedCancellation extends Asked {
 
 export type Decision = 'confirm' | 'undo';
 
-/** What `askRecharge` answered, or as much of it as names the recharge. */
+/** Identifies a recharge: the result of `askRecharge`, or a part of it. */
 export interface RechargeName {
   nit: string;
   /** Default: the client's. */
@@ -148,21 +148,21 @@ export interface RechargeProgress {
   nit: string;
   merchantUsn: string;
   settleBy: Date;
-  /** Null until somebody decides. */
+  /** Null until a decision is made. */
   decision: Decision | null;
-  /** `guard`: nobody decided by `settleBy`, and the service undoes it. */
+  /** `guard`: no decision came by `settleBy`, and the service undoes the recharge. */
   decidedBy: 'worker' | 'guard' | null;
-  /** Null until Carat's answer was seen. `not_effected`: Carat had not carried the recharge out. */
+  /** Null until Carat has answered. `not_effected`: Carat had not carried out the recharge. */
   end: 'confirmed' | 'undone' | 'not_effected' | null;
-  /** Carat's status, one of three letters, such as `CON` or `PPN`. */
+  /** Carat's status, three letters, such as `CON` or `PPN`. */
   status: string | null;
 }
 
 const DEFAULT_ASK_MS = 30_000;
-/** Between two looks at a recharge, when the service answers before its time. */
-const LOOK_AGAIN_MS = 100;
+/** The pause between two requests, if the service answers before the wait is over. */
+const REQUEST_EVERY_MS = 100;
 
-/** The names of the wire. */
+/** The fields as the worker API sends them. */
 export type WireAsked = { received_at: string; expires_at: string; carat: CaratSaid | null };
 export type WireScheduleEdit = WireAsked & { seid: string; sid: string; merchant_data: string };
 export type WireRecharge = WireAsked & {
@@ -203,21 +203,21 @@ export function asksOf(connection: Connection, ownMerchant: string): Asks {
     { timeout, signal }: DecideOptions & { timeout: number },
     request: (merchant: string, wait: number) => Omit<Request, 'deadline' | 'signal'>,
   ): Promise<RechargeProgress> {
-    const patience = new Patience(timeout, signal);
+    const retries = new Retries(timeout, signal);
     for (;;) {
-      const slice = sliceOf(patience.left);
+      const slice = sliceOf(retries.left);
       let answer: Answer;
       try {
         const asked = request(merchant, Math.round(slice) / 1000);
         answer = await connection.ask({ ...asked, deadline: slice + OVERDUE_MS, signal });
       } catch (error) {
-        await patience.failed(error);
+        await retries.failed(error);
         continue;
       }
-      patience.succeeded();
+      retries.succeeded();
       const found = progressOf(answer as WireRechargeState, merchant);
-      if (found.end !== null || patience.left < 1) return found;
-      await pause(Math.min(LOOK_AGAIN_MS, patience.left), signal);
+      if (found.end !== null || retries.left < 1) return found;
+      await pause(Math.min(REQUEST_EVERY_MS, retries.left), signal);
     }
   }
 

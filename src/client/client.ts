@@ -1,11 +1,11 @@
 /**
- * The worker's client: one object per service, to be shared. Waits are asked for again in slices, so that no proxy has
- * to hold a request for long, and go on through a restart of the service; whatever is asked twice does no harm.
+ * The worker's client: one shared object per service. A long wait is split into several requests, so that no proxy has to
+ * hold one request for long. A wait continues through a restart of the service. Every repeated request is idempotent.
  */
 import { asksOf } from './asks.ts';
 import { type Answer, Connection, type ConnectionOptions, OVERDUE_MS, type Request } from './connection.ts';
 import { isWorkerError } from './errors.ts';
-import { Patience, repeat, sliceOf } from './patience.ts';
+import { Retries, repeat, sliceOf } from './retries.ts';
 import {
   type ClaimedToken,
   expectationOf,
@@ -19,7 +19,7 @@ import { withToken } from './with-token.ts';
 import type { CallOptions, WaitOptions, WorkerClient } from './worker-client.ts';
 
 export interface WorkerClientOptions extends ConnectionOptions {
-  /** Whose tokens are asked for when a call does not say; default `default`. */
+  /** The merchant of calls that name none; default `default`. */
   merchant?: string | undefined;
 }
 
@@ -36,25 +36,25 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
     { timeout = DEFAULT_WAIT_MS, signal }: WaitOptions,
     request: (waitSeconds: number) => Pick<Request, 'what' | 'method' | 'path' | 'query' | 'body'>,
   ): Promise<Token | undefined> {
-    const patience = new Patience(timeout, signal);
+    const retries = new Retries(timeout, signal);
     for (;;) {
-      const slice = sliceOf(patience.left);
+      const slice = sliceOf(retries.left);
       let last: unknown;
       try {
         const wait = Math.round(slice) / 1000;
         const answer = await connection.ask({ ...request(wait), deadline: slice + OVERDUE_MS, signal });
-        patience.succeeded();
+        retries.succeeded();
         if (answer !== undefined) return tokenOf(answer as WireToken);
       } catch (error) {
-        // A used token is told when the wait is over: until then another may come under the same selector.
+        // Report a used token when the wait is over: until then, another one may come under the same selector.
         if (isWorkerError(error, 'used')) last = error;
         else {
-          await patience.failed(error);
+          await retries.failed(error);
           continue;
         }
       }
-      if (patience.left < 1 && last !== undefined) throw last;
-      if (patience.left < 1) return undefined;
+      if (retries.left < 1 && last !== undefined) throw last;
+      if (retries.left < 1) return undefined;
     }
   }
 
@@ -93,7 +93,7 @@ export function createWorkerClient(options: WorkerClientOptions): WorkerClient {
     async renew({ claim, merchant }, { lease = DEFAULT_LEASE_MS, ...callOptions } = {}) {
       const path = `/v1/claims/${encodeURIComponent(claim.id)}`;
       const body = { merchant, renew: true, lease: lease / 1000 };
-      // An answer that takes longer leaves no time to ask again within a short lease.
+      // A later answer leaves no time for a retry within a short lease.
       const deadline = Math.min(OVERDUE_MS, lease / 3);
       const answer = await call({ what: 'renew', method: 'PUT', path, body }, callOptions, deadline);
       return tokenOf(answer as WireToken) as ClaimedToken;

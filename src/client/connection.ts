@@ -1,37 +1,36 @@
 /**
- * One request to the worker API, and one that is repeated for as long as it may still do better. Uses nothing but what
- * every runtime with `fetch` has; connections are kept alive by `fetch` itself.
+ * One request to the worker API. Only needs what every runtime with `fetch` has. `fetch` itself keeps connections alive.
  */
 import { type ServiceCode, WorkerError, type WorkerErrorFacts } from './errors.ts';
 
 export interface ConnectionOptions {
-  /** Where the worker listener is, e.g. `http://127.0.0.1:8081`; a path before `/v1` is kept. */
+  /** The address of the worker listener, e.g. `http://127.0.0.1:8081`. May have a path, which precedes `/v1`. */
   url: string;
-  /** A worker key, if the service has any. */
+  /** A worker key, if the service requires one. */
   key?: string | undefined;
   /** Default: the runtime's own. */
   fetch?: typeof fetch | undefined;
 }
 
 export interface Request {
-  /** What the caller is doing, for the error's message. */
+  /** The name of the client's function, for the error's message. */
   what: string;
   method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   path: string;
   query?: Record<string, string | number | undefined>;
   body?: object | undefined;
-  /** Milliseconds until a request that is not answered is given up. */
+  /** Milliseconds until an unanswered request is given up. */
   deadline: number;
   signal?: AbortSignal | undefined;
 }
 
-/** How long an answer may be overdue before the connection is taken for dead. */
+/** How long an answer may be overdue before the connection is considered dead. */
 export const OVERDUE_MS = 10_000;
 
 /** A 200, 201 or 202 has a body; a 204 has none. */
 export type Answer = object | undefined;
 
-/** An answer is at most a token; what is longer is not of this service. */
+/** The most characters of a problem's detail in an error message. */
 const MAX_SHOWN_CHARS = 200;
 
 export class Connection {
@@ -46,7 +45,7 @@ export class Connection {
     this.#fetch = fetch;
   }
 
-  /** @throws WorkerError; the signal's reason when the caller aborts */
+  /** Sends one request. @throws WorkerError, or the signal's reason if the caller aborts */
   async ask({ what, method, path, query = {}, body, deadline, signal }: Request): Promise<Answer> {
     signal?.throwIfAborted();
     const search = new URLSearchParams();
@@ -68,7 +67,7 @@ export class Connection {
       if (error instanceof WorkerError) throw error;
       signal?.throwIfAborted();
       const why = late.signal.aborted ? `no answer within ${deadline} ms` : reasonOf(error);
-      // The runtime's own error is not kept as the cause: it may quote the request.
+      // The runtime's error is not kept as the cause, because it may quote the request.
       throw new WorkerError('unreachable', `${what}: the service cannot be reached: ${why}`);
     } finally {
       clearTimeout(timer);
@@ -123,7 +122,7 @@ function read(what: string, response: Response, text: string): Answer {
   });
 }
 
-/** A problem document of the service, as far as an error shows it. */
+/** The fields of a problem document that an error uses. */
 interface WireProblem extends Pick<WorkerErrorFacts, 'decision' | 'carat'> {
   code: ServiceCode;
   detail: string;
@@ -147,7 +146,7 @@ function retryAfterOf(header: string | null): number | undefined {
   return Number.isFinite(ms) ? Math.max(ms, 0) : undefined;
 }
 
-/** What a runtime says of a connection that failed, without the address it was for. */
+/** Returns the runtime's reason for a failed connection, without the address. */
 function reasonOf(error: unknown): string {
   const { cause, message } = error as { cause?: { code?: string }; message?: string };
   return cause?.code ?? message ?? 'unknown';

@@ -1,4 +1,4 @@
-/** What can go wrong between a worker and the service, told apart by `code`. */
+/** The errors of the worker's client, distinguished by `code`. */
 
 /** The codes of the service's own problem documents. */
 export type ServiceCode =
@@ -31,32 +31,32 @@ export type ServiceCode =
 
 export type WorkerErrorCode =
   | ServiceCode
-  /** The address given to the client is none of an HTTP service. */
+  /** The client's `url` is not a valid HTTP address. */
   | 'invalid_url'
-  /** No answer: refused, reset, or silent until the deadline. */
+  /** No answer: connection refused or reset, or no answer by the deadline. */
   | 'unreachable'
-  /** An answer that is not of this service: something else listens there, or a proxy answered in its place. */
+  /** The answer does not come from this service: another server listens there, or a proxy answered instead. */
   | 'unexpected_answer'
-  /** `withToken`: the call to Carat went well, but no token came in time. */
+  /** `withToken`: the call to Carat succeeded, but no token came in time. */
   | 'no_token';
 
 export interface WorkerErrorFacts {
   /** The HTTP status, if there was an answer. */
   status?: number | undefined;
-  /** Milliseconds that the service asked to wait before trying again. */
+  /** Milliseconds to wait before a retry, as the service requested. */
   retryAfter?: number | undefined;
-  /** The holder, with `claimed`. */
+  /** The claim that holds the token, with `claimed`. */
   claimId?: string | undefined;
   /** When its lease ends, with `claimed`. */
   leaseExpiresAt?: Date | undefined;
-  /** The decision that stands, with `decided`. */
+  /** The decision that was made, with `decided`. */
   decision?: 'confirm' | 'undo' | undefined;
-  /** What Carat said, with `carat_refused`: its result code, and its message without secrets. */
+  /** Carat's result code and its message without secrets, with `carat_refused`. */
   carat?: { code: string; message: string } | undefined;
   cause?: unknown;
 }
 
-/** Never holds a token's value or the key. */
+/** An error of the worker's client. Never contains a token's value or the key. */
 export class WorkerError extends Error {
   readonly code: WorkerErrorCode;
   readonly status: number | undefined;
@@ -78,15 +78,15 @@ export class WorkerError extends Error {
     this.carat = facts.carat;
   }
 
-  /** Whether the same request may do better a little later: the service restarts, drains or has lost its store. */
+  /** True if a retry may succeed: the service restarts, is stopping, or its store is unavailable. */
   get passing(): boolean {
-    // The service's own 502 and 504 say what came of a call to Carat, which is not to be made twice.
+    // The service's own 502 and 504 report a call to Carat, which must not be repeated.
     const byProxy = this.code === 'unexpected_answer' && (this.status === 502 || this.status === 504);
     return this.code === 'unreachable' || this.status === 503 || byProxy;
   }
 }
 
-/** Whether an error is a `WorkerError`, and if a code is named, of that code. */
+/** True if an error is a `WorkerError`, and has the code if one is given. */
 export function isWorkerError(error: unknown, code?: WorkerErrorCode): error is WorkerError {
   return error instanceof WorkerError && (code === undefined || error.code === code);
 }

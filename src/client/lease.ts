@@ -1,16 +1,16 @@
 /**
- * The lease of a claimed token while the work with it runs: renews it, and aborts a signal when the token can no longer be
- * relied on. The end is by the client's own clock, so that a service that does not answer cannot hide it.
+ * The lease of a claimed token while its work runs. Renews the lease, and aborts a signal when the token may be lost. The
+ * client's own clock decides the end, so that it is detected even if the service does not answer.
  */
 import { isWorkerError, WorkerError } from './errors.ts';
-import { pause } from './patience.ts';
+import { pause } from './retries.ts';
 import type { ClaimedToken } from './wire.ts';
 import type { WorkerClient } from './worker-client.ts';
 
-/** A lease is renewed when this part of it is over, and after a failure again when this part of it has passed. */
+/** A lease is renewed after the first part of its duration. A failed renewal is retried after the second part. */
 const RENEW_AT = 1 / 3;
 const RETRY_AFTER = 1 / 10;
-/** The signal aborts this part of the lease before its end: what is stopped needs time to stop. */
+/** The signal aborts this part of the lease before its end, so that the work has time to stop. */
 const MARGIN = 1 / 10;
 const MAX_MARGIN_MS = 5000;
 
@@ -18,21 +18,21 @@ export class Lease {
   readonly token: ClaimedToken;
   readonly #client: Pick<WorkerClient, 'renew'>;
   readonly #ms: number;
-  /** When the token expires, by `performance.now()`: no lease outlives its token. */
+  /** When the token expires, by `performance.now()`. No lease outlives its token. */
   readonly #tokenEndsAt: number;
   readonly #lost = new AbortController();
-  /** Aborts when nothing is to be renewed any more. */
+  /** Aborts when no more renewals are needed. */
   readonly #final = new AbortController();
   readonly #ignoreCaller: () => void;
   #endTimer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param ms the lease that was asked for with the claim, which was answered just now */
+  /** @param ms the requested lease of the claim, which was answered just now */
   constructor(client: Pick<WorkerClient, 'renew'>, token: ClaimedToken, ms: number, signal: AbortSignal | undefined) {
     this.#client = client;
     this.token = token;
     this.#ms = ms;
     const endsAt = performance.now() + ms;
-    // Both times are by the service's clock; only their difference means something here.
+    // Both times are by the service's clock, so only their difference is meaningful here.
     this.#tokenEndsAt = endsAt + (token.expiresAt.getTime() - token.claim.leaseExpiresAt.getTime());
     this.#holdUntil(endsAt);
     const onAbort = () => this.#lose(signal?.reason);
@@ -47,12 +47,12 @@ export class Lease {
     return this.#lost.signal;
   }
 
-  /** Sends no further renewal, and ignores the answer to one that is in flight. The signal still aborts at the lease's end. */
+  /** Stops the renewals and ignores the answer to one in flight. The signal still aborts at the lease's end. */
   stopRenewing(): void {
     this.#final.abort();
   }
 
-  /** From here on the signal does not abort. */
+  /** Ends the lease: the signal no longer aborts. */
   end(): void {
     this.stopRenewing();
     clearTimeout(this.#endTimer);
@@ -74,7 +74,7 @@ export class Lease {
       } catch (error) {
         if (signal.aborted) return;
         if (isWorkerError(error, 'lease_lost')) return this.#lose(leaseLost(error));
-        // The token is held as long as its lease lasts, whatever else is wrong.
+        // Every other error leaves the token held until its lease ends.
         pauseMs = this.#ms * RETRY_AFTER;
       }
     }
@@ -94,5 +94,5 @@ export class Lease {
 }
 
 function leaseLost(cause?: unknown): WorkerError {
-  return new WorkerError('lease_lost', 'the token is not held any more', { cause });
+  return new WorkerError('lease_lost', 'the token is no longer held', { cause });
 }

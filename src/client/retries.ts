@@ -1,15 +1,15 @@
-/** How long to go on asking, and how long to pause before asking again. */
+/** Retries of failed requests until a deadline. */
 import { isWorkerError } from './errors.ts';
 
-/** Longest wait of one request; proxies often end one after 30 or 60 s. */
+/** The longest wait of one request. Proxies often end one after 30 or 60 s. */
 const LONGEST_SLICE_MS = 25_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
-/** Longest `Retry-After` that is obeyed: the caller's own deadline is never far. */
+/** The longest `Retry-After` that is respected. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 
-/** The end of a time, and the pauses within it. Pauses grow, and differ between clients that failed together. */
-export class Patience {
+/** A deadline, and the pauses before retries. Pauses grow, and are random, so that clients do not retry together. */
+export class Retries {
   readonly #until: number;
   readonly #signal: AbortSignal | undefined;
   #failures = 0;
@@ -20,7 +20,7 @@ export class Patience {
     this.#signal = signal;
   }
 
-  /** Milliseconds. */
+  /** Milliseconds until the deadline. */
   get left(): number {
     return Math.max(this.#until - performance.now(), 0);
   }
@@ -29,7 +29,7 @@ export class Patience {
     this.#failures = 0;
   }
 
-  /** Pauses after an error that may pass. @throws the error when it will not, or when no time is left */
+  /** Pauses before a retry. @throws the error if a retry cannot succeed or no time is left */
   async failed(error: unknown): Promise<void> {
     if (!isWorkerError(error) || !error.passing || this.left === 0) throw error;
     const grown = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
@@ -42,14 +42,14 @@ export class Patience {
   }
 }
 
-/** Asks until there is an answer, for a time. What is asked must bear being asked twice: an answer may have been lost. */
+/** Repeats a request until it is answered, for `ms`. It must be idempotent, because an answer may have been lost. */
 export async function repeat<T>(ms: number, signal: AbortSignal | undefined, ask: () => Promise<T>): Promise<T> {
-  const patience = new Patience(ms, signal);
+  const retries = new Retries(ms, signal);
   for (;;) {
     try {
       return await ask();
     } catch (error) {
-      await patience.failed(error);
+      await retries.failed(error);
     }
   }
 }
@@ -70,7 +70,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** How long one request waits. Not all the same, so that those who began together do not come back together. */
+/** Returns the wait of one request. Random, so that clients that began together do not return together. */
 export function sliceOf(left: number): number {
   return Math.min(left, LONGEST_SLICE_MS * (0.8 + Math.random() / 5));
 }

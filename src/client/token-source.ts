@@ -1,16 +1,16 @@
-/** The client as a token source: what the flows of `carat-authenticity/carat` get their tokens from. */
+/** The client as the token source of the flows in `carat-authenticity/carat`. */
 import type { TokenSource } from '../carat/token-source.ts';
 import type { ExpectRequest, WorkerClient } from './worker-client.ts';
 
-/** An announcement may live so long, whatever is asked for. */
+/** The longest `ttl` of an announcement. */
 const MAX_TTL_SECONDS = 3600;
 
-/** A lease lasts at most so long. */
+/** The longest lease. */
 const MAX_LEASE_MS = 600_000;
-/** How much longer than the wait a token is held: the flow reports it as used in this time. */
+/** How long a token is held after the wait. The flow must mark it as used in this time. */
 const SPEND_WITHIN_MS = 10_000;
 
-/** As much of a client as a token source needs. */
+/** The part of a client that a token source needs. */
 type Settler = Pick<WorkerClient, 'merchant' | 'expect' | 'claim' | 'used' | 'release' | 'cancelExpectation'>;
 
 export function createTokenSource(client: Settler): TokenSource {
@@ -26,7 +26,7 @@ export function createTokenSource(client: Settler): TokenSource {
       return { id, kind, selector: selector ?? (merchantData === undefined ? {} : { merchant_data: merchantData }) };
     },
     async take({ kind, selector }, { claimId, timeoutMs, signal }) {
-      // The post comes early in Carat's call, which may last for the whole wait; nothing renews the lease in between.
+      // The post comes early in Carat's call, which may last for the whole wait. The lease is not renewed in between.
       const lease = Math.min(timeoutMs + SPEND_WITHIN_MS, MAX_LEASE_MS);
       const lead = { ...leadOf(kind, { ...selector }), claimId, lease };
       const token = await client.claim(lead, { timeout: timeoutMs, signal });

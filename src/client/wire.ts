@@ -1,20 +1,20 @@
 /**
- * What a worker's author writes and gets: the worker API in the words of TypeScript. Times are `Date`s, durations are
- * milliseconds, names are camel case; `names` below is the one place that knows how the wire spells them.
+ * The client's types of the worker API. Times are `Date`s, durations are milliseconds, names are camel case. Only `names`
+ * below maps them to the names of the API.
  */
 
 /** `seid` for schedule edits, `nit` for recharges and cancellations, `token` for generic operations. */
 export type Kind = 'seid' | 'nit' | 'token';
 
-/** By what a token is told from others; each 1 to 64 characters. */
+/** The fields that identify a token; each 1 to 64 characters. */
 export interface Correlators {
-  /** What was sent to Carat as `merchant_data`. */
+  /** The `merchant_data` that was sent to Carat. */
   merchantData?: string | undefined;
   /** The SID of the schedule. */
   sid?: string | undefined;
-  /** The merchant's USN, in a post `merchantUSN`, `merchant_usn` or `nsu`. */
+  /** The merchant's USN. A post names it `merchantUSN`, `merchant_usn` or `nsu`. */
   merchantUsn?: string | undefined;
-  /** The merchant's order, in a post `order_id` or `pedido`. */
+  /** The merchant's order. A post names it `order_id` or `pedido`. */
   orderId?: string | undefined;
 }
 
@@ -32,7 +32,7 @@ export type Selector = Scope &
     };
   }[keyof Correlators];
 
-/** A selector, or a kind alone: the oldest token of that kind which came without any correlator. */
+/** A selector, or a kind alone: the oldest token of that kind without any correlator. */
 export type Lead = Selector | ({ kind: Kind; merchant?: string | undefined } & { [Name in keyof Correlators]?: never });
 
 export interface Token extends Correlators {
@@ -44,9 +44,9 @@ export interface Token extends Correlators {
   value: string;
   receivedAt: Date;
   expiresAt: Date;
-  /** How many different live values there are under the selector. */
+  /** How many different live values match the selector. */
   distinct: number;
-  /** Who holds it, if anybody does. */
+  /** The claim that holds it, if any. */
   claim: Claim | null;
 }
 
@@ -60,13 +60,13 @@ export interface Claim {
 /** A token that is held exclusively until it is used or released, or its lease ends. */
 export type ClaimedToken = Token & { claim: Claim };
 
-/** A claim as far as it takes to end it. */
+/** The part of a claimed token that ends its claim. */
 export interface HeldClaim {
   merchant: string;
   claim: { id: string };
 }
 
-/** A post that was announced, and the correlator under which its token will be found; none for the pool. */
+/** An announced post and the correlator of its token. Without a correlator, the token comes from the pool. */
 export interface Expectation extends Correlators {
   id: string;
   merchant: string;
@@ -74,7 +74,7 @@ export interface Expectation extends Correlators {
   expiresAt: Date;
 }
 
-/** A selector or less, as the wire spells it. */
+/** A selector, or a part of it, with the names of the API. */
 export type WireLead = { kind?: Kind; merchant: string } & Partial<Record<WireCorrelator, string>>;
 type WireCorrelator = 'merchant_data' | 'sid' | 'merchant_usn' | 'order_id';
 
@@ -97,7 +97,7 @@ export type WireExpectation = { [Name in WireCorrelator]?: string | undefined } 
 
 const names = { merchantData: 'merchant_data', sid: 'sid', merchantUsn: 'merchant_usn', orderId: 'order_id' } as const;
 
-/** Only what is given is sent: the service names what it does not know. */
+/** Converts a selector. Omits undefined fields. */
 export function toWire(lead: Scope & Correlators, merchant: string): WireLead {
   const wire: WireLead = { merchant: lead.merchant ?? merchant };
   if (lead.kind !== undefined) wire.kind = lead.kind;
@@ -127,7 +127,7 @@ export function tokenOf(wire: WireToken): Token {
   };
 }
 
-/** The answer of the worker API that `tokenOf` reads. */
+/** Converts a token back to the answer of the worker API. The inverse of `tokenOf`. */
 export function tokenAnswerOf(token: Token): WireToken {
   const { id, merchant, kind, value, receivedAt, expiresAt, distinct, claim } = token;
   return {

@@ -1,6 +1,6 @@
 /**
- * The one call that does it right: *announce → open the wait → call Carat → take the token → work → settle*. Carat posts
- * the token during the call, so that the wait is opened before it.
+ * The whole use of a token in one call: *announce → start the wait → call Carat → take the token → work → settle*. Carat
+ * posts the token during the call, so the wait starts before it.
  */
 import { WorkerError } from './errors.ts';
 import { Lease } from './lease.ts';
@@ -10,7 +10,7 @@ import type { Ask, WaitOptions, WithTokenOptions, Work, WorkerClient } from './w
 const DEFAULT_TIMEOUT_MS = 60_000;
 const DEFAULT_GRACE_MS = 10_000;
 const DEFAULT_LEASE_MS = 60_000;
-/** An expectation outlives the wait for it by this much, so that the last moment is one in which the post is let in. */
+/** An expectation lasts this much longer than the wait, so that a post is accepted until the wait ends. */
 const EXPECTED_LONGER_MS = 1000;
 
 export async function withToken<T>(
@@ -29,7 +29,7 @@ export async function withToken<T>(
   const claim = (options: WaitOptions) =>
     settled(client.claim(found, options).then((token) => token && new Lease(client, token, lease, signal)));
   try {
-    // Carat may take longer to answer than a lease lasts: it is renewed from the moment in which the token is there.
+    // Carat may answer later than a lease lasts, so the lease is renewed from the arrival of the token on.
     const taking = claim({ timeout, signal: over.signal });
     const asked = await settled(ask(announced, over.signal));
     if (!asked.ok || signal?.aborted) {
@@ -42,7 +42,7 @@ export async function withToken<T>(
     const timer = setTimeout(end, grace);
     let taken = await taking;
     clearTimeout(timer);
-    // The same claim once more: it takes what came in the moment in which the wait ended, or was lost during the call.
+    // Repeat the claim: it gets a token that came just as the wait ended, or whose lease was lost during the call.
     const isOver = taken.ok ? taken.value === undefined || taken.value.signal.aborted : over.signal.aborted;
     if (isOver && !signal?.aborted) taken = await claim({ timeout: 0, signal });
     if (signal?.aborted) {
@@ -50,8 +50,8 @@ export async function withToken<T>(
       signal.throwIfAborted();
     }
     if (!taken.ok) throw taken.error;
-    // The expectation is left to run out, so that the service reports a no-show.
-    if (taken.value === undefined) throw new WorkerError('no_token', 'the call went well, but no token came in time');
+    // The expectation is not cancelled, so that the service reports a no-show.
+    if (taken.value === undefined) throw new WorkerError('no_token', 'the call succeeded, but no token came in time');
     return await hold(client, taken.value, work, onUnsettled);
   } finally {
     signal?.removeEventListener('abort', end);
@@ -67,7 +67,7 @@ async function hold<T>(
   const { token } = lease;
   let spent = false;
   const spend = async () => {
-    // A renewal that arrives after this finds nothing held, and its answer would read like a loss.
+    // A renewal that arrives after this finds no held token, and its answer would look like a lost lease.
     lease.stopRenewing();
     await client.used(token);
     spent = true;
@@ -76,18 +76,18 @@ async function hold<T>(
   try {
     const result = await work(token, { signal: lease.signal, spend });
     lease.end();
-    // A rejection would make the caller believe that the work was not done, and repeat it.
+    // After a rejection, the caller would repeat work that was done.
     if (!spent) await client.used(token).catch(onUnsettled);
     return result;
   } catch (error) {
     lease.end();
-    // The lease puts it back when this does not.
+    // If the release fails, the end of the lease puts the token back.
     if (!spent) await settled(client.release(token));
     throw error;
   }
 }
 
-/** Puts back what was taken, or may have been: the answer that would have told can be lost. */
+/** Puts the token back. Also after a failed claim, because its answer may have been lost. */
 async function giveBack(
   client: WorkerClient,
   { merchant }: Expectation,
@@ -99,7 +99,7 @@ async function giveBack(
   await settled(client.release({ merchant, claim: { id } }));
 }
 
-/** What was announced is what is claimed. */
+/** Returns the claim's selector of an announced post. */
 function leadTo({ kind, merchant, merchantData, sid, merchantUsn, orderId }: Expectation): Lead {
   return { kind, merchant, merchantData, sid, merchantUsn, orderId } as Lead;
 }

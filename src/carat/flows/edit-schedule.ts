@@ -19,10 +19,10 @@ const editArguments = z.strictObject({ sid: fields.sid, changes: scheduleChanges
 
 /**
  * Edits a schedule that is `ATV` or `INA` [doc]. `sid`: 64 letters or digits; `changes`: see `scheduleEdits.edit`, amounts
- * in cents, dates `DD/MM/YYYY`. The `merchant_data` that tells the post from others comes from the token source.
+ * in cents, dates `DD/MM/YYYY`. The token source provides the `merchant_data` that identifies the post.
  *
- * Throws `CaratError`: `bad_argument` before anything is asked; the error of the failed call; `no_post`; `token_source`.
- * When the edit itself fails with `effect` `unknown`, query the schedule: the SEID is spent, another edit needs a new one.
+ * Throws `CaratError`: `bad_argument` before any call; the error of the failed call; `no_post`; `token_source`. If the edit
+ * fails with `effect` `unknown`, query the schedule: the SEID is spent, and another edit needs a new one.
  */
 export async function editSchedule(
   { client, source }: { client: CaratClient; source: TokenSource },

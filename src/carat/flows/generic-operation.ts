@@ -1,4 +1,4 @@
-/** The flow of a generic operation: hold the terminal, ask for a token, take it from the pool, run the operation with it. */
+/** The flow of a generic operation: reserve the terminal, ask for a token, take it from the pool, run the operation. */
 import * as z from 'zod';
 import { checked, fields } from '../arguments.ts';
 import type { CaratClient } from '../client.ts';
@@ -9,17 +9,17 @@ import type { TokenSource } from '../token-source.ts';
 import { type ObtainOptions, obtainToken, spend } from './obtain-token.ts';
 
 export interface GenericOperationOptions extends ObtainOptions {
-  /** How often the operation may be tried, 1 to 10; default 1. Each attempt asks for a token of its own: a burnt one is never used again. */
+  /** How often the operation may be tried, 1 to 10; default 1. Each attempt asks for a new token. */
   attempts?: number;
-  /** Which failures are tried again; default: those after which surely nothing happened (`denied`, `no_post`, …). */
+  /** Which failures are retried. Default: those that certainly had no effect (`denied`, `no_post`, …). */
   tryAgain?: (error: CaratError) => boolean;
-  /** The holds to queue at; default: one set for the whole process. */
+  /** The reservations of terminals. Default: one set for the whole process. */
   terminals?: TerminalHolds;
 }
 
 export interface GenericOperationDone {
   answer: OperationAnswer;
-  /** How many attempts it took. */
+  /** The number of attempts. */
   attempts: number;
   /** Set when the token came by post although Carat's answer to the request for it was lost. */
   lostAnswer: CaratError | undefined;
@@ -35,11 +35,11 @@ const flowArguments = z.strictObject({
 const everyTerminal = new TerminalHolds();
 
 /**
- * Runs a generic operation, with a token of its own when it `needsToken` (each routing's documentation tells). Formats:
- * see `genericOperations.run`. The terminal is held from the request for the token to the operation's answer.
+ * Runs a generic operation, with a new token if it `needsToken` (see the documentation of each routing). Formats: see
+ * `genericOperations.run`. The terminal is reserved from the request for the token to the operation's answer.
  *
- * Throws `CaratError`: `bad_argument` before anything is asked; the error of the failed call; `no_post`; `token_source`.
- * After an error whose `effect` is `unknown` the operation may have run: it is not tried again unless `tryAgain` says so.
+ * Throws `CaratError`: `bad_argument` before any call; the error of the failed call; `no_post`; `token_source`. After an
+ * error whose `effect` is `unknown`, the operation may have run: it is only retried if `tryAgain` returns true.
  */
 export async function genericOperation(
   { client, source }: { client: CaratClient; source: TokenSource },
@@ -64,7 +64,7 @@ export async function genericOperation(
     return await terminals.run(args.parameters.terminal_id, options.signal, work);
   } catch (error) {
     if (error instanceof CaratError || !options.signal?.aborted) throw error;
-    throw new CaratError('aborted', 'aborted while it waited for the terminal', { call: flow, effect: 'none' });
+    throw new CaratError('aborted', 'aborted while waiting for the terminal', { call: flow, effect: 'none' });
   }
 }
 

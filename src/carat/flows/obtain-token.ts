@@ -1,6 +1,6 @@
 /**
- * The first half of every flow: *announce → open the wait → call Carat → take the token*. Carat posts the token during
- * the call, so the wait is opened before it, and the call and the wait are looked at together when both are over.
+ * The first half of every flow: *announce → start the wait → call Carat → take the token*. Carat posts the token during the
+ * call, so the wait starts before the call. Both results are evaluated together when both have ended.
  */
 import { randomUUID } from 'node:crypto';
 import * as z from 'zod';
@@ -10,9 +10,9 @@ import { answerLost, CaratError } from '../errors.ts';
 import type { Announced, HeldToken, TokenKind, TokenSelector, TokenSource } from '../token-source.ts';
 
 export interface ObtainOptions {
-  /** Ends the flow; a token that was taken by then is given back. */
+  /** Ends the flow. A token that was already taken is put back. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds to wait for the post once Carat's call is over, 0 to 600 000; default 10 000. Normally it is there by then. */
+  /** Milliseconds to wait for the post after Carat's call, 0 to 600 000; default 10 000. Normally the post comes before. */
   graceMs?: number | undefined;
   /** Milliseconds until a call of the flow is given up, 1 to 600 000; default: the client's. */
   timeoutMs?: number | undefined;
@@ -20,7 +20,7 @@ export interface ObtainOptions {
 
 export interface Obtained<T extends HeldToken = HeldToken> {
   token: T;
-  /** Not seen: the token came, but Carat's answer to the call did not; `error` says how. The operation lives. */
+  /** If `seen` is false, the token came, but Carat's answer was lost, as `error` says. The token is valid. */
   answer: { seen: true; said: CaratSaid | undefined } | { seen: false; error: CaratError };
 }
 
@@ -28,11 +28,11 @@ export interface Wanted {
   flow: string;
   kind: TokenKind;
   selector?: TokenSelector | undefined;
-  /** Milliseconds until the call is given up, when the options do not say. */
+  /** Milliseconds until the call is given up, if the options have no `timeoutMs`. */
   callMs: number;
-  /** Milliseconds for the call and the post together; when given, `graceMs` bounds only the wait after a lost answer. */
+  /** Milliseconds for the call and the post together. If given, `graceMs` only bounds the wait after a lost answer. */
   totalMs?: number | undefined;
-  /** The call that makes Carat post. It is made once. */
+  /** The call that makes Carat post. Called once. */
   trigger: (announced: Announced, options: CallOptions) => Promise<void>;
 }
 
@@ -40,9 +40,9 @@ const DEFAULT_GRACE_MS = 10_000;
 const limits = z.strictObject({ graceMs: milliseconds(0, MAX_MS), timeoutMs: milliseconds(1, MAX_MS) });
 
 /**
- * Tells apart: the call failed and no token is to be had (its error); answer and token came; the token came but the
- * answer was lost (`answer.seen` is false); success without a token (`no_post`). When the call failed the expectation is
- * cancelled; after `no_post` it is left to run out, so that the receiver reports a no-show.
+ * Distinguishes four results: the call failed without a token (throws its error); answer and token came; the token came but
+ * the answer was lost (`answer.seen` is false); success without a token (throws `no_post`). After a failed call, the
+ * expectation is cancelled. After `no_post`, it expires, so that the receiver reports a no-show.
  */
 export async function obtainToken<T extends HeldToken>(
   source: TokenSource<T>,
@@ -51,7 +51,7 @@ export async function obtainToken<T extends HeldToken>(
 ): Promise<Obtained<T>> {
   const { flow, kind, selector, trigger, totalMs } = wanted;
   if (options.signal?.aborted)
-    throw new CaratError('aborted', 'aborted before it began', { call: flow, effect: 'none' });
+    throw new CaratError('aborted', 'aborted before the start', { call: flow, effect: 'none' });
   const times = { graceMs: options.graceMs ?? DEFAULT_GRACE_MS, timeoutMs: options.timeoutMs ?? wanted.callMs };
   const { graceMs, timeoutMs } = checked(flow, limits, times);
   const waitMs = totalMs ?? timeoutMs + graceMs;
@@ -67,7 +67,7 @@ export async function obtainToken<T extends HeldToken>(
   };
   const call = await settled(trigger(announced, { signal: options.signal, timeoutMs: options.timeoutMs, onSuccess }));
 
-  // A plain denial excludes a token; after anything else it may still be on its way.
+  // Only a plain denial excludes a token. After any other result, a token may still come.
   const hopeless = !call.ok && !answerLost(call.error);
   const leftMs = Math.max(until - performance.now(), 0);
   const stillMs = totalMs === undefined ? graceMs : call.ok ? leftMs : Math.min(graceMs, leftMs);
@@ -77,8 +77,8 @@ export async function obtainToken<T extends HeldToken>(
     if (call.ok) return { token, answer: { seen: true, said } };
     if (answerLost(call.error)) return { token, answer: { seen: false, error: call.error } };
   }
-  // In the pool the token may be another worker's, whose call went well. With a correlator it belongs to this call: of no
-  // use when Carat denied it, and still good when only the caller went away.
+  // A token of the pool may belong to another worker's successful call. A token with a correlator belongs to this call: it is
+  // useless if Carat denied the call, and still valid if only the caller aborted.
   if (taken.ok && taken.value !== undefined) {
     const isGood = announced.kind === 'token' || !hopeless;
     await settled(isGood ? source.release(taken.value) : source.used(taken.value));
@@ -94,8 +94,8 @@ export async function obtainToken<T extends HeldToken>(
 }
 
 /**
- * Tells the source that the token is about to be spent. Before, not after: a process that dies in between loses a
- * token, which can be asked for anew, instead of leaving a burnt one to be handed out.
+ * Marks the token as used before it is spent. A process that dies in between then loses a token, which can be asked for
+ * again. In the other order, a spent token could be handed out.
  */
 export async function spend(source: TokenSource, flow: string, token: HeldToken): Promise<void> {
   await asked(flow, 'used', source.used(token));
@@ -110,7 +110,7 @@ function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
   );
 }
 
-/** The result of the wait, which is ended after `ms`. What arrived before is taken even when `ms` is 0. */
+/** Ends the wait after `ms` and returns its result. A token that has arrived is taken even if `ms` is 0. */
 async function within<T>(
   taking: Promise<Settled<T>>,
   ms: number,

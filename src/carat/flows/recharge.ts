@@ -1,7 +1,7 @@
 /**
- * The flow of a recharge: announce, begin, take the NIT from its post, dealers, branches, effect, confirm or undo. Once
- * it is effected it is always confirmed or undone: a durable note is written before, and removed only when the answer
- * to the confirmation or undoing was seen; `recoverRecharges` finishes what a dead process left behind.
+ * The flow of a recharge: announce, begin, take the NIT from its post, dealers, branches, effect, confirm or undo. An
+ * effected recharge is always confirmed or undone: a durable note is written before, and removed when Carat has answered
+ * the confirmation or undo. `recoverRecharges` finishes the recharges of a dead process.
  */
 import * as z from 'zod';
 import { checked, fields } from '../arguments.ts';
@@ -28,7 +28,7 @@ const rechargeArguments = z.strictObject({
 });
 export type RechargeArguments = z.input<typeof rechargeArguments>;
 
-/** What Carat offers before the recharge is effected. */
+/** Carat's offer before the recharge is effected. */
 export interface Offer {
   dealers: Dealers;
   /** Absent for the types `others` and `invoice`, unless `branchesBody` was given. */
@@ -36,32 +36,32 @@ export interface Offer {
 }
 
 export interface RechargeOptions extends ObtainOptions, Pace {
-  /** Sees what Carat offers and may change the order, its amount or branch; default: the order as it was given. */
+  /** Receives Carat's offer and may change the order, its amount or branch. Default: the given order. */
   choose?: ((offer: Offer, order: RechargeOrder) => RechargeOrder | Promise<RechargeOrder>) | undefined;
-  /** The body for `PUT /v3/rechargebranches/{nit}`, for the types `others` and `invoice`; Carat does not publish it. */
+  /** The body of `PUT /v3/rechargebranches/{nit}`, for the types `others` and `invoice`. Carat does not publish it. */
   branchesBody?: Record<string, unknown> | undefined;
-  /** Sees the effected, pending recharge; default: confirm. When it throws, or the signal fires, the recharge is undone. */
+  /** Decides about the effected, pending recharge. Default: confirm. If it throws or the signal aborts: undo. */
   decide?: ((effect: RechargeEffect) => 'confirm' | 'undo' | Promise<'confirm' | 'undo'>) | undefined;
-  /** Milliseconds in which the confirmation or undoing is tried before it is left to `recoverRecharges`; default 60 000. */
+  /** Milliseconds to try the confirmation or undo before it is left to `recoverRecharges`; default 60 000. */
   settleMs?: number | undefined;
 }
 
-/** Why a recharge was undone: `effect`: effecting it failed, or its answer was lost; `error` says how. */
+/** Why a recharge was undone. `effect`: effecting it failed, or its answer was lost, as `error` says. */
 export type UndoReason = 'decided' | 'effect' | 'decision_failed' | 'aborted' | 'notes';
 
 export type RechargeOutcome = { lostAnswer: CaratError | undefined } & (
   | { outcome: 'confirmed'; status: string; effect: RechargeEffect }
   | { outcome: 'undone' | 'not_effected'; status: string; because: UndoReason; error?: unknown }
-  /** No answer to the confirmation or undoing was seen in time; the note is kept: run `recoverRecharges`. */
+  /** Carat did not answer the confirmation or undo in time. The note is kept: run `recoverRecharges`. */
   | { outcome: 'unsettled'; decision: 'confirm' | 'undo'; error: unknown }
 );
 
 /**
- * Recharges a telephone. `merchant_usn` (at most 12 digits) must be of this recharge only: its post is told by it.
+ * Recharges a telephone. `merchant_usn` (at most 12 digits) must be unique to this recharge: it identifies the post.
  * Amounts in cents; `phone.ddd` two digits; formats: see `recharges.effect`.
  *
- * Throws `CaratError` for whatever fails before the recharge is effected: nothing has to be undone then. From there on
- * it answers how the recharge ended, also when the signal fires.
+ * Throws `CaratError` if anything fails before the recharge is effected: then nothing must be undone. After that, resolves
+ * with the end of the recharge, even if the signal aborts.
  */
 export async function recharge(
   { client, source, notes }: { client: CaratClient; source: TokenSource; notes: RechargeNotes },
@@ -80,7 +80,7 @@ export async function recharge(
   const { token, answer } = await obtainToken(source, wanted, options);
   const lostAnswer = answer.seen ? undefined : answer.error;
   const nit = token.value;
-  // From here on nobody else may have this NIT, however long the buyer takes to choose.
+  // From here on, no other worker may get this NIT, even if the buyer takes long to choose.
   await spend(source, flow, token);
 
   const order = await chosen(client, nit, recharge_type, args.order, options);
@@ -92,7 +92,7 @@ export async function recharge(
     throw new CaratError('notes', 'a recharge with this NIT is in progress', { call: flow, effect: 'none' });
   }
   try {
-    // The same NIT, handed out a second time: what was decided about it stands.
+    // The same NIT was handed out a second time. Its earlier decision holds.
     if ((await ofNotes(notes.find(nit))) !== undefined) {
       throw new CaratError('notes', 'a recharge with this NIT is not settled yet', { call: flow, effect: 'none' });
     }
@@ -107,7 +107,7 @@ export async function recharge(
     const settled = await settle(settlement, decision.note.decision, options);
     if (!settled.ok)
       return { lostAnswer, outcome: 'unsettled', decision: decision.note.decision, error: settled.error };
-    // A note that stays behind does no harm: the recovery will find the recharge finished.
+    // A note that could not be removed is harmless: the recovery finds the recharge finished.
     await notes.forget(nit).catch(() => undefined);
     const { end, status } = settled.value;
     if (end === 'confirmed') return { lostAnswer, outcome: end, status, effect: decision.effect ?? { status } };
@@ -128,7 +128,7 @@ async function chosen(
   const call = { signal, timeoutMs };
   const given = order.general_hash === undefined ? {} : { general_hash: order.general_hash };
   const dealers = await client.recharges.dealers({ nit, ...given }, call);
-  // That the hash of one list is the `general_hash` of the next step is inferred.
+  // Inferred: the hash of one list is the `general_hash` of the next step.
   const hash = dealers.hashes?.general === undefined ? given : { general_hash: dealers.hashes.general };
   const place = { ddd: order.phone.ddd, dealer_code: order.dealer.code };
   const branches =
@@ -144,11 +144,11 @@ interface Decision {
   effect?: RechargeEffect;
   because?: UndoReason;
   error?: unknown;
-  /** The request to effect it surely never left: there is nothing to undo. */
+  /** The request to effect it was certainly never sent, so nothing must be undone. */
   neverSent?: boolean;
 }
 
-/** Effects the recharge and lets the caller decide; the note says what has been decided before this resolves. Never throws. */
+/** Effects the recharge and lets the caller decide. The note has the decision before this resolves. Never throws. */
 async function effected(
   client: CaratClient,
   notes: RechargeNotes,
@@ -176,14 +176,14 @@ async function effected(
   try {
     await ofNotes(notes.keep(confirming));
   } catch (error) {
-    // A recovery goes by what is written, and a write that failed may still have been carried out.
+    // A failed write may still have been stored, and a recovery acts on the stored note.
     const written = await notes.find(note.nit).catch(() => undefined);
     if (written?.decision !== 'confirm') return { note, effect, because: 'notes', error };
   }
   return { note: confirming, effect };
 }
 
-/** What `work` answers, or `aborted` as soon as the signal fires. */
+/** Returns the result of `work`, or `aborted` as soon as the signal aborts. */
 async function unlessAborted<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T | 'aborted'> {
   if (signal === undefined) return work();
   const done = new AbortController();
@@ -198,7 +198,7 @@ async function unlessAborted<T>(signal: AbortSignal | undefined, work: () => Pro
   }
 }
 
-/** What the notes answer. Throws `notes` when their folder cannot be used. */
+/** Waits for an operation on the notes. Throws `notes` if it fails. */
 async function ofNotes<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;

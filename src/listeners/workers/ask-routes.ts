@@ -1,4 +1,4 @@
-/** The routes under `/v1` by which workers ask Carat through the service. */
+/** The routes under `/v1` through which workers ask Carat. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Ask, Asked, Asker } from '../../asking/asker.ts';
@@ -30,7 +30,7 @@ export const ASK_PROBLEMS = [
   ...(['carat_refused', 'carat_unreachable', 'no_post', 'store_away'] as const),
 ] satisfies ProblemCode[];
 
-/** Asks Carat for what a request is about. The answer is a `ProblemError` for whatever goes wrong. */
+/** Returns the function that asks Carat on behalf of a request. It throws a `ProblemError` or an `AskError`. */
 export function asksOf({ asker, keys }: AskRoutesOptions) {
   return async (
     request: FastifyRequest,
@@ -43,7 +43,7 @@ export function asksOf({ asker, keys }: AskRoutesOptions) {
   };
 }
 
-/** Refuses card data, and everything else where nothing is configured: before a body is checked. */
+/** Refuses card data, and every request while no credentials are configured. Runs before a body is validated. */
 export function admitAsk({ asker }: AskRoutesOptions) {
   return async ({ body }: FastifyRequest): Promise<void> => {
     refuseCardData(body);
@@ -52,7 +52,10 @@ export function admitAsk({ asker }: AskRoutesOptions) {
 }
 
 export function notConfigured(): ProblemError {
-  return new ProblemError('not_configured', 'set CARAT_CREDENTIALS and CARAT_ENVIRONMENT to ask Carat from here');
+  return new ProblemError(
+    'not_configured',
+    'no credentials are configured: set CARAT_CREDENTIALS and CARAT_ENVIRONMENT',
+  );
 }
 
 export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOptions): Promise<void> {
@@ -66,7 +69,7 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
     {
       schema: {
         operationId: 'askScheduleEdit',
-        summary: 'Ask Carat for a schedule edit; answers the SEID, which is used from then on.',
+        summary: 'Ask Carat for a schedule edit. Returns the SEID and marks it as used.',
         querystring: NoQuery,
         body: ScheduleEditBody,
         response: { 201: ScheduleEditAnswer, ...answers(...ASK_PROBLEMS) },
@@ -88,7 +91,7 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
     {
       schema: {
         operationId: 'askGenericToken',
-        summary: 'Ask Carat for the token of a generic operation; it is used from then on.',
+        summary: 'Ask Carat for the token of a generic operation. Returns the token and marks it as used.',
         querystring: NoQuery,
         body: TokenAskBody,
         response: { 201: TokenAskAnswer, ...answers(...ASK_PROBLEMS) },
@@ -105,7 +108,7 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
     {
       schema: {
         operationId: 'askMerchantToken',
-        summary: 'Ask Carat for the token of the registration of a merchant; it is used from then on.',
+        summary: 'Ask Carat for the token that registers a merchant. Returns the token and marks it as used.',
         querystring: NoQuery,
         body: TokenAskBody,
         response: { 201: TokenAskAnswer, ...answers(...ASK_PROBLEMS) },
@@ -122,7 +125,7 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
     {
       schema: {
         operationId: 'askCancellation',
-        summary: 'Ask Carat for the cancellation of a payment; answers the NIT, which is used from then on.',
+        summary: 'Ask Carat for the cancellation of a payment. Returns the NIT and marks it as used.',
         querystring: NoQuery,
         body: CancellationBody,
         response: { 201: CancellationAnswer, ...answers(...ASK_PROBLEMS) },
@@ -137,7 +140,7 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
   );
 }
 
-/** A 201 with the token, its times and what Carat said. Nobody takes an answer that comes too late. */
+/** Sends 201 with the token, its times and Carat's answer. Sends 204 when the client has disconnected. */
 export function answerAsked(
   reply: FastifyReply,
   asked: Asked | 'disconnected',

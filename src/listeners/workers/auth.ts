@@ -1,4 +1,4 @@
-/** Who may use the worker API: keys, some of them for one merchant only. */
+/** Access control of the worker API: keys, optionally limited to one merchant, and the origin of a request. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import type { WorkerKey } from '../../config/config.ts';
@@ -6,7 +6,7 @@ import { ProblemError, wrongParameter } from './problems.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The one merchant that the key of this request may see; every merchant without it. */
+    /** The merchant to which the key of this request is limited. Undefined for a key for all merchants. */
     onlyMerchant?: string | undefined;
   }
 }
@@ -20,11 +20,11 @@ export class ApiKeys {
     this.#merchants = new Set(merchants);
   }
 
-  /** Lets a request in. @throws ProblemError `unauthorized` */
+  /** Checks the key of a request. @throws ProblemError `unauthorized` */
   admit(request: FastifyRequest): void {
     if (this.#keys.length === 0) return;
     const presented = digest(presentedKey(request.headers.authorization));
-    // Every key is compared, each in constant time: how long it takes tells nothing.
+    // Compares every key in constant time, so that the duration reveals nothing.
     const matching = this.#keys.filter((known) => timingSafeEqual(known.digest, presented));
     const [first] = matching;
     if (first === undefined) {
@@ -33,19 +33,20 @@ export class ApiKeys {
     request.onlyMerchant = matching.some(({ merchant }) => merchant === undefined) ? undefined : first.merchant;
   }
 
-  /** For what shows all merchants at once. @throws ProblemError `forbidden` for a key that is for one only */
+  /** Checks access to data of all merchants. @throws ProblemError `forbidden` for a key limited to one merchant */
   checkUnlimited(request: FastifyRequest): void {
     if (request.onlyMerchant === undefined) return;
-    throw new ProblemError('forbidden', 'the key is for one merchant, and this is about all of them');
+    throw new ProblemError('forbidden', 'expected a key for all merchants; this key is limited to one');
   }
 
-  /** @throws ProblemError `forbidden` for another merchant than the key's, `invalid_request` for one that there is not */
+  /** @throws ProblemError `forbidden` for another merchant than the key's, `invalid_request` for an unknown merchant */
   checkMerchant(request: FastifyRequest, merchant: string): void {
     if (request.onlyMerchant !== undefined && request.onlyMerchant !== merchant) {
-      throw new ProblemError('forbidden', 'the key is for another merchant than the one named (default when none is)');
+      const detail = 'merchant: expected the merchant to which this key is limited (`default` if none is given)';
+      throw new ProblemError('forbidden', detail);
     }
     if (!this.#merchants.has(merchant)) {
-      throw wrongParameter('merchant', 'a merchant named in AUTHENTICITY_PATHS (default when none is given)', merchant);
+      throw wrongParameter('merchant', 'a merchant of AUTHENTICITY_PATHS (`default` if none is given)', merchant);
     }
   }
 }
@@ -54,7 +55,7 @@ function digest(key: string): Buffer {
   return createHash('sha256').update(key).digest();
 }
 
-/** The key of an Authorization header, or the empty string, which is nobody's. */
+/** Returns the key of an Authorization header, or an empty string, which matches no key. */
 function presentedKey(header = ''): string {
   const [, scheme = '', credentials = ''] = /^(bearer|basic) +(\S+) *$/i.exec(header) ?? [];
   if (scheme.toLowerCase() !== 'basic') return credentials;
@@ -65,8 +66,7 @@ function presentedKey(header = ''): string {
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 /**
- * Refuses what a page of another site made the browser send. A link that somebody follows to a page of ours is let in;
- * the API itself is not a page.
+ * Refuses requests that a page of another site made the browser send. Following a link is allowed, but not to `/v1/`.
  *
  * @throws ProblemError `foreign_origin`
  */
@@ -78,11 +78,12 @@ export function checkSite(request: FastifyRequest): void {
   const foreignOrigin = origin !== undefined && hostOf(origin) !== host?.toLowerCase();
   if (!foreignSite && !foreignOrigin) return;
   if (followed && !request.url.startsWith('/v1/')) return;
-  throw new ProblemError('foreign_origin', 'expected a request that no page of another site made');
+  throw new ProblemError('foreign_origin', 'expected a request that does not come from a page of another site');
 }
 
 /**
- * Where no key is needed, a page could give its own name our address (DNS rebinding), and would then be no other site.
+ * Refuses host names that are not loopback. Without keys, a page could resolve its own name to this address (DNS
+ * rebinding) and count as the same site.
  *
  * @throws ProblemError `foreign_origin` for a host that is not a loopback name
  */
@@ -90,7 +91,7 @@ export function checkLoopbackHost(request: FastifyRequest): void {
   if (LOOPBACK_HOST.test(request.headers.host ?? '')) return;
   throw new ProblemError(
     'foreign_origin',
-    'expected the host localhost, 127.0.0.1 or [::1], because there are no WORKER_API_KEYS',
+    'expected the host localhost, 127.0.0.1 or [::1], because WORKER_API_KEYS is not set',
   );
 }
 

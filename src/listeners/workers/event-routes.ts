@@ -1,4 +1,4 @@
-/** The routes by which people and tools look on: what happens, as server-sent events, and the last posts. */
+/** The routes for observers: server-sent events and the last posts. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
@@ -14,7 +14,7 @@ import { answers, ProblemError } from './problems.ts';
 import { EventsQuery, PostsAnswer, PostsQuery } from './schemas/observing.ts';
 
 const MAX_READERS = 100;
-/** The party of readers with a key for all merchants. No merchant has an empty name. */
+/** The share of readers with a key for all merchants. No merchant has an empty name. */
 const OPERATORS = '';
 
 export interface WatchRoutesOptions {
@@ -32,7 +32,7 @@ export async function watchRoutes(
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const readers = new Set<EventReader>();
   const places = new Shares(MAX_READERS, [...merchants, OPERATORS]);
-  // Streams do not end by themselves, and a server that closes waits for them.
+  // A closing server waits for open streams, which would never end.
   app.addHook('preClose', async () => {
     for (const reader of readers) reader.end('stopping');
   });
@@ -42,11 +42,11 @@ export async function watchRoutes(
     {
       schema: {
         operationId: 'followEvents',
-        summary: 'Follow what happens, with Redis on all instances, redacted, as server-sent events.',
+        summary: 'Follow redacted events as server-sent events. With Redis, those of all instances.',
         description:
-          'Each event has an id, a name (post, handover, settled, lease_lost, expectation, no_show, orphan, door, trouble) and data of JSON. ' +
-          'With Last-Event-ID it goes on after that event; what is not kept any more is told by an event named gap. ' +
-          'A reader that is too slow is told so by an event named dropped, and the stream ends.',
+          'Each event has an id, a name (post, handover, settled, lease_lost, expectation, no_show, orphan, door, trouble) and JSON data. ' +
+          'Last-Event-ID resumes the stream after that event. An event named gap means that events in between are no longer kept. ' +
+          'An event named dropped means that the reader was too slow; the stream then ends.',
         querystring: EventsQuery,
         response: {
           200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.string() } } },
@@ -60,15 +60,15 @@ export async function watchRoutes(
       follow(request, reply, merchant);
     },
   );
-  // The operator page asks for itself anew when something changed: it need not be told what.
+  // The operator page reloads itself on any change, so it needs no details.
   app.get(CHANGES_PATH, { schema: { hide: true } }, (request, reply) => {
     follow(request, reply, request.onlyMerchant, true);
   });
 
   function follow(request: FastifyRequest, reply: FastifyReply, merchant: string | undefined, isBrief = false): void {
-    // A key that is limited to a merchant takes that merchant's places, and never those of the others.
-    const { onlyMerchant: party = OPERATORS } = request;
-    const hasPlace = party === OPERATORS ? places.takeAny(party) : places.take(party);
+    // A key that is limited to a merchant uses only the places of that merchant.
+    const { onlyMerchant: share = OPERATORS } = request;
+    const hasPlace = share === OPERATORS ? places.takeAny(share) : places.take(share);
     if (!hasPlace) throw new ProblemError('too_many_readers');
     reply.hijack();
     reply.raw.writeHead(200, {
@@ -77,14 +77,18 @@ export async function watchRoutes(
       'x-accel-buffering': 'no',
     });
     const onSlow = () =>
-      recorder.notice({ level: 'warn', code: 'slow_reader', message: 'a reader of the events was too slow' });
+      recorder.notice({
+        level: 'warn',
+        code: 'slow_reader',
+        message: 'an event reader was too slow and was disconnected',
+      });
     const reader = new EventReader(reply.raw, recorder.events, { merchant, isBrief, onSlow });
     readers.add(reader);
     const look = relay?.look();
     whenOver(reply.raw, request.raw.socket, () => {
       reader.leave();
       readers.delete(reader);
-      places.leave(party);
+      places.leave(share);
       void look?.then((endLook) => endLook());
     });
     const lastId = request.headers['last-event-id'];
@@ -98,7 +102,7 @@ export async function watchRoutes(
     {
       schema: {
         operationId: 'lastPosts',
-        summary: 'The last posts, with Redis those of all instances, newest first, redacted.',
+        summary: 'The last posts, redacted, newest first. With Redis, those of all instances.',
         querystring: PostsQuery,
         response: { 200: PostsAnswer, ...answers('invalid_request', 'unauthorized', 'forbidden') },
       },

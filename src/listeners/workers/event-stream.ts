@@ -1,16 +1,16 @@
 /**
- * One stream of events to one reader. It keeps nothing for a reader but its place: what a reader has not taken yet waits
- * where all events are kept, and a reader that is overtaken there was too slow and is dropped.
+ * One stream of events to one reader. It keeps only the reader's position in the shared buffer of events. A reader that
+ * the buffer overtakes is too slow and is dropped.
  */
 import type { ServerResponse } from 'node:http';
 import type { Events } from '../../observability/events.ts';
 
-/** Proxies end what is silent for long. */
+/** Proxies close silent connections. */
 const HEARTBEAT_MS = 15_000;
-/** What happens together is written together: at a thousand posts a second, a write for each would slow the posts. */
-const BUNCH_MS = 50;
-const MOST_IN_A_BUNCH = 250;
-/** How long a reader has to read why the stream ends: a service that stops waits for it, one that goes on has time. */
+/** Events are written in batches: at 1000 posts/s, one write for each event would slow the posts. */
+const BATCH_MS = 50;
+const MAX_BATCH = 250;
+/** How long a reader has to read why the stream ends. Shorter on a stop, which waits for it. */
 const STOP_GRACE_MS = 2000;
 const DROP_GRACE_MS = 15_000;
 
@@ -19,25 +19,25 @@ const CHANGED = 'data: changed\n\n';
 export interface EventReaderOptions {
   /** Only this merchant's events. */
   merchant: string | undefined;
-  /** It is not told what happened, only that something did: `data: changed`, once for what comes together. */
+  /** Sends `data: changed` once for each batch instead of the events. */
   isBrief?: boolean;
-  /** Told when it is dropped. */
+  /** Called when the reader is dropped. */
   onSlow: () => void;
 }
 
-/** It ends when the client leaves, when it is too slow, or when the listener closes. */
+/** Ends when the client disconnects, when it is too slow, or when the listener closes. */
 export class EventReader {
   readonly #response: ServerResponse;
   readonly #events: Events;
   readonly #options: EventReaderOptions;
-  /** The next event to write. */
+  /** The position of the next event to write. */
   #place = 0;
-  /** The client has yet to take what was written. */
+  /** The socket's buffer is full. */
   #full = false;
-  /** Runs while there is something to write. */
-  #soon: NodeJS.Timeout | undefined;
-  /** Runs once the stream has ended, for one that does not read so far. */
-  #last: NodeJS.Timeout | undefined;
+  /** Runs while a batch is pending. */
+  #batch: NodeJS.Timeout | undefined;
+  /** Runs after the end of the stream, for a client that does not read the end. */
+  #grace: NodeJS.Timeout | undefined;
   #stop: (() => void)[] = [];
   #isOver = false;
 
@@ -51,20 +51,20 @@ export class EventReader {
     });
   }
 
-  /** Does nothing when the client left or the stream ended before. */
+  /** Starts the stream. Does nothing when the client left or the stream ended before. */
   begin(lastId: string | undefined): void {
     if (this.#isOver) return;
     this.#place = this.#events.end;
     this.#write(': following\n\n');
     if (lastId !== undefined) {
       const place = this.#events.after(lastId);
-      if (place === undefined) this.#write(note('gap', 'events after the one that was named are not kept any more'));
+      if (place === undefined) this.#write(note('gap', 'events after Last-Event-ID are no longer kept'));
       this.#place = place ?? this.#events.begin;
     }
     const heartbeat = setInterval(() => {
       if (!this.#full) this.#write(': still here\n\n');
     }, HEARTBEAT_MS);
-    this.#stop = [this.#events.follow(() => this.#come()), () => clearInterval(heartbeat)];
+    this.#stop = [this.#events.follow(() => this.#onEvent()), () => clearInterval(heartbeat)];
     this.#writeOn();
   }
 
@@ -72,30 +72,30 @@ export class EventReader {
     this.#end(note('end', why), STOP_GRACE_MS);
   }
 
-  /** Says that there is nobody to read any more. */
+  /** Releases everything: nobody reads any more. */
   leave(): void {
     this.#isOver = true;
-    clearTimeout(this.#soon);
-    clearTimeout(this.#last);
+    clearTimeout(this.#batch);
+    clearTimeout(this.#grace);
     for (const stop of this.#stop.splice(0)) stop();
   }
 
-  #come(): void {
-    if (this.#events.end - this.#place >= MOST_IN_A_BUNCH) this.#writeOn();
-    else this.#soon ??= setTimeout(() => this.#writeOn(), BUNCH_MS);
+  #onEvent(): void {
+    if (this.#events.end - this.#place >= MAX_BATCH) this.#writeOn();
+    else this.#batch ??= setTimeout(() => this.#writeOn(), BATCH_MS);
   }
 
-  /** Writes what comes next for as long as it is taken. */
+  /** Writes the pending events, until the socket's buffer is full. */
   #writeOn(): void {
-    clearTimeout(this.#soon);
-    this.#soon = undefined;
+    clearTimeout(this.#batch);
+    this.#batch = undefined;
     const { merchant, isBrief, onSlow } = this.#options;
     if (this.#place < this.#events.begin && !this.#response.writableEnded) {
       this.#end(note('dropped', 'too slow'), DROP_GRACE_MS);
       onSlow();
     }
     while (this.#place < this.#events.end && !this.#full && !this.#response.writableEnded) {
-      const end = Math.min(this.#events.end, this.#place + MOST_IN_A_BUNCH);
+      const end = Math.min(this.#events.end, this.#place + MAX_BATCH);
       let text = '';
       for (; this.#place < end; this.#place += 1) {
         const isShown = merchant === undefined || this.#events.at(this.#place)?.merchant === merchant;
@@ -113,11 +113,11 @@ export class EventReader {
     if (this.#response.destroyed) return;
     this.leave();
     if (!this.#response.writableEnded) this.#response.end(text);
-    this.#last = setTimeout(() => this.#response.destroy(), graceMs);
+    this.#grace = setTimeout(() => this.#response.destroy(), graceMs);
   }
 }
 
-/** An event about the stream itself: it has no id, so that a reader comes back to where it was. */
+/** An event about the stream itself. It has no id, so that a reader resumes after the last real event. */
 function note(name: string, why: string): string {
   return `event: ${name}\ndata: ${JSON.stringify({ why })}\n\n`;
 }

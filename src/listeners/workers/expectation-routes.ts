@@ -1,4 +1,4 @@
-/** The routes under `/v1` by which workers announce what they are about to ask Carat for, and take it back. */
+/** The routes under `/v1` that open and cancel expectations. */
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { announce } from '../../asking/announce.ts';
@@ -8,7 +8,7 @@ import type { WorkerRoutesOptions } from './routes.ts';
 import { ExpectationAnswer, ExpectationBody } from './schemas/expectations.ts';
 import { IdParams, MerchantQuery, NoBody, NoQuery } from './schemas/fields.ts';
 
-/** What the id of an expectation looks like. */
+/** The form of an expectation's id. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function expectationRoutes(fastify: FastifyInstance, options: WorkerRoutesOptions): Promise<void> {
@@ -20,7 +20,7 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
     {
       schema: {
         operationId: 'expectToken',
-        summary: 'Announce a post that Carat is about to be asked for.',
+        summary: 'Announce a post before asking Carat for it.',
         querystring: NoQuery,
         body: ExpectationBody,
         response: { 201: ExpectationAnswer, ...answers('invalid_request', 'unauthorized', 'forbidden', 'store_away') },
@@ -40,7 +40,7 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
     {
       schema: {
         operationId: 'cancelExpectation',
-        summary: 'Say that the request to Carat failed: nothing is expected any more.',
+        summary: 'Cancel an expectation, because the request to Carat failed.',
         params: IdParams,
         querystring: MerchantQuery,
         body: NoBody,

@@ -1,4 +1,4 @@
-/** The worker listener: the internal server by which workers get their tokens, and operators look at the service. */
+/** The worker listener: the internal server for workers and operators. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import fastify from 'fastify';
 import * as z from 'zod';
@@ -27,11 +27,11 @@ import { TokenAskBody } from './schemas/asks.ts';
 import { NoBody } from './schemas/fields.ts';
 import { AliveAnswer, HealthAnswer } from './schemas/observing.ts';
 
-/** No request of a worker comes near it. */
+/** Far above the size of any valid request. */
 const MAX_BODY_BYTES = 16 * 1024;
 /** A valid body is one flat object. */
 const MAX_BODY_LEVELS = 4;
-/** Longer than the idle timeouts of clients and proxies (Go 90 s, balancers up to 600 s): they close, not the service. */
+/** Longer than the idle timeouts of clients and proxies (Go 90 s, balancers up to 600 s), so that they close first. */
 const KEEP_ALIVE_MS = 620_000;
 /** How long a closing listener still answers requests on open connections. */
 const LAST_REQUESTS_MS = 500;
@@ -60,12 +60,12 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   const app = fastify({
     bodyLimit: MAX_BODY_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // While it stops, waits are answered by the handoff and the rest as ever.
+    // While the service stops, the handoff ends the waits, and other requests are answered as usual.
     return503OnClosing: false,
     exposeHeadRoutes: false,
-    // Every parameter comes to its schema, which says what is wrong with it.
+    // Path parameters of any length reach their schema, which says what is wrong.
     routerOptions: { maxParamLength: MAX_BODY_BYTES },
-    // What checks requests is zod, and what goes out is JSON: Fastify's own compilers are not even loaded.
+    // zod validates requests, and answers are plain JSON. Fastify's own compilers are not loaded.
     schemaController: {
       compilersFactory: {
         buildValidator: (() => validatorCompiler) as never,
@@ -82,7 +82,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    // Clients that always send a content type send it with empty bodies, too.
+    // Some clients send a content type with an empty body.
     if (body === '') return done(null, undefined);
     void parseJson(request, body as string, (error, parsed) => {
       if (error !== null) {
@@ -95,7 +95,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
 
   app.decorateRequest('onlyMerchant', undefined);
   app.addHook('onRequest', (request, reply, done) => {
-    // Tokens must not stay in any cache, nor must the news that there is none.
+    // No cache may keep a token, or the answer that none exists.
     reply.header('cache-control', 'no-store');
     if (!NO_KEY_NEEDED.has(request.routeOptions.url ?? '')) admit(request);
     ignoreContentType(request);
@@ -107,7 +107,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     checkSite(request);
     keys.admit(request);
   }
-  /** Whether a request may see what concerns all merchants. */
+  /** True if a request may see data of all merchants. */
   function seesEverything(request: FastifyRequest): boolean {
     try {
       admit(request);
@@ -117,7 +117,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     }
   }
   app.addHook('onSend', (_request, reply, _payload, done) => {
-    // An answer that comes after the idle connections were closed would leave one open, and the stop waiting for it.
+    // An answer after the idle connections were closed would leave a connection open, and the stop would wait for it.
     if (waiters.draining) reply.header('connection', 'close');
     done();
   });
@@ -149,7 +149,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
       exposeHeadRoute: true,
       schema: {
         operationId: 'alive',
-        summary: 'Whether the process runs. Needs no key.',
+        summary: 'Answers 200 while the process runs. Needs no key.',
         security: [],
         response: { 200: AliveAnswer },
       },
@@ -162,7 +162,8 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
       exposeHeadRoute: true,
       schema: {
         operationId: 'ready',
-        summary: 'Whether it can keep a post, and the state of each part. Needs no key; the detail of the store does.',
+        summary:
+          'Answers 200 when the service can keep a post, 503 when it is stopping, with the state of each part. Only the detail of the store needs a key.',
         security: [{}, { bearer: [] }, { basic: [] }],
         response: { 200: HealthAnswer, 503: HealthAnswer },
       },
@@ -184,7 +185,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
     {
       schema: {
         operationId: 'metrics',
-        summary: 'Figures for Prometheus.',
+        summary: 'Metrics for Prometheus.',
         response: { 200: figures, ...answers('unauthorized', 'forbidden') },
       },
     },
@@ -214,15 +215,15 @@ function mayHaveNoBody({ routeOptions }: FastifyRequest): boolean {
 }
 
 /**
- * Reads a body by its route where that takes none: PHP, wget and Java send the content type of a form with an empty body.
- * Without a route there is nothing to read.
+ * Ignores the content type on routes whose body is empty or optional: PHP, wget and Java send a form's content type with an
+ * empty body. Without a route, no body is parsed.
  */
 function ignoreContentType(request: FastifyRequest): void {
   if (request.is404) delete request.headers['content-type'];
   else if (takesNoBody(request) || mayHaveNoBody(request)) request.headers['content-type'] = 'application/json';
 }
 
-/** What a body that the parser refused should have been. */
+/** Describes what was expected of a body that the parser refused. */
 function expectedJson(body: string): string {
   try {
     JSON.parse(body);
@@ -232,7 +233,7 @@ function expectedJson(body: string): string {
   }
 }
 
-/** Goes level by level: a recursive walk could exhaust the stack. */
+/** Checks level by level, because a recursive walk could exhaust the stack. */
 function isDeeperThan(most: number, value: unknown): boolean {
   let level = [value];
   for (let depth = 0; depth <= most; depth += 1) {

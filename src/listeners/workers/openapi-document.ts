@@ -1,5 +1,5 @@
-/** The parts of an OpenAPI document that the service reads or writes. */
-/** Fields of JSON Schema and OpenAPI that are looked at here. */
+/** Types for the parts of an OpenAPI document that the service reads or writes. */
+/** The fields of JSON Schema and OpenAPI in use here. */
 export interface Schema {
   $ref?: string;
   type?: string | string[];

@@ -1,4 +1,4 @@
-/** The OpenAPI document as one page of HTML: no script, nothing from another host. */
+/** Renders the OpenAPI document as one HTML page, without scripts and without resources of other hosts. */
 import { createHash } from 'node:crypto';
 import type { Content, Document, Operation, Schema } from './openapi-document.ts';
 
@@ -115,7 +115,7 @@ function typeOf(schema: Schema): string {
   return `${type}${range}${schema.default === undefined ? '' : `, default ${String(schema.default)}`}`;
 }
 
-/** Text that is HTML already; all other text is escaped when it comes into it. */
+/** Text that is HTML already. All other text is escaped when it is inserted. */
 class Html {
   readonly text: string;
   constructor(text: string) {

@@ -1,6 +1,6 @@
 /**
- * The OpenAPI document of the worker API, made of the schemas that check its requests, at `/openapi.json` and `/docs`. It is
- * made, and what makes it is loaded, when somebody asks for it: that takes a tenth of a second and some MB.
+ * The OpenAPI document of the worker API at `/openapi.json` and `/docs`, generated from the schemas that validate requests.
+ * The first request loads the generator: about 0.1 s and some MB.
  */
 import type { FastifyInstance, RouteOptions } from 'fastify';
 import fastify from 'fastify';
@@ -10,15 +10,15 @@ import { docsPage } from './openapi-page.ts';
 const API_VERSION = '1.0.0';
 
 const TAGS = {
-  tokens: 'Read what Carat posted. Takes nothing away.',
+  tokens: 'Read the tokens that Carat posted. A read changes nothing.',
   claims: 'Take a token exclusively, settle it, or put it back.',
-  expectations: 'Announce what Carat is about to be asked for.',
+  expectations: 'Announce a post before asking Carat for it.',
   asking: 'Ask Carat through the service: one call instead of announcing, calling, waiting and settling.',
-  watching: 'What happens, redacted.',
-  health: 'For probes, and for the metrics scraper.',
+  watching: 'Events and posts, redacted.',
+  health: 'For probes and for the metrics scraper.',
 } as const;
 
-/** Called before the routes that it describes. */
+/** Adds the document and its page. Call it before the routes that it describes are added. */
 export function describeApi(app: FastifyInstance): void {
   const routes: RouteOptions[] = [];
   app.addHook('onRoute', (route) => void (route.method === 'HEAD' || routes.push(route)));
@@ -39,7 +39,7 @@ export function describeApi(app: FastifyInstance): void {
   });
 }
 
-/** Made by a server of its own, which only ever describes itself. */
+/** Generates the document in a separate server, which serves no requests. */
 async function documentOf(routes: readonly RouteOptions[]): Promise<Document> {
   const { default: swagger } = await import('@fastify/swagger');
   const { jsonSchemaTransform, jsonSchemaTransformObject } = await import('fastify-type-provider-zod');
@@ -55,7 +55,7 @@ async function documentOf(routes: readonly RouteOptions[]): Promise<Document> {
         description:
           "How workers get the tokens that Carat posts to a merchant's authenticity URL. Times are RFC 3339, UTC. " +
           'A selector is one of merchant_data, sid, merchant_usn and order_id. Errors are RFC 9457 with a stable code. ' +
-          'Answers may get further fields, and codes further values, in any release: ignore what you do not know.',
+          'Any release may add fields to answers and values to codes: ignore unknown ones.',
         license: { name: 'MIT', identifier: 'MIT' },
       },
       servers: [{ url: '/', description: 'The worker listener, by default http://127.0.0.1:8081.' }],
@@ -89,10 +89,10 @@ function tagOf(url: string): keyof typeof TAGS {
   return url.startsWith('/v1/') ? 'watching' : 'health';
 }
 
-/** What the schemas cannot say: media types of errors, answers without a body, numbers that come as text, examples. */
+/** Adds what the schemas cannot express: media types of errors, answers without a body, numbers in queries, examples. */
 function mended(document: Document): Document {
   const schemas = document.components.schemas ?? {};
-  // Answers are only ever read.
+  // The schemas with a name are answers, which clients only read.
   for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name];
   // Sorted, or their order would depend on the order of imports.
   document.components.schemas = Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -108,7 +108,7 @@ function mended(document: Document): Document {
   return document;
 }
 
-/** What the format of a time says already, and the limits of the language's integers, are left out. */
+/** Removes the pattern of a time, which its format implies, and the limits of JavaScript's integers. */
 function simplify(node: unknown): void {
   if (typeof node !== 'object' || node === null) return;
   const schema = node as { format?: string; pattern?: string; minimum?: number; maximum?: number };
@@ -118,7 +118,7 @@ function simplify(node: unknown): void {
   for (const child of Object.values(node)) simplify(child);
 }
 
-/** Answers may get further fields: clients must not refuse them. */
+/** Allows additional fields in answers, so that clients accept later releases. */
 function open(node: unknown): void {
   if (typeof node !== 'object' || node === null) return;
   const schema = node as { additionalProperties?: unknown };
@@ -128,11 +128,11 @@ function open(node: unknown): void {
 
 function mendParameters({ operationId, parameters = [] }: Operation): void {
   if (operationId === 'followEvents') {
-    const description = 'The last event that was seen; the stream goes on after it.';
+    const description = 'The last event that was received. The stream resumes after it.';
     parameters.push({ name: 'Last-Event-ID', in: 'header', required: false, description, schema: { type: 'string' } });
   }
   for (const parameter of parameters) {
-    // In a query a number is text, which the schema of the query checks; a client should know that it is a number.
+    // The schema of a query checks numbers as text, but a client needs their type.
     if (parameter.name === 'wait') parameter.schema = { type: 'number', minimum: 0, maximum: 60, default: 0 };
     if (parameter.name === 'limit') parameter.schema = { type: 'integer', minimum: 1, maximum: 500, default: 50 };
     const example = EXAMPLES.parameters[parameter.name];
@@ -142,7 +142,7 @@ function mendParameters({ operationId, parameters = [] }: Operation): void {
 
 function mendBody(operation: Operation): void {
   const described = operation.requestBody?.content['application/json']?.schema;
-  // A body that may be left out is described as the object that it is when it comes.
+  // An optional body is described by its object form.
   const schema = described?.anyOf?.find(({ type }) => type === 'object') ?? described;
   const example = EXAMPLES.bodies[operation.operationId];
   if (example === undefined) delete operation.requestBody;
@@ -174,24 +174,24 @@ function json(schema: Schema, example: unknown): Content {
 
 const DESCRIPTIONS: Record<string, string> = {
   200: 'The answer.',
-  201: 'What was asked for.',
-  202: 'Decided, and not ended yet: the service goes on.',
-  204: 'Done, or nothing came in time. No body.',
+  201: 'Created.',
+  202: 'Decided, but not ended yet. The service continues.',
+  204: 'Done, or no token arrived in time. No body.',
   400: 'A parameter is wrong. Each one is named in `errors`.',
   401: 'A worker key is missing or wrong.',
-  403: 'The key is for another merchant, or a page of another site asks; see `code`.',
+  403: 'The key is limited to another merchant, or the request comes from a page of another site; see `code`.',
   404: 'Unknown, or expired; see `code`.',
-  409: 'Claimed by another, lost, or different live tokens under the selector, or the other decision stands; see `code`.',
+  409: 'Claimed by another claim, lease lost, different live tokens, or the other decision was made; see `code`.',
   410: 'Used or cancelled; see `code`.',
   413: 'The body is larger than 16 KiB.',
   415: 'The body is not JSON, or its Content-Type does not say so.',
   501: 'No credentials at Carat are configured for this merchant.',
-  502: 'Carat refused, or could not be reached; see `code`.',
+  502: 'Carat refused the request or could not be reached; see `code`.',
   503: 'Temporarily unavailable; retry after `Retry-After` seconds.',
   504: 'Carat answered success, but its post did not come in time.',
 };
 
-/** Examples for the OpenAPI document. The value of the token is the one of Carat's own documentation. */
+/** An example token. Its value is the one of Carat's documentation. */
 const TOKEN = {
   id: 'aff2c8ac817704be63abcc8a60926e48',
   merchant: 'default',
@@ -204,7 +204,7 @@ const TOKEN = {
   claim: null,
 };
 
-/** What every ask answers, beside its token. */
+/** The fields that every ask answers beside its token. */
 const ASKED = {
   received_at: '2026-01-31T12:00:00.000Z',
   expires_at: '2026-01-31T12:15:00.000Z',
@@ -215,9 +215,9 @@ const RECHARGE = { nit: NIT, merchant_usn: '2398', settle_by: '2026-01-31T12:05:
 const SETTLED = { ...RECHARGE, decision: 'confirm', decided_by: 'worker', end: 'confirmed', status: 'CON' };
 
 interface Examples {
-  /** By name. */
+  /** By the parameter's name. */
   parameters: Readonly<Record<string, unknown>>;
-  /** By operation; an operation without one has no body. */
+  /** By operation. An operation without an example has no body. */
   bodies: Readonly<Record<string, unknown>>;
   answers: Readonly<Record<string, unknown>>;
 }

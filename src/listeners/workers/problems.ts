@@ -1,4 +1,4 @@
-/** The one map from what went wrong to an answer of the worker API: `application/problem+json`, RFC 9457. */
+/** The one place that turns errors into answers of the worker API: `application/problem+json`, RFC 9457. */
 import type { FastifyReply } from 'fastify';
 import * as z from 'zod';
 import { AskError } from '../../asking/asker.ts';
@@ -8,12 +8,12 @@ import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from './sch
 
 type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at' | 'carat' | 'decision'>>;
 
-/** The schemas of the answers of a route, for the OpenAPI document: 204, and one problem for each status of these codes. */
+/** Returns the schemas of a route's answers, for the OpenAPI document: 204, and one problem for each code's status. */
 export function answers(...which: (204 | ProblemCode)[]): Record<number, z.ZodType> {
   return Object.fromEntries(which.map((code) => (code === 204 ? [204, z.null()] : [PROBLEMS[code].status, Problem])));
 }
 
-/** Thrown by a handler that means it; the edge makes the answer. */
+/** An error that a handler throws and `sendProblem` answers. */
 export class ProblemError extends Error {
   readonly code: ProblemCode;
   readonly extra: Extra;
@@ -25,7 +25,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** One wrong parameter: what was expected, and what came. */
+/** Returns the problem of one wrong parameter: what was expected, and what was received. */
 export function wrongParameter(parameter: string, expected: string, received: unknown): ProblemError {
   return wrongParameters([{ parameter, expected, ...(received === undefined ? {} : { received: show(received) }) }]);
 }
@@ -43,13 +43,13 @@ function wrongParameters(errors: NonNullable<ProblemDocument['errors']>): Proble
 export function sendProblem(reply: FastifyReply, { code, message, extra }: ProblemError): FastifyReply {
   const { status, title } = PROBLEMS[code];
   if (status === 503) reply.header('retry-after', '1');
-  // A field of its own for each: Chromium asks nobody for a password where Basic follows Bearer in one.
+  // Two headers: Chromium shows no password dialog when one header has Basic after Bearer.
   if (status === 401) reply.header('www-authenticate', ['Basic realm="worker API", charset="UTF-8"', 'Bearer']);
   const problem: ProblemDocument = { type: 'about:blank', title, status, detail: message, code, ...extra };
   return reply.code(status).type('application/problem+json').send(JSON.stringify(problem));
 }
 
-/** What an error of a handler, or of Fastify before it, means to the worker; undefined if it is our own fault. */
+/** Returns the problem for an error of a handler or of Fastify. Undefined if the error is a bug. */
 export function problemOf(error: unknown): ProblemError | undefined {
   if (error instanceof ProblemError) return error;
   if (error instanceof AskError) {
@@ -66,7 +66,7 @@ export function problemOf(error: unknown): ProblemError | undefined {
     : undefined;
 }
 
-/** Fastify's validator: what fits a schema is passed on as the schema reads it, all that does not is named. */
+/** Creates Fastify's validator. It returns the parsed value, or an error that names every wrong field. */
 export function validatorCompiler({ schema }: { schema: z.ZodType }) {
   return (data: unknown): { value: unknown } | { error: ProblemError } => {
     const parsed = schema.safeParse(data, { reportInput: true });
@@ -81,17 +81,17 @@ function wrongFields(issue: z.core.$ZodIssue): NonNullable<ProblemDocument['erro
     return issue.keys.map((key) => ({ parameter: show(key, ''), expected: 'no such parameter' }));
   }
   const parameter = issue.path.join('.') || 'body';
-  // A field of Carat's: what came is not repeated, because it may be a card's number in the wrong place.
+  // A field of Carat's: the received value is not repeated, because it may be a misplaced card number.
   if (issue.message.startsWith(FORMAT)) return [{ parameter, expected: issue.message.slice(FORMAT.length) }];
   return [
     { parameter, expected: issue.message, ...(issue.input === undefined ? {} : { received: show(issue.input) }) },
   ];
 }
 
-/** What card data may be called, compared without regard to case, `_` and `-`. */
+/** Names of card data, in lower case without `_` and `-`. */
 const CARD_FIELD = /^(card.*|number|pan|securitycode|cvv2?|cvc2?|expiry(date)?|expiration(date)?|holder|track[12]?)$/;
 
-/** @throws ProblemError `invalid_request` for a body with a field that looks like card data; no value is repeated */
+/** @throws ProblemError `invalid_request` for a body with a field named like card data; no value is repeated */
 export function refuseCardData(body: unknown): void {
   if (typeof body !== 'object' || body === null) return;
   const found = Object.keys(body).filter((name) => CARD_FIELD.test(name.toLowerCase().replace(/[_-]/g, '')));

@@ -1,4 +1,4 @@
-/** The routes under `/v1/recharges`: asking Carat for a recharge, and its confirmation or undoing, which the guard sees to. */
+/** The routes under `/v1/recharges`: ask Carat for a recharge, and decide to confirm or undo it. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { recharge } from '../../asking/asks.ts';
@@ -30,7 +30,7 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
 
   app.addHook('preValidation', admitAsk(options));
 
-  /** @throws ProblemError for a merchant that the request may not name, or that has no credentials */
+  /** @throws ProblemError for a merchant that the key does not allow, or without credentials */
   function guardFor(request: FastifyRequest, merchant: string): RechargeGuard {
     keys.checkMerchant(request, merchant);
     if (guard === undefined || asker === undefined) throw notConfigured();
@@ -43,7 +43,8 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
     {
       schema: {
         operationId: 'askRecharge',
-        summary: 'Ask Carat for a recharge; answers the NIT. From then on it is owed: without a decision it is undone.',
+        summary:
+          'Ask Carat for a recharge. Returns the NIT. Without a decision by `settle_by`, the service undoes the recharge.',
         querystring: NoQuery,
         body: RechargeBody,
         response: { 201: RechargeAnswer, ...answers(...ASK_PROBLEMS) },
@@ -68,7 +69,7 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
     {
       schema: {
         operationId: 'decideRecharge',
-        summary: 'Confirm or undo a recharge. The decision is written down first, then Carat is told until it answers.',
+        summary: 'Confirm or undo a recharge. The decision is stored first, then sent to Carat until Carat answers.',
         params: NitParams,
         querystring: NoQuery,
         body: DecisionBody,
@@ -83,8 +84,8 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
       const found = known(await decider.decide(merchant, nit, decision).catch(storeAway));
       const stands = found.decided?.decision;
       if (stands !== undefined && stands !== decision) {
-        const by = found.decided?.by === 'guard' ? ' by the service, because nobody had decided in time' : '';
-        throw new ProblemError('decided', `the recharge was decided before: ${stands}${by}`, { decision: stands });
+        const by = found.decided?.by === 'guard' ? ' by the service, because no decision came by settle_by' : '';
+        throw new ProblemError('decided', `the recharge is already decided: ${stands}${by}`, { decision: stands });
       }
       if (found.attempts === 0) recorder.recharge(merchant, decision, { merchant_usn: found.merchantUsn });
       const last = await decider.ended(found, waitMs, signal).catch(storeAway);
@@ -97,7 +98,8 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
     {
       schema: {
         operationId: 'readRecharge',
-        summary: 'The state of a recharge that this service handed out; with `wait`, as soon as it has ended.',
+        summary:
+          'The state of a recharge that this service handed out. With `wait`, the answer comes as soon as the recharge has ended.',
         params: NitParams,
         querystring: RechargeQuery,
         response: { 200: RechargeState, ...answers(...STATE_PROBLEMS) },

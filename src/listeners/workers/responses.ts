@@ -1,4 +1,4 @@
-/** What workers ask for, and what they are answered: selectors, tokens as they go out, and the problems of what cannot be given. */
+/** Answers of the worker API: tokens, and the problems of requests without one. */
 import type * as z from 'zod';
 import type { Handed } from '../../handoff/handoff.ts';
 import type { SettleAnswer } from '../../store/contract.ts';
@@ -41,7 +41,7 @@ export function problemOfHanded(handed: Unserved): ProblemError {
       });
     }
     case 'conflict':
-      return new ProblemError('conflict', `there are ${handed.distinct} different live tokens under this selector`);
+      return new ProblemError('conflict', `${handed.distinct} different live tokens match this selector`);
     default:
       return new ProblemError(handed.outcome);
   }

@@ -1,4 +1,4 @@
-/** The routes under `/v1` by which workers read, claim and settle. */
+/** The routes under `/v1` that read, claim and settle tokens. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Handed, Handoff } from '../../handoff/handoff.ts';
@@ -14,7 +14,7 @@ import { ClaimBody, ClaimParams, ReadQuery, TokenAnswer } from './schemas/tokens
 
 declare module 'fastify' {
   interface FastifyReply {
-    /** The id of the token that it hands over. */
+    /** The id of the token that this reply hands over. */
     handedOver: string | undefined;
   }
 }
@@ -39,14 +39,14 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       throw problemOfHanded(handed);
     }
     reply.handedOver = handed.token.id;
-    // Answer the worker first, then record the event.
+    // The worker is answered before the event is recorded.
     reply.send(tokenAnswer(handed));
     recorder.answered(merchant, how, handed.outcome);
     recorder.handedOver(handed.token, how, handed.distinct, handed.claim);
     return reply;
   }
 
-  /** The worker has the token already: nothing is handed over. */
+  /** Answers a renewal. It records no handover: the worker has the token already. */
   function answerRenewal(merchant: string, reply: FastifyReply, handed: Handed): FastifyReply {
     recorder.answered(merchant, 'renew', handed.outcome);
     if (handed.outcome === 'token') return reply.send(tokenAnswer(handed));
@@ -60,7 +60,8 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     {
       schema: {
         operationId: 'readToken',
-        summary: 'Read the newest live token under a selector, waiting for it if wanted. Takes nothing away.',
+        summary:
+          'Read the newest live token under a selector. With `wait`, waits for its arrival. A read changes nothing.',
         querystring: ReadQuery,
         response: {
           200: TokenAnswer,
@@ -73,7 +74,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       keys.checkMerchant(request, merchant);
       const query = queryOf(merchant, kind, correlators);
       if (query === undefined) throw new ProblemError('invalid_request');
-      // No async function: what it would keep while it waits is a kilobyte for each worker.
+      // Not an async function, which would keep about 1 kB for each waiting worker.
       handoff
         .read(query, waitOptionsOf(request.socket, wait))
         .then((handed) => answerToken(merchant, reply, handed, 'read'))
@@ -86,7 +87,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     {
       schema: {
         operationId: 'useToken',
-        summary: 'Say that a token was used, for those who only read it.',
+        summary: 'Mark a token as used. For workers that read it without a claim.',
         params: IdParams,
         querystring: MerchantQuery,
         body: NoBody,
@@ -109,7 +110,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
       schema: {
         operationId: 'claimToken',
         summary:
-          'Take a token exclusively: the newest under a selector, or without one the oldest of the kind that came without correlator. With `renew`, only renew what the claim holds.',
+          'Take a token exclusively: the newest under a selector, or without a selector the oldest of the kind that came without correlators. With `renew`, only renew the lease.',
         params: ClaimParams,
         querystring: NoQuery,
         body: ClaimBody,
@@ -145,7 +146,7 @@ export async function workerRoutes(fastify: FastifyInstance, options: WorkerRout
     {
       schema: {
         operationId: 'settleClaim',
-        summary: "Say that the claim's token was used.",
+        summary: "Mark the claim's token as used.",
         params: ClaimParams,
         querystring: MerchantQuery,
         body: NoBody,

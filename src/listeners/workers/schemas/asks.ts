@@ -5,12 +5,12 @@ import { LIMITS, merchant, secondsText, time, wait, waitInQuery, waitText } from
 import { CaratSaid } from './problems.ts';
 
 const said = CaratSaid.nullable().describe(
-  "Null when the post came and Carat's own answer was lost: the operation lives.",
+  "Null if the post came but Carat's own answer was lost. The token is valid.",
 );
 
 const RECHARGE_TYPES = ['normal', 'others', 'invoice'] as const;
 const askWaitText = secondsText(1, LIMITS.waitSeconds);
-/** What every route takes that asks Carat. */
+/** The fields of every route that asks Carat. */
 const asking = {
   merchant,
   wait: z
@@ -18,7 +18,7 @@ const asking = {
     .min(1, askWaitText)
     .max(LIMITS.waitSeconds, askWaitText)
     .default(LIMITS.defaultAskSeconds)
-    .describe(`For Carat's answer and the post together; ${askWaitText}.`),
+    .describe(`How long to wait for Carat's answer and the post together; ${askWaitText}.`),
 };
 const tokenTimes = {
   received_at: time,
@@ -45,7 +45,7 @@ export const RechargeBody = z.strictObject(
       .min(30, settleText)
       .max(3600, settleText)
       .default(300)
-      .describe(`Without a decision in this time the service undoes the recharge; ${settleText}.`),
+      .describe(`Without a decision within this time, the service undoes the recharge; ${settleText}.`),
     ...asking,
   },
   'a JSON object',
@@ -55,7 +55,7 @@ export const RechargeAnswer = z
     nit,
     merchant_usn: z.string(),
     order_id: z.string().optional(),
-    settle_by: time.describe('Without a decision by then the service undoes the recharge; RFC 3339, UTC.'),
+    settle_by: time.describe('Without a decision by this time, the service undoes the recharge; RFC 3339, UTC.'),
     ...tokenTimes,
     carat: said,
   })
@@ -80,11 +80,11 @@ export const RechargeState = z
     merchant_usn: z.string(),
     settle_by: time,
     decision: z.enum(DECISIONS).nullable(),
-    decided_by: z.enum(['worker', 'guard']).nullable().describe('guard: nobody decided by settle_by.'),
+    decided_by: z.enum(['worker', 'guard']).nullable().describe('`guard` means that no decision came by settle_by.'),
     end: z
       .enum(['confirmed', 'undone', 'not_effected'])
       .nullable()
-      .describe("Null until Carat's answer was seen; the service goes on automatically."),
+      .describe('Null until Carat has answered. The service continues automatically.'),
     status: z.string().nullable().describe("Carat's status of the recharge, e.g. CON or PPN."),
   })
   .meta({ id: 'RechargeState' });
@@ -103,7 +103,7 @@ export const CancellationBody = z
   )
   .check((given) => {
     if (given.value.merchant_usn !== undefined || given.value.order_id !== undefined) return;
-    const message = 'merchant_usn or order_id, by which the post is recognised';
+    const message = 'merchant_usn or order_id, which identifies the post';
     given.issues.push({ code: 'custom', path: ['merchant_usn'], message, input: 'none' });
   });
 export const CancellationAnswer = z

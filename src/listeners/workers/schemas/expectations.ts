@@ -22,7 +22,7 @@ export const ExpectationBody = z
   )
   .check(oneCorrelator(0), (given) => {
     if (given.value.kind === 'nit' && CORRELATORS.every((name) => given.value[name] === undefined)) {
-      const message = `one of ${CORRELATORS.join(', ')} when the kind is nit`;
+      const message = `one of ${CORRELATORS.join(', ')} if the kind is nit`;
       given.issues.push({ code: 'custom', path: ['selector'], message, input: 'none' });
     }
   });
@@ -33,7 +33,7 @@ export const ExpectationAnswer = z
     kind,
     ...correlators,
     merchant_data: correlators.merchant_data.describe(
-      `${MEANING.merchant_data} Always there for a seid that was announced without a selector.`,
+      `${MEANING.merchant_data} Always present for a seid that was announced without a selector.`,
     ),
     expires_at: time,
   })

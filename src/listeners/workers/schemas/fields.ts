@@ -21,19 +21,18 @@ export const merchant = z
   .default('default')
   .describe("Carat's merchant (loja), as named in AUTHENTICITY_PATHS.");
 const correlatorText = `1 to ${MAX_CORRELATOR_CHARS} characters without control characters`;
-// Generated clients have no flag `u`, which `\P{Cc}` needs. hey-api writes
-// `\u0000` as a NUL into its source.
+// Generated clients drop the flag `u`, which `\P{Cc}` needs. hey-api writes `\u0000` as a NUL into its source.
 const correlator = z
   .string(correlatorText)
   .regex(new RegExp(`^[^\\x00-\\x1f\\x7f-\\x9f]{1,${MAX_CORRELATOR_CHARS}}$`, 'u'), correlatorText);
 export const MEANING = {
-  merchant_data: 'What the worker sent to Carat as merchant_data.',
+  merchant_data: 'The merchant_data that the worker sent to Carat.',
   sid: 'The SID of the schedule.',
-  merchant_usn: "The merchant's USN, in a post merchantUSN, merchant_usn or nsu.",
-  order_id: "The merchant's order, in a post order_id or pedido.",
+  merchant_usn: "The merchant's USN. A post names it merchantUSN, merchant_usn or nsu.",
+  order_id: "The merchant's order. A post names it order_id or pedido.",
 } as const satisfies Record<Correlator, string>;
 
-/** The four fields of a selector, of which a request has as many as `howMany` says. */
+/** The four fields of a selector. `howMany` says how many of them a request may have. */
 export function selector(howMany: 'Exactly one' | 'At most one') {
   const field = (name: Correlator) =>
     correlator.optional().describe(`${MEANING[name]} ${howMany} of ${CORRELATORS.join(', ')}.`);
@@ -45,7 +44,7 @@ export function selector(howMany: 'Exactly one' | 'At most one') {
   };
 }
 
-// No pattern in answers: a client must take whatever comes.
+// Answers have no pattern: a client must accept every value.
 export const correlators = {
   merchant_data: z.string().optional().describe(MEANING.merchant_data),
   sid: z.string().optional().describe(MEANING.sid),
@@ -53,15 +52,15 @@ export const correlators = {
   order_id: z.string().optional().describe(MEANING.order_id),
 };
 
-/** A string of which these values are known today. An enumeration would make clients refuse a new one. */
-export function growing(what: string, values: readonly string[]) {
-  return z.string().describe(`${what} Today one of ${values.join(', ')}; new ones may be added.`);
+/** A string with known values. An enumeration would make clients refuse a new value. */
+export function growing(meaning: string, values: readonly string[]) {
+  return z.string().describe(`${meaning} Currently one of ${values.join(', ')}; releases may add values.`);
 }
 
 export const secondsText = (least: number, most: number) => `seconds, a number from ${least} to ${most}`;
 export const waitText = secondsText(0, LIMITS.waitSeconds);
 export const wait = z.number(waitText).min(0, waitText).max(LIMITS.waitSeconds, waitText);
-/** The same in a query, where everything is text. */
+/** `wait` in a query, where every value is text. */
 export function waitInQuery(what: string) {
   return z
     .string(waitText)
@@ -72,7 +71,7 @@ export function waitInQuery(what: string) {
     .describe(`How long to wait for the ${what}; ${waitText}.`);
 }
 
-/** A selector has one correlator, or with `least` 0 at most one. */
+/** Checks that a selector has exactly one correlator, or at most one if `least` is 0. */
 export function oneCorrelator(least: 0 | 1) {
   return (given: z.core.ParsePayload<Partial<Record<(typeof CORRELATORS)[number], string | undefined>>>): void => {
     const present = CORRELATORS.filter((name) => given.value[name] !== undefined);
@@ -86,9 +85,9 @@ export function oneCorrelator(least: 0 | 1) {
 }
 
 export const MerchantQuery = z.strictObject({ merchant });
-/** For routes whose parameters are in the body: one that is in the address would do nothing. */
+/** For routes with a body: a parameter in the address would have no effect. */
 export const NoQuery = z.strictObject({});
-/** The same the other way round. */
+/** For routes with a query: a parameter in the body would have no effect. */
 export const NoBody = z.strictObject({}, 'no body').nullish();
 
 export const IdParams = z.strictObject({ id: z.string() });

@@ -9,17 +9,17 @@ export const CaratSaid = z
   })
   .meta({ id: 'CaratSaid' });
 
-/** Every error that the worker API answers, with its status and what it means. */
+/** Every error code of the worker API, with its status and its meaning. */
 export const PROBLEMS = {
   invalid_request: { status: 400, title: 'A parameter is wrong' },
   unauthorized: { status: 401, title: 'A worker key is missing or wrong' },
-  forbidden: { status: 403, title: 'The key is for another merchant' },
+  forbidden: { status: 403, title: 'The key is limited to another merchant' },
   foreign_origin: { status: 403, title: 'Request from a page of another site, or to a host name that is not loopback' },
-  not_found: { status: 404, title: 'No such address' },
+  not_found: { status: 404, title: 'Unknown path or method' },
   unknown_token: { status: 404, title: 'Unknown or expired token' },
   unknown_claim: { status: 404, title: 'Unknown claim, or its token expired' },
   unknown_expectation: { status: 404, title: 'Unknown or ended expectation' },
-  unknown_recharge: { status: 404, title: 'Unknown NIT: this service did not hand it out' },
+  unknown_recharge: { status: 404, title: 'Unknown NIT: not handed out by this service' },
   decided: { status: 409, title: 'The recharge already has the other decision' },
   conflict: { status: 409, title: 'Different live tokens under this selector' },
   claimed: { status: 409, title: 'Another claim holds the token' },
@@ -51,10 +51,10 @@ export const Problem = z
       .array(z.object({ parameter: z.string(), expected: z.string(), received: z.string().optional() }))
       .optional()
       .describe('Each wrong parameter, with invalid_request.'),
-    claim_id: z.string().optional().describe('The holder, with claimed.'),
+    claim_id: z.string().optional().describe('The claim that holds the token, with claimed.'),
     lease_expires_at: time.optional().describe('When its lease ends, with claimed.'),
-    decision: z.enum(['confirm', 'undo']).optional().describe('The decision that stands, with decided.'),
-    carat: CaratSaid.optional().describe('What Carat said, with carat_refused.'),
+    decision: z.enum(['confirm', 'undo']).optional().describe('The decision that was made, with decided.'),
+    carat: CaratSaid.optional().describe("Carat's code and message, with carat_refused."),
   })
   .describe('RFC 9457.')
   .meta({ id: 'Problem' });

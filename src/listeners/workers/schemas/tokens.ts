@@ -45,14 +45,14 @@ export const ClaimBody = z
       renew: z
         .boolean('true or false')
         .default(false)
-        .describe('Only renew the lease of what the claim holds; take nothing, whatever the selector says.'),
+        .describe('Only renew the lease of the token that the claim holds. Never takes another token.'),
     },
     'a JSON object',
   )
   .check(oneCorrelator(0), (given) => {
     if (given.value.renew) return;
     if (given.value.kind === undefined && CORRELATORS.every((name) => given.value[name] === undefined)) {
-      given.issues.push({ code: 'custom', path: ['kind'], message: 'a kind when there is no selector', input: 'none' });
+      given.issues.push({ code: 'custom', path: ['kind'], message: 'a kind if there is no selector', input: 'none' });
     }
   });
 
@@ -74,7 +74,7 @@ export const TokenAnswer = z
     ...correlators,
     received_at: time,
     expires_at: time,
-    distinct: z.int().min(1).describe('How many different live values there are under the selector.'),
+    distinct: z.int().min(1).describe('How many different live values match the selector.'),
     claim: ClaimState.nullable(),
   })
   .meta({ id: 'Token' });
