@@ -3,7 +3,7 @@ import process from 'node:process';
 import { pino } from 'pino';
 import { type Config, ConfigError, misspelt, readConfig } from './config/config.ts';
 import { unusableHosts } from './config/hosts.ts';
-import { timeText } from './observability/events.ts';
+import { timeText } from './observability/event.ts';
 import { LogOutput } from './observability/log-output.ts';
 import { readTracing, type TracingSettings } from './observability/tracing/settings.ts';
 import type { Tracing } from './observability/tracing/tracing.ts';

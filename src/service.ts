@@ -43,7 +43,8 @@ import { createWorkerListener } from './listeners/workers/listener.ts';
 import { AlertWebhook } from './observability/alert-webhook.ts';
 import { Metrics } from './observability/metrics.ts';
 import { Recorder } from './observability/recorder.ts';
-import { type InstanceState, Relay } from './observability/relay.ts';
+import type { InstanceState } from './observability/relay/message.ts';
+import { Relay } from './observability/relay/relay.ts';
 import type { Tracing } from './observability/tracing/tracing.ts';
 import { Operator, WAITERS_SHOWN } from './operator/operator.ts';
 import type { Channel, TokenStore } from './store/contract.ts';
@@ -137,7 +138,7 @@ export class Service {
     this.#recorder = new Recorder({ log, metrics, fingerprintKey, secrets: secretsOf(config) });
     const self = this.#instanceState();
     const onDropped = (count: number): void => metrics.eventsNotRelayed.inc(count);
-    this.#relay = channel && new Relay(channel, this.#recorder.events, self, onDropped);
+    this.#relay = channel && new Relay({ channel, events: this.#recorder.events, self, onDropped });
     const { alertWebhookUrl } = config;
     this.#alerts =
       alertWebhookUrl === undefined
@@ -183,7 +184,7 @@ export class Service {
       files: config.tls,
       pair: tls,
       use: (pair) => this.#authenticity.useCertificate(pair),
-      onNotice: (trouble) => this.#recorder.notice(trouble),
+      onNotice: (notice) => this.#recorder.notice(notice),
     });
   }
 

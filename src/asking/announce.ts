@@ -31,7 +31,7 @@ export async function announce(
   const topic = topicOf(query);
   const id = randomUUID();
   const expiresAt = await store.expect({ id, merchant, kind, topic, ttlMs });
-  recorder.expectation(merchant, 'opened', id, { kind, topic, expiresAt });
+  recorder.expectation(merchant, { what: 'opened', id, kind, topic, expiresAt });
   return { id, kind, correlators, query, expiresAt };
 }
 

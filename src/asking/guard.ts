@@ -76,7 +76,7 @@ export class RechargeGuard {
   /** Stores a recharge as owed. Once this resolves, it is settled even if this process dies. @throws StoreAway */
   async owe(recharge: NewRecharge): Promise<OwedRecharge> {
     const owed = await this.#options.store.owe(recharge);
-    this.#options.recorder.recharge(recharge.merchant, 'handed_out', { merchant_usn: recharge.merchantUsn });
+    this.#options.recorder.recharge(recharge.merchant, { what: 'handed_out', merchant_usn: recharge.merchantUsn });
     return owed;
   }
 
@@ -146,7 +146,8 @@ export class RechargeGuard {
     const taken = await store.take(merchant, id, LEASE_MS);
     if (taken?.nit === undefined) return;
     const { decision, by } = taken.decided;
-    if (by === 'guard' && taken.attempts === 1) recorder.recharge(merchant, 'guard_undo', rechargeFacts(taken));
+    if (by === 'guard' && taken.attempts === 1)
+      recorder.recharge(merchant, { what: 'guard_undo', ...rechargeFacts(taken) });
     const key = `${merchant}\n${id}`;
     const settlement = this.#settlements.get(key) ?? new Settlement(client, taken.nit);
     this.#settlements.set(key, settlement);
@@ -160,7 +161,7 @@ export class RechargeGuard {
     if (end === undefined) return store.postpone(taken, this.#pauseAfter(taken));
     await store.finish(taken, end);
     this.#settlements.delete(key);
-    recorder.recharge(merchant, end.end, { ...rechargeFacts(taken), status: end.status });
+    recorder.recharge(merchant, { what: end.end, ...rechargeFacts(taken), status: end.status });
   }
 
   async #failed(taken: TakenRecharge, error: unknown): Promise<void> {

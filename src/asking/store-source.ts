@@ -77,7 +77,7 @@ export function createStoreSource(options: StoreSourceOptions): TokenSource<Stor
 
     async cancel({ id }) {
       if (isStopping()) return;
-      if ((await store.cancel(merchant, id)) === 'done') recorder.expectation(merchant, 'cancelled', id);
+      if ((await store.cancel(merchant, id)) === 'done') recorder.expectation(merchant, { what: 'cancelled', id });
     },
   };
 }

@@ -4,7 +4,8 @@
  * the address never reach a log: the address is a secret.
  */
 import type { Notice } from '../store/notice.ts';
-import type { Event, Events } from './events.ts';
+import type { Event } from './event.ts';
+import type { Events } from './events.ts';
 
 const MOST_GROUPS = 50;
 const MOST_TEXT_CHARS = 300;
@@ -74,7 +75,7 @@ export class AlertWebhook {
   }
 
   start(): void {
-    this.#unfollow = this.#options.events.follow((event) => this.#take(event));
+    this.#unfollow = this.#options.events.follow((event) => this.#onEvent(event));
   }
 
   /** Sends what is gathered if the minute allows it, for as long as a stop may take. */
@@ -89,7 +90,7 @@ export class AlertWebhook {
     clearTimeout(this.#timer);
   }
 
-  #take(event: Event): void {
+  #onEvent(event: Event): void {
     // Each instance posts its own.
     if (event.instance !== this.#options.events.instance) return;
     const alert = alertOf(event);
@@ -179,13 +180,18 @@ const MESSAGES = {
 
 function alertOf({ name, merchant, facts }: Event): Pick<Group, 'code' | 'merchant' | 'message'> | undefined {
   const of = (code: keyof typeof MESSAGES) => ({ code, ...(merchant && { merchant }), message: MESSAGES[code] });
-  if (name === 'no_show' || name === 'orphan') return of(name);
-  if (name === 'post') {
-    if (facts['outcome'] === 'late') return of('post_late');
-    return facts['outcome'] === 'failed' ? of('post_failed') : undefined;
+  switch (name) {
+    case 'no_show':
+    case 'orphan':
+      return of(name);
+    case 'post':
+      if (facts.outcome === 'late') return of('post_late');
+      return facts.outcome === 'failed' ? of('post_failed') : undefined;
+    case 'trouble':
+      return facts.level === 'error' ? { code: facts.code, message: plainText(facts.message) } : undefined;
+    default:
+      return undefined;
   }
-  if (name !== 'trouble' || facts['level'] !== 'error') return undefined;
-  return { code: String(facts['code']), message: plainText(String(facts['message'])) };
 }
 
 /** Without what Slack reads as a mention or a link. */

@@ -110,7 +110,7 @@ export class Metrics {
     [],
   );
   readonly alertPosts = this.#counter('alert_posts_total', 'POSTs to ALERT_WEBHOOK_URL, by outcome', ['outcome']);
-  readonly troubles = this.#counter('troubles_total', 'Operator notices, by code', ['code']);
+  readonly notices = this.#counter('troubles_total', 'Operator notices, by code', ['code']);
 
   constructor() {
     collectDefaultMetrics({ register: this.registry });

@@ -1,60 +1,39 @@
 /**
- * The last posts that came, and what became of their tokens: redacted, bounded, and separate for each merchant, so that
- * one merchant's flood hides nothing of another's. It is told by the events, those of other instances among them.
+ * The last posts, and what became of their tokens: redacted, bounded, and separate for each merchant, so
+ * that a flood of one merchant hides nothing of another's. Made from the events of all instances.
  */
-import { CORRELATORS, type Correlator, type Correlators, type Kind } from '../token.ts';
-import type { Event } from './events.ts';
+import { CORRELATORS, type Correlator, type Correlators } from '../token.ts';
+import type { Event, EventOf, FactsOf, PostOutcome } from './event.ts';
 
 const POSTS_KEPT = 500;
 
-/** Where a token is now: it waits for a worker, was given to one, put back, used, or expired before anybody asked. */
+/** Where a token is now. `waiting`: for a worker. `released`: a claim put it back. `orphan`: expired unread. */
 export type TokenStatus = 'waiting' | 'read' | 'claimed' | 'released' | 'used' | 'orphan';
 
-export interface RecentPost {
+export interface RecentPost extends Omit<FactsOf<'post'>, Correlator> {
   /** Milliseconds since 1970. */
   receivedAt: number;
   instance: string;
   merchant: string;
-  /** The token's id; none for an unusable post. */
-  token: string | undefined;
-  kind: Kind | undefined;
   correlators: Correlators;
-  fingerprint: string | undefined;
-  outcome: string;
-  /** Why it is unusable. */
-  reason: string | undefined;
-  from: string;
-  /** Fields that could not be read. */
-  dropped: readonly (Kind | Correlator)[] | undefined;
-  /** What was sent instead of a form. */
-  contentType: string | undefined;
-  contentEncoding: string | undefined;
-  /** None for what is never handed out. */
+  /** Undefined for a token that is never handed out. */
   became: TokenStatus | undefined;
-  claim: string | undefined;
-  /** How long after its arrival its token was first given to a worker. */
+  /** Milliseconds from its arrival until the token was first given to a worker. */
   handedOverAfterMs: number | undefined;
 }
 
-const HANDED_OUT: ReadonlySet<unknown> = new Set(['kept', 'deferred', 'late']);
+const HANDED_OUT: ReadonlySet<string> = new Set<PostOutcome>(['kept', 'deferred', 'late']);
 
-type Facts = Omit<RecentPost, 'receivedAt' | 'instance' | 'merchant' | 'correlators'> & Correlators;
-
-/** A post's event, and what came of it since. */
+/** A post's event, and what became of it since. */
 interface Kept {
-  /** None once it is forgotten: the tables that a Map outgrows keep what was in them, and should keep little. */
-  event: Event | undefined;
+  /** Undefined once it is forgotten: the tables that a growing Map discards keep their entries, which should be small. */
+  event: EventOf<'post'> | undefined;
   became: TokenStatus | undefined;
   claim: string | undefined;
   handedOverAfterMs: number | undefined;
 }
 
-/** What a hand-over tells of a token. */
-interface HandOver {
-  how: 'read' | 'claim';
-  claimId: string | undefined;
-  afterMs: number;
-}
+type HandOver = Pick<FactsOf<'handover'>, 'how' | 'claimId' | 'afterMs'>;
 
 export class RecentPosts {
   /** By merchant, oldest first. */
@@ -65,27 +44,30 @@ export class RecentPosts {
   /** A waiting worker may get the token before its post is recorded. */
   readonly #early = new Map<string, HandOver>();
 
-  note(event: Event): void {
-    const { name, merchant, facts } = event;
-    if (merchant === undefined) return;
-    if (name === 'post') this.#add(event, merchant);
-    else if (name === 'handover') this.#handedOver(event, merchant);
-    else if (name === 'settled') {
-      const { token, claimId = '', what } = facts as { token?: string; claimId?: string; what: 'used' | 'released' };
-      const post = token === undefined ? this.#byClaim.get(`${merchant} ${claimId}`) : this.#byToken.get(token);
-      if (post !== undefined) post.became = what;
-    } else if (name === 'orphan') {
-      const post = this.#byToken.get(facts['id'] as string);
-      if (post !== undefined) post.became = 'orphan';
+  record(event: Event): void {
+    switch (event.name) {
+      case 'post':
+        this.#add(event);
+        return;
+      case 'handover':
+        this.#handedOver(event);
+        return;
+      case 'settled':
+        this.#settled(event);
+        return;
+      case 'orphan': {
+        const post = this.#byToken.get(event.facts.id);
+        if (post !== undefined) post.became = 'orphan';
+      }
     }
   }
 
   /**
-   * Takes merged events, oldest first. A post of another instance may have been handed over here
+   * Records merged events, oldest first. A post of another instance may have been handed over here
    * before it is known: known events are applied to it again.
    */
-  noteMerged(event: Event, isNew: boolean): void {
-    if (isNew || event.name !== 'post') this.note(event);
+  recordMerged(event: Event, isNew: boolean): void {
+    if (isNew || event.name !== 'post') this.record(event);
   }
 
   /** Newest first; of one merchant, or of all. */
@@ -95,20 +77,21 @@ export class RecentPosts {
     return newest.sort((a, b) => b.receivedAt - a.receivedAt).slice(0, limit);
   }
 
-  /** What tells a token from others, as far as its post is still kept. */
+  /** The fingerprint and the correlators of a token, while its post is kept. */
   postOf(token: string): { fingerprint: string | undefined; correlators: Correlators } {
-    const facts = (this.#byToken.get(token)?.event?.facts ?? {}) as Partial<Facts>;
-    return { fingerprint: facts.fingerprint, correlators: correlatorsOf(facts) };
+    const { facts } = this.#byToken.get(token)?.event ?? {};
+    return { fingerprint: facts?.fingerprint, correlators: correlatorsOf(facts ?? {}) };
   }
 
-  #add(event: Event, merchant: string): void {
-    const { outcome, token } = event.facts as Facts;
+  #add(event: EventOf<'post'>): void {
+    const { at, merchant, facts } = event;
+    const { outcome, token } = facts;
     const became = HANDED_OUT.has(outcome) ? 'waiting' : undefined;
     const post: Kept = { event, became, claim: undefined, handedOverAfterMs: undefined };
     const list = this.#posts.get(merchant) ?? [];
     this.#posts.set(merchant, list);
     // The past of another instance is older than what is here.
-    const before = list.findLastIndex((other) => (other.event?.at ?? 0) <= event.at);
+    const before = list.findLastIndex((other) => (other.event?.at ?? 0) <= at);
     list.splice(before + 1, 0, post);
     if (list.length > POSTS_KEPT) this.#forget(list.shift() as Kept, merchant);
     if (token === undefined || became === undefined || post.event === undefined) return;
@@ -120,17 +103,17 @@ export class RecentPosts {
   }
 
   #forget(post: Kept, merchant: string): void {
-    const { token = '' } = (post.event?.facts ?? {}) as Partial<Facts>;
+    const { token = '' } = post.event?.facts ?? {};
     if (this.#byToken.get(token) === post) this.#byToken.delete(token);
     this.#unclaim(post, merchant);
     post.event = undefined;
   }
 
-  #handedOver({ facts }: Event, merchant: string): void {
-    const { token, how, claimId, afterMs } = facts as unknown as HandOver & { token: string };
+  #handedOver({ merchant, facts }: EventOf<'handover'>): void {
+    const { token, how, claimId, afterMs } = facts;
     const post = this.#byToken.get(token);
     if (post !== undefined) {
-      this.#handOver(post, merchant, { how, claimId, afterMs });
+      this.#handOver(post, merchant, facts);
       return;
     }
     this.#early.set(token, { how, claimId, afterMs });
@@ -148,7 +131,13 @@ export class RecentPosts {
     post.handedOverAfterMs ??= afterMs;
   }
 
-  /** The claim that had its token has it no more. */
+  #settled({ merchant, facts }: EventOf<'settled'>): void {
+    const { token, claimId = '', what } = facts;
+    const post = token === undefined ? this.#byClaim.get(`${merchant} ${claimId}`) : this.#byToken.get(token);
+    if (post !== undefined) post.became = what;
+  }
+
+  /** The claim that had its token does not have it any more. */
   #unclaim(post: Kept, merchant: string): void {
     if (post.claim === undefined) return;
     const claim = `${merchant} ${post.claim}`;
@@ -156,13 +145,10 @@ export class RecentPosts {
   }
 }
 
-function recentPosts({ event, became, claim, handedOverAfterMs }: Kept): RecentPost[] {
+function recentPosts({ event, became, handedOverAfterMs }: Kept): RecentPost[] {
   if (event === undefined) return [];
-  const { at: receivedAt, instance, merchant = '', facts } = event;
-  const { token, kind, fingerprint, outcome, reason, from, dropped, contentType, contentEncoding } = facts as Facts;
-  const correlators = correlatorsOf(facts);
-  const told = { receivedAt, instance, merchant, token, kind, correlators, fingerprint, outcome, reason, from };
-  return [{ ...told, dropped, contentType, contentEncoding, became, claim, handedOverAfterMs }];
+  const { at: receivedAt, instance, merchant, facts } = event;
+  return [{ ...facts, receivedAt, instance, merchant, correlators: correlatorsOf(facts), became, handedOverAfterMs }];
 }
 
 function correlatorsOf(facts: Correlators): Correlators {

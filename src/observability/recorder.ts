@@ -1,14 +1,15 @@
 /**
- * What happened: one function for each business event, which becomes a log line, a count, and an event for those who look
- * on. A token's value leaves it as a fingerprint; keys, secret paths and bodies never come in. The counts are exact; of what
- * strangers can cause as often as they like, the log tells the first few, and then how many more there were.
+ * Everything that happens: one function for each business event, which makes a log line, a count and an
+ * event of it. A token's value leaves it only as a fingerprint; keys, secret paths and bodies never
+ * come in. The counts are exact. Log lines that strangers can cause are throttled.
  */
 import type { Logger } from 'pino';
 import type { Handed } from '../handoff/handoff.ts';
-import type { Expiry, PutAnswer } from '../store/contract.ts';
+import type { Expiry } from '../store/contract.ts';
 import type { Notice } from '../store/notice.ts';
 import type { Claim, TokenPost, TokenRecord, UnusablePost } from '../token.ts';
 import { type Door, DoorCounts } from './doors.ts';
+import type { FactsOf, Happening, TokenOutcome } from './event.ts';
 import { Events } from './events.ts';
 import { LogThrottle, type LogThrottleOptions } from './log-throttle.ts';
 import type { Metrics } from './metrics.ts';
@@ -21,27 +22,23 @@ export interface RecorderOptions extends RedactionOptions {
   throttle?: LogThrottleOptions;
 }
 
-/** How a post came. */
 export interface Arrival {
+  /** The address of the sender. */
   from: string;
-  /** Milliseconds from its last byte until it was kept, or found unusable. */
+  /** Milliseconds from the last byte of the post until it was kept, or found unusable. */
   tookMs: number;
 }
 
-export interface MetAtDoor {
+export interface DoorVisit {
+  /** The address of the sender. */
   from: string;
-  /** Whose path was nearly met. */
+  /** The merchant whose path was nearly requested. */
   merchant?: string | undefined;
   /** The code of an error of Node. */
   reason?: string | undefined;
 }
 
-export interface OpenedExpectation {
-  kind: string;
-  topic: string;
-  /** Milliseconds since 1970. */
-  expiresAt: number;
-}
+type Level = 'info' | 'warn' | 'error';
 
 const DOOR_MESSAGES: Record<Door, string> = {
   not_found: 'a request to a path that does not exist was answered 404',
@@ -52,109 +49,93 @@ const DOOR_MESSAGES: Record<Door, string> = {
   given_up: 'a connection was closed, because there are too many',
 };
 
+const WARNED_DOORS: ReadonlySet<Door> = new Set(['near_miss', 'tls_handshake', 'alpn']);
+
 export class Recorder {
   readonly events = new Events();
   readonly posts = new RecentPosts();
   readonly doors = new DoorCounts();
   readonly #log: Logger;
   readonly #metrics: Metrics;
-  readonly #masking: Redaction;
+  readonly #redaction: Redaction;
   readonly #throttle: LogThrottle;
 
-  constructor({ log, metrics, throttle, ...masking }: RecorderOptions) {
+  constructor({ log, metrics, throttle, ...redaction }: RecorderOptions) {
     this.#log = log;
     this.#metrics = metrics;
-    this.#masking = new Redaction(masking);
+    this.#redaction = new Redaction(redaction);
     this.#throttle = new LogThrottle(throttle);
-    this.events.follow((event) => this.posts.note(event));
-    this.events.onMerge((event, isNew) => this.posts.noteMerged(event, isNew));
+    this.events.follow((event) => this.posts.record(event));
+    this.events.onMerge((event, isNew) => this.posts.recordMerged(event, isNew));
   }
 
-  /** Tells what was held back. */
+  /** Logs how many lines the throttle has held back. */
   close(): void {
     this.#throttle.close();
   }
 
-  /** 8 hexadecimal digits that tell tokens apart and give nothing away. */
-  fingerprint(value: string): string {
-    return this.#masking.fingerprint(value);
-  }
-
-  /** `late`: the store had not acknowledged the token when Carat had to be answered. */
-  tokenPosted(
-    id: string,
-    merchant: string,
-    post: TokenPost,
-    { from, tookMs }: Arrival,
-    outcome: PutAnswer | 'late' | 'failed',
-  ): void {
-    this.#metrics.posts.inc({ merchant, kind: post.kind, outcome });
-    if (post.unusualLength) this.#metrics.unusualLengths.inc({ merchant, kind: post.kind });
-    for (const correlator of post.dropped) this.#metrics.droppedCorrelators.inc({ merchant, correlator });
+  tokenPosted(id: string, merchant: string, post: TokenPost, { from, tookMs }: Arrival, outcome: TokenOutcome): void {
     const { kind, correlators, dropped } = post;
-    const fingerprint = this.fingerprint(post.value);
-    const odd = dropped.length === 0 ? undefined : dropped;
-    const token = id;
-    const facts = { outcome, kind, ...correlators, fingerprint, from, dropped: odd, tookMs, token };
-    this.events.tell('post', merchant, facts);
+    this.#metrics.posts.inc({ merchant, kind, outcome });
+    if (post.unusualLength) this.#metrics.unusualLengths.inc({ merchant, kind });
+    for (const correlator of dropped) this.#metrics.droppedCorrelators.inc({ merchant, correlator });
+    const fingerprint = this.#redaction.fingerprint(post.value);
+    const unread = dropped.length === 0 ? undefined : dropped;
+    const facts = { outcome, kind, ...correlators, fingerprint, from, dropped: unread };
+    this.events.emit({ name: 'post', merchant, facts: { ...facts, tookMs, token: id } });
     if (outcome === 'unexpected' && !this.#mayLog({ event: 'post', outcome, merchant })) return;
     const level = outcome === 'failed' || outcome === 'late' ? 'error' : outcome === 'unexpected' ? 'warn' : 'info';
-    const event = 'post';
-    const line = { event, outcome, merchant, kind, ...correlators, fingerprint, from, dropped: odd };
-    this.#log[level](line, `authenticity post: ${outcome}`);
+    this.#log[level]({ event: 'post', merchant, ...facts }, `authenticity post: ${outcome}`);
   }
 
   unusablePost(merchant: string, post: UnusablePost, { from, tookMs }: Arrival): void {
     const { reason, dropped, contentType, contentEncoding } = post;
     this.#metrics.posts.inc({ merchant, kind: 'none', outcome: reason });
     const facts = { from, dropped, contentType, contentEncoding };
-    this.events.tell('post', merchant, { outcome: 'unusable', reason, ...facts, tookMs });
-    if (!this.#mayLog({ event: 'post', outcome: reason, merchant })) return;
-    this.#log.warn({ event: 'post', outcome: reason, merchant, ...facts }, `authenticity post not usable: ${reason}`);
+    this.events.emit({ name: 'post', merchant, facts: { outcome: 'unusable', reason, ...facts, tookMs } });
+    const group = { event: 'post', outcome: reason, merchant };
+    if (this.#mayLog(group)) this.#log.warn({ ...group, ...facts }, `authenticity post not usable: ${reason}`);
   }
 
-  /** What reached the public listener and was not a request to an authenticity path. The path is never recorded. */
-  doorMet(door: Door, { merchant, from, reason }: MetAtDoor): void {
+  /** A request or connection that did not reach an authenticity path. Its path is never recorded. */
+  doorMet(door: Door, { merchant, from, reason }: DoorVisit): void {
     this.#metrics.doors.inc({ door });
     this.doors.add(door, merchant);
-    const sort = { event: 'door', door, ...(merchant === undefined ? {} : { merchant }) };
-    if (!this.#mayLog(sort)) return;
-    const level = door === 'near_miss' || door === 'tls_handshake' || door === 'alpn' ? 'warn' : 'info';
-    this.#log[level]({ ...sort, from, reason }, DOOR_MESSAGES[door]);
-    this.#tell({ ...sort, from, reason });
+    if (!this.#mayLog({ event: 'door', door, ...(merchant === undefined ? {} : { merchant }) })) return;
+    const level = WARNED_DOORS.has(door) ? 'warn' : 'info';
+    this.#report({ name: 'door', merchant, facts: { door, from, reason } }, level, DOOR_MESSAGES[door]);
   }
 
-  /** What a worker was answered that asked for a token. */
+  /** The answer to a worker that asked for a token. */
   answered(merchant: string, how: 'read' | 'claim' | 'renew', outcome: Handed['outcome']): void {
     this.#metrics.workerRequests.inc({ merchant, how, outcome: outcome === 'disconnected' ? 'gone' : outcome });
     if (outcome === 'conflict') this.#metrics.conflicts.inc({ merchant });
   }
 
   handedOver(token: TokenRecord, how: 'read' | 'claim', distinct: number, claim: Claim | null): void {
+    const { merchant, kind, correlators } = token;
     const afterMs = Math.max(0, Date.now() - token.receivedAt);
-    const { merchant, kind } = token;
     this.#metrics.handovers.inc({ merchant, kind, how });
     this.#metrics.handoverSeconds.observe({ merchant, kind, how }, afterMs / 1000);
     if (distinct > 1) this.#metrics.conflicts.inc({ merchant });
     if (how === 'claim' && claim !== null && claim.deliveries > 1 && claim.renewals === 0) {
       this.#metrics.redeliveries.inc({ merchant, kind });
     }
-    const named = { ...token.correlators, fingerprint: this.fingerprint(token.value), afterMs };
-    this.#log.info({ event: 'handover', how, merchant, kind, ...named }, `token handed over by ${how}`);
+    const facts = { how, kind, ...correlators, fingerprint: this.#redaction.fingerprint(token.value), afterMs };
+    this.#log.info({ event: 'handover', merchant, ...facts }, `token handed over by ${how}`);
     const claimId = how === 'claim' ? claim?.id : undefined;
-    this.events.tell('handover', merchant, { how, kind, ...named, token: token.id, claimId });
+    this.events.emit({ name: 'handover', merchant, facts: { ...facts, token: token.id, claimId } });
   }
 
   settled(merchant: string, what: 'used' | 'released', by: { claimId: string } | { token: string }): void {
     this.#metrics.settled.inc({ merchant, what });
-    this.#log.info({ event: 'settled', what, merchant, ...by }, `token ${what}`);
-    this.#tell({ event: 'settled', what, merchant, ...by });
+    this.#report({ name: 'settled', merchant, facts: { what, ...by } }, 'info', `token ${what}`);
   }
 
   leaseLost(merchant: string, claimId: string): void {
     this.#metrics.leasesLost.inc({ merchant });
-    this.#log.warn({ event: 'lease_lost', merchant, claimId }, 'a claim was settled after it had lost its token');
-    this.#tell({ event: 'lease_lost', merchant, claimId });
+    const message = 'a claim was settled after it had lost its token';
+    this.#report({ name: 'lease_lost', merchant, facts: { claimId } }, 'warn', message);
   }
 
   /** The service asked Carat for a token on behalf of a worker. `outcome`: `done`, `answer_lost` or the code of a problem. */
@@ -162,65 +143,74 @@ export class Recorder {
     this.#metrics.asks.inc({ merchant, call, outcome });
     this.#metrics.askSeconds.observe({ merchant, call }, seconds);
     const level = outcome === 'done' || outcome === 'answer_lost' ? 'info' : 'warn';
-    this.#log[level]({ event: 'ask', call, outcome, merchant, caratCode }, `asked Carat: ${call}: ${outcome}`);
-    this.#tell({ event: 'ask', merchant, call, outcome, caratCode });
+    this.#report(
+      { name: 'ask', merchant, facts: { call, outcome, caratCode } },
+      level,
+      `asked Carat: ${call}: ${outcome}`,
+    );
   }
 
-  /** What became of a recharge that is owed to Carat; `guard_undo`: nobody decided about it in time. */
-  recharge(
-    merchant: string,
-    what: 'handed_out' | 'confirm' | 'undo' | 'guard_undo' | 'confirmed' | 'undone' | 'not_effected',
-    facts: { merchant_usn: string; decision?: string; by?: string; status?: string },
-  ): void {
+  /** A step of a recharge that is owed to Carat. `guard_undo`: no decision was made in time. */
+  recharge(merchant: string, facts: FactsOf<'recharge'>): void {
+    const { what } = facts;
     this.#metrics.recharges.inc({ merchant, what });
-    const level = what === 'guard_undo' ? 'warn' : 'info';
-    this.#log[level]({ event: 'recharge', what, merchant, ...facts }, `recharge: ${what}`);
-    this.#tell({ event: 'recharge', merchant, what, ...facts });
+    this.#report({ name: 'recharge', merchant, facts }, what === 'guard_undo' ? 'warn' : 'info', `recharge: ${what}`);
   }
 
-  /** `opened` says what is expected, and until when. */
-  expectation(
-    merchant: string,
-    what: 'opened' | 'cancelled',
-    id: string,
-    opened: Partial<OpenedExpectation> = {},
-  ): void {
+  expectation(merchant: string, facts: FactsOf<'expectation'>): void {
+    const { what, id } = facts;
     this.#metrics.expectations.inc({ merchant, what });
     this.#log.info({ event: 'expectation', what, merchant, id }, `expectation ${what}`);
-    this.#tell({ event: 'expectation', what, merchant, id, ...opened });
+    this.events.emit({ name: 'expectation', merchant, facts });
   }
 
   expired(expiry: Expiry): void {
-    this.#metrics.expired.inc({ merchant: expiry.merchant, kind: expiry.kind, what: expiry.what });
-    this.#tell({ event: expiry.what, ...expiry });
-    if (!this.#mayLog({ event: expiry.what, merchant: expiry.merchant })) return;
+    const { what, merchant, kind } = expiry;
+    this.#metrics.expired.inc({ merchant, kind, what });
+    const happening: Happening =
+      expiry.what === 'no_show'
+        ? { name: 'no_show', merchant, facts: { what: expiry.what, kind, expectation: expiry.expectation } }
+        : { name: 'orphan', merchant, facts: { what: expiry.what, kind, id: expiry.id } };
+    this.events.emit(happening);
     const message =
-      expiry.what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
-    this.#log.warn({ event: expiry.what, ...expiry }, message);
+      what === 'no_show' ? 'expectation ended without its post' : 'token expired, and nobody had asked for it';
+    if (this.#mayLog({ event: what, merchant })) this.#write(happening, 'warn', message);
   }
 
   notice({ level, code, message, facts }: Notice): void {
-    this.#metrics.troubles.inc({ code });
-    const masked = this.#masking.text(message);
+    this.#metrics.notices.inc({ code });
+    const masked = this.#redaction.text(message);
     this.#log[level]({ event: 'trouble', code, ...facts }, masked);
-    this.#tell({ event: 'trouble', level, code, message: masked, ...facts });
+    this.#emitNotice({ level, code, message: masked, ...facts });
   }
 
-  /** Something that should not happen: told with its stack, and without what a library hung on the error. */
+  /** An error that no code expects. Logged with its stack, without the fields that a library added to it. */
   bug(error: unknown, where: string, level: 'error' | 'fatal' = 'error'): void {
-    this.#metrics.troubles.inc({ code: 'bug' });
-    this.#log[level]({ event: 'bug', where, error: this.#masking.error(error) }, 'unexpected error');
-    this.#tell({ event: 'trouble', level: 'error', code: 'bug', message: 'unexpected error, see the log', where });
+    this.#metrics.notices.inc({ code: 'bug' });
+    this.#log[level]({ event: 'bug', where, error: this.#redaction.error(error) }, 'unexpected error');
+    this.#emitNotice({ level: 'error', code: 'bug', message: 'unexpected error, see the log', where });
   }
 
-  #tell({ event, merchant, ...facts }: { event: string; merchant?: string; [fact: string]: unknown }): void {
-    this.events.tell(event, merchant, facts);
+  /** A notice of a store names its merchant among its facts. */
+  #emitNotice({ merchant, ...facts }: FactsOf<'trouble'>): void {
+    this.events.emit({ name: 'trouble', merchant: typeof merchant === 'string' ? merchant : undefined, facts });
   }
 
-  #mayLog(sort: { event: string; [fact: string]: string }): boolean {
-    return this.#throttle.allows(Object.values(sort).join(' '), (more) =>
+  /** Emits an event, and logs the same. */
+  #report(happening: Happening, level: Level, message: string): void {
+    this.events.emit(happening);
+    this.#write(happening, level, message);
+  }
+
+  #write({ name, merchant, facts }: Happening, level: Level, message: string): void {
+    this.#log[level]({ event: name, merchant, ...facts }, message);
+  }
+
+  /** Whether a line of this group may be logged now. What is held back is summarised in one line. */
+  #mayLog(group: Readonly<Record<string, string>>): boolean {
+    return this.#throttle.allows(Object.values(group).join(' '), (more) =>
       this.#log.warn(
-        { ...sort, more, withinSeconds: this.#throttle.windowMs / 1000 },
+        { ...group, more, withinSeconds: this.#throttle.windowMs / 1000 },
         `${more} more like these were counted and not logged`,
       ),
     );

@@ -1,41 +1,50 @@
 /** The life of one token, as far as its events are still kept: posted, read, claimed, put back, used, expired. */
-import type { Event, Events } from '../observability/events.ts';
-import type { LifeStep, PostOutcome } from './view.ts';
+import type { Event } from '../observability/event.ts';
+import type { LifeStep } from './view.ts';
 
 /** @param wanted a fingerprint or the id of a token */
-export function lifeOf(events: Events, wanted: string, only: string | undefined): LifeStep[] {
-  const kept: Event[] = [];
-  for (let place = events.begin; place < events.end; place += 1) {
-    const event = events.at(place);
-    if (event !== undefined && (only === undefined || event.merchant === only)) kept.push(event);
-  }
-  const tokens = new Set(kept.map((event) => tokenNamed(event, wanted)).filter((token) => token !== undefined));
+export function lifeOf(events: readonly Event[], wanted: string): LifeStep[] {
+  const tokens = new Set(events.map((event) => tokenNamed(event, wanted)).filter((token) => token !== undefined));
   /** Claims that hold one of the tokens, by merchant and id. */
   const claims = new Set<string>();
-  return kept.flatMap((event): LifeStep[] => {
+  return events.flatMap((event): LifeStep[] => {
     const { name, at, instance, merchant = '', facts } = event;
-    const { claimId, token, id } = facts as { claimId?: string; token?: string; id?: string };
-    const step = (what: LifeStep['what']): LifeStep[] => [{ at, instance, merchant, what, claimId }];
-    const claim = `${merchant} ${claimId}`;
-    const isOurs = tokens.has(token ?? '');
+    const step = (what: LifeStep['what'], claimId?: string): LifeStep[] => [{ at, instance, merchant, what, claimId }];
     switch (name) {
       case 'post':
-        return isOurs ? step({ post: (facts['reason'] ?? facts['outcome']) as PostOutcome }) : [];
-      case 'handover':
+        return tokens.has(facts.token ?? '') ? step({ post: facts.reason ?? facts.outcome }) : [];
+      case 'handover': {
+        const { how, token, claimId } = facts;
+        const claim = `${merchant} ${claimId}`;
+        const isOurs = tokens.has(token);
         if (!isOurs) claims.delete(claim);
         else if (claimId !== undefined) claims.add(claim);
-        return isOurs ? step({ became: facts['how'] === 'claim' ? 'claimed' : 'read' }) : [];
-      case 'settled':
-        return isOurs || claims.has(claim) ? step({ became: facts['what'] as 'used' | 'released' }) : [];
+        return isOurs ? step({ became: how === 'claim' ? 'claimed' : 'read' }, claimId) : [];
+      }
+      case 'settled': {
+        const { what, token, claimId } = facts;
+        const isOurs = tokens.has(token ?? '') || claims.has(`${merchant} ${claimId}`);
+        return isOurs ? step({ became: what }, claimId) : [];
+      }
       case 'orphan':
-        return tokens.has(id ?? '') ? step({ became: 'orphan' }) : [];
+        return tokens.has(facts.id) ? step({ became: 'orphan' }) : [];
       default:
         return [];
     }
   });
 }
 
+/** The token of an event, if it is the wanted one. */
 function tokenNamed({ name, facts }: Event, wanted: string): string | undefined {
-  const token = (name === 'orphan' ? facts['id'] : facts['token']) as string | undefined;
-  return token === wanted || facts['fingerprint'] === wanted ? token : undefined;
+  switch (name) {
+    case 'post':
+    case 'handover':
+      return facts.token === wanted || facts.fingerprint === wanted ? facts.token : undefined;
+    case 'settled':
+      return facts.token === wanted ? wanted : undefined;
+    case 'orphan':
+      return facts.id === wanted ? wanted : undefined;
+    default:
+      return undefined;
+  }
 }

@@ -1,11 +1,14 @@
 /** Gathers what the operator page shows: from the events, the store's health, the waiters, and the other instances. */
 import type { Waiters } from '../handoff/waiters.ts';
+import type { Event } from '../observability/event.ts';
+import type { RecentPost } from '../observability/recent-posts.ts';
 import type { Recorder } from '../observability/recorder.ts';
-import type { InstanceState, Relay } from '../observability/relay.ts';
+import type { InstanceState } from '../observability/relay/message.ts';
+import type { Relay } from '../observability/relay/relay.ts';
 import type { TokenStore } from '../store/contract.ts';
-import { OperatorState } from './board.ts';
 import { lifeOf } from './life.ts';
-import type { InstanceView, PostOutcome, PostView, View } from './view.ts';
+import { OperatorState } from './operator-state.ts';
+import type { InstanceView, View } from './view.ts';
 
 const SAMPLE_EVERY_MS = 2000;
 const POSTS_SHOWN = 50;
@@ -32,19 +35,19 @@ export interface OperatorOptions {
 
 export class Operator {
   readonly #options: OperatorOptions;
-  readonly #board: OperatorState;
+  readonly #state: OperatorState;
   #sampler: NodeJS.Timeout | undefined;
   #unfollow = (): unknown => undefined;
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    this.#board = new OperatorState(options.merchants);
+    this.#state = new OperatorState(options.merchants);
   }
 
   start(): void {
     const { events } = this.#options.recorder;
-    const unfollow = events.follow((event) => this.#board.note(event));
-    const unmerge = events.onMerge((event, isNew) => this.#board.noteMerged(event, isNew));
+    const unfollow = events.follow((event) => this.#state.record(event));
+    const unmerge = events.onMerge((event, isNew) => this.#state.recordMerged(event, isNew));
     this.#unfollow = () => [unfollow(), unmerge()];
     this.#sample();
     this.#sampler = setInterval(() => this.#sample(), SAMPLE_EVERY_MS);
@@ -57,11 +60,11 @@ export class Operator {
 
   /** Like `view`, with what happened at the other instances; asked for, it takes at most 200 ms. */
   async viewOfAll(only: string | undefined, filter = ''): Promise<View> {
-    const endLook = await this.#options.relay?.look();
+    const endReading = await this.#options.relay?.beginReading();
     try {
       return this.view(only, filter);
     } finally {
-      endLook?.();
+      endReading?.();
     }
   }
 
@@ -76,7 +79,7 @@ export class Operator {
     this.#sample();
     const shown = only === undefined ? merchants : [only];
     const states = this.#states();
-    const board = this.#board.look(now, only, (token) => recorder.posts.postOf(token));
+    const ofMerchants = this.#state.view(now, only, (token) => recorder.posts.postOf(token));
     const first = states.flatMap((state) => state.first).filter(({ merchant }) => shown.includes(merchant));
     return {
       now,
@@ -93,15 +96,20 @@ export class Operator {
         (state, at): InstanceView => ({ ...state, waiters: countOf(state, shown), self: at === 0 }),
       ),
       filter,
-      life: filter === '' ? [] : lifeOf(recorder.events, filter, only),
+      life: filter === '' ? [] : lifeOf(this.#eventsOf(only), filter),
       owed: this.#owed(shown),
       posts: postsBy(filter, recorder.posts.last(filter === '' ? POSTS_SHOWN : POSTS_FILTERED, only)),
       doors: recorder.doors.list(only),
-      ...board,
-      recent: { ...board.recent, doors: recorder.doors.recent(now, only) },
+      ...ofMerchants,
+      recent: { ...ofMerchants.recent, doors: recorder.doors.recent(now, only) },
       ...this.#options.addresses(),
       needsKey,
     };
+  }
+
+  #eventsOf(only: string | undefined): Event[] {
+    const kept = this.#options.recorder.events.kept();
+    return only === undefined ? kept : kept.filter(({ merchant }) => merchant === only);
   }
 
   #owed(merchants: readonly string[]): number | undefined {
@@ -119,7 +127,7 @@ export class Operator {
     const pending = states.reduce((sum, state) => sum + state.pending, 0);
     for (const merchant of this.#options.merchants) {
       const waiting = states.reduce((sum, state) => sum + countOf(state, [merchant]), 0);
-      this.#board.sample(Date.now(), merchant, waiting, pending);
+      this.#state.sample(Date.now(), merchant, waiting, pending);
     }
   }
 }
@@ -128,7 +136,7 @@ function countOf({ waiters }: InstanceState, merchants: readonly string[]): numb
   return merchants.reduce((sum, merchant) => sum + (waiters[merchant] ?? 0), 0);
 }
 
-function postsBy(filter: string, posts: ReturnType<Recorder['posts']['last']>): PostView[] {
+function postsBy(filter: string, posts: readonly RecentPost[]): RecentPost[] {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
   const found = posts.filter((post) => {
     const { merchant, kind, outcome, reason, became, fingerprint, token, from, correlators } = post;
@@ -136,25 +144,5 @@ function postsBy(filter: string, posts: ReturnType<Recorder['posts']['last']>): 
     const text = [...own, ...Object.values(correlators)].join(' ').toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  return found.slice(0, POSTS_SHOWN).map(postView);
-}
-
-function postView(post: ReturnType<Recorder['posts']['last']>[number]): PostView {
-  const { receivedAt, instance, merchant, kind, correlators, fingerprint, from, became, handedOverAfterMs } = post;
-  const { dropped, contentType, contentEncoding } = post;
-  return {
-    at: receivedAt,
-    instance,
-    merchant,
-    kind,
-    outcome: (post.reason ?? post.outcome) as PostOutcome,
-    correlators,
-    fingerprint,
-    from,
-    dropped,
-    contentType,
-    contentEncoding,
-    became,
-    handedAfterMs: handedOverAfterMs,
-  };
+  return found.slice(0, POSTS_SHOWN);
 }

@@ -1,9 +1,11 @@
 /** The tables of the operator page. On a narrow screen each row becomes a card, and each cell brings its heading along. */
+import type { PostOutcome } from '../observability/event.ts';
+import type { RecentPost } from '../observability/recent-posts.ts';
 import { CORRELATORS, type Correlators } from '../token.ts';
 import { durationText } from './durations.ts';
 import { type Html, html } from './html.ts';
-import type { Texts } from './texts/en.ts';
-import type { PostOutcome, PostView, View } from './view.ts';
+import type { OutcomeText, Texts } from './texts/en.ts';
+import type { View } from './view.ts';
 
 /** There is nothing to say; a card leaves it out. */
 const VOID = html`<span class="quiet">–</span>`;
@@ -24,7 +26,7 @@ export function postsSection(view: View, t: Texts): Html {
   const rows = posts.map((post) => {
     const from = html`<span class="mono from">${post.from}</span>${showInstance && html` <small>${t.posts.via(post.instance)}</small>`}`;
     return [
-      time(post.at),
+      time(post.receivedAt),
       ...(showMerchant ? [html`${post.merchant}`] : []),
       post.kind === undefined ? VOID : html`<span class="kind k-${post.kind}">${post.kind}</span>`,
       correlatorsOf(post, t),
@@ -56,7 +58,7 @@ function value(text: string): Html {
   return html`<span class="mono" title="${text}">${text.slice(0, 12)}…${text.slice(-8)}</span>`;
 }
 
-function correlatorsOf({ correlators, kind }: PostView, t: Texts): Html {
+function correlatorsOf({ correlators, kind }: RecentPost, t: Texts): Html {
   const shown = CORRELATORS.filter((name) => correlators[name] !== undefined);
   if (kind === undefined) return VOID;
   if (shown.length === 0) return html`<span class="quiet">${t.posts.pool}</span>`;
@@ -67,14 +69,14 @@ function correlator(name: keyof Correlators, correlators: Correlators): Html {
   return html`<li><small>${name}</small> ${value(correlators[name] ?? '')}</li>`;
 }
 
-const GRAVE: ReadonlySet<PostOutcome> = new Set(['failed', 'late']);
-const FINE: ReadonlySet<PostOutcome> = new Set(['kept', 'known', 'deferred']);
+const GRAVE: ReadonlySet<string> = new Set<PostOutcome>(['failed', 'late']);
+const FINE: ReadonlySet<string> = new Set<PostOutcome>(['kept', 'known', 'deferred']);
 
-function outcomeOf(post: PostView, t: Texts): Html {
-  const { outcome, became, handedAfterMs } = post;
-  // Another instance may be newer, and know outcomes that we do not.
-  const { label, advice } = t.outcomes[outcome] ?? { label: outcome };
-  const after = handedAfterMs === undefined ? '' : ` ${t.posts.after(durationText(handedAfterMs, t.lang))}`;
+function outcomeOf(post: RecentPost, t: Texts): Html {
+  const { became, handedOverAfterMs } = post;
+  const outcome = post.reason ?? post.outcome;
+  const { label, advice } = textOfOutcome(outcome, t);
+  const after = handedOverAfterMs === undefined ? '' : ` ${t.posts.after(durationText(handedOverAfterMs, t.lang))}`;
   const mood = GRAVE.has(outcome) || became === 'orphan' ? 'bad' : FINE.has(outcome) ? 'fine' : 'warn';
   const fate = became === undefined ? undefined : `${t.became[became]}${after}`;
   const first = outcome === 'kept' && fate !== undefined ? fate : label;
@@ -83,8 +85,14 @@ function outcomeOf(post: PostView, t: Texts): Html {
   }${advice !== undefined && html`<p class="advice">${advice}</p>`}${unreadOf(post, t)}`;
 }
 
+/** A newer instance may send outcomes that have no text here. */
+function textOfOutcome(outcome: string, t: Texts): OutcomeText {
+  const texts: Readonly<Record<string, OutcomeText | undefined>> = t.outcomes;
+  return texts[outcome] ?? { label: outcome };
+}
+
 /** What could not be read, by name. */
-function unreadOf({ dropped = [], contentType, contentEncoding }: PostView, t: Texts): Html | undefined {
+function unreadOf({ dropped = [], contentType, contentEncoding }: RecentPost, t: Texts): Html | undefined {
   const parts = [
     ...(dropped.length === 0 ? [] : [t.posts.dropped(dropped.join(', '))]),
     ...(contentType === undefined ? [] : [t.posts.contentType(contentType)]),
@@ -99,7 +107,7 @@ export function lifeSection({ life, filter, instances, merchants, only }: View, 
   const showMerchant = merchants.length > 1 && only === undefined;
   const rows = life.map(({ at, what, claimId, merchant, instance }) => [
     time(at),
-    html`${'post' in what ? `${t.life.posted}: ${(t.outcomes[what.post] ?? { label: what.post }).label}` : t.became[what.became]}${
+    html`${'post' in what ? `${t.life.posted}: ${textOfOutcome(what.post, t).label}` : t.became[what.became]}${
       claimId !== undefined && html` <small class="inline">${t.life.claim}</small> ${value(claimId)}`
     }${showMerchant && html` <small>${merchant}</small>`}${instances.length > 1 && html` <small>${t.posts.via(instance)}</small>`}`,
   ]);

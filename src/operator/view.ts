@@ -1,33 +1,10 @@
 /** What the operator page shows: plain data, gathered for one merchant or for all of them. Holds no token's value. */
 import type { DoorCount } from '../observability/doors.ts';
-import type { TokenStatus } from '../observability/recent-posts.ts';
-import type { PutAnswer, StoreHealth } from '../store/contract.ts';
-import type { Correlators, Kind, UnusableReason } from '../token.ts';
+import type { RecentPost, TokenStatus } from '../observability/recent-posts.ts';
+import type { StoreHealth } from '../store/contract.ts';
+import type { Correlators, Kind } from '../token.ts';
 
-export type PostOutcome = PutAnswer | 'late' | 'failed' | UnusableReason;
-
-export interface PostView {
-  /** Milliseconds since 1970, as are all times here. */
-  at: number;
-  instance: string;
-  merchant: string;
-  /** None for an unusable post. */
-  kind: Kind | undefined;
-  outcome: PostOutcome;
-  correlators: Correlators;
-  fingerprint: string | undefined;
-  from: string;
-  /** Fields that could not be read. */
-  dropped: readonly string[] | undefined;
-  /** What was sent instead of a form. */
-  contentType: string | undefined;
-  contentEncoding: string | undefined;
-  /** None for what is never handed out. */
-  became: TokenStatus | undefined;
-  /** How long it took until the token was first handed over. */
-  handedAfterMs: number | undefined;
-}
-
+/** A waiting worker. Times are in milliseconds since 1970, as everywhere here. */
 export interface WaiterView {
   merchant: string;
   topic: string;
@@ -56,7 +33,7 @@ export interface LifeStep {
   at: number;
   instance: string;
   merchant: string;
-  what: { post: PostOutcome } | { became: TokenStatus };
+  what: { post: string } | { became: TokenStatus };
   claimId: string | undefined;
 }
 
@@ -121,7 +98,7 @@ export interface View {
   stopping: boolean;
   waiting: { count: number; max: number; first: readonly WaiterView[] };
   instances: readonly InstanceView[];
-  posts: readonly PostView[];
+  posts: readonly RecentPost[];
   /** What else reached the public listener of this instance since its start. */
   doors: readonly DoorCount[];
   expected: readonly ExpectationView[];

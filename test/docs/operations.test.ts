@@ -35,7 +35,7 @@ const TROUBLES = new Set([
 ]);
 /** What else a log line can be. */
 const EVENTS = new Set(
-  SOURCE.flatMap((text) => [...text.matchAll(/\b(?:event: |what: (?=.no_show|.orphan))'([a-z_]+)'/g)]).map(
+  SOURCE.flatMap((text) => [...text.matchAll(/(?:\bevent: |\{ name: (?='\w+', merchant))'([a-z_]+)'/g)]).map(
     ([, event = '']) => event,
   ),
 );

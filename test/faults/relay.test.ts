@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseStoreUrl } from '../../src/config/store-url.ts';
 import { Events } from '../../src/observability/events.ts';
-import { type InstanceState, Relay } from '../../src/observability/relay.ts';
+import type { InstanceState } from '../../src/observability/relay/message.ts';
+import { Relay } from '../../src/observability/relay/relay.ts';
 import type { Channel } from '../../src/store/contract.ts';
 import { RedisChannel } from '../../src/store/redis/channel.ts';
 import { EventStream, type StreamedEvent } from '../support/event-stream.ts';
@@ -180,23 +181,26 @@ describe('the relay', () => {
     const self = (): InstanceState => {
       throw new Error('expected no state to be asked for so soon');
     };
-    const relay = new Relay(channel, events, self, (count) => {
+    const onDropped = (count: number): void => {
       dropped += count;
-    });
+    };
+    const relay = new Relay({ channel, events, self, onDropped });
+    const emit = (claimId: string): void =>
+      events.emit({ name: 'lease_lost', merchant: 'default', facts: { claimId } });
     relay.start();
     try {
       goesThrough = true;
       say('{"from":"reader","needs":true}');
-      for (let at = 0; at < 600; at++) events.tell('post', 'default', { at });
+      for (let at = 0; at < 600; at++) emit(`first-${at}`);
       await until('a bunch is sent', () => sent().length > 0);
       expect([sent().length, dropped]).toEqual([500, 100]);
       goesThrough = false;
-      for (let at = 0; at < 300; at++) events.tell('post', 'default', { at });
+      for (let at = 0; at < 300; at++) emit(`second-${at}`);
       await until('a bunch is dropped', () => dropped === 400);
       goesThrough = true;
-      events.tell('post', 'default', { last: true });
+      emit('last');
       await until('it goes on', () => sent().length > 500);
-      expect(sent().slice(500)).toMatchObject([{ facts: { last: true } }]);
+      expect(sent().slice(500)).toMatchObject([{ facts: { claimId: 'last' } }]);
     } finally {
       relay.stop();
     }
@@ -348,12 +352,7 @@ describe('what another says', () => {
       send: () => true,
       close: () => {},
     };
-    const relay = new Relay(
-      channel,
-      events,
-      () => expect.unreachable(),
-      () => {},
-    );
+    const relay = new Relay({ channel, events, self: () => expect.unreachable(), onDropped: () => {} });
     relay.start();
     say(text);
     expect([events.end, relay.others()]).toEqual([0, []]);

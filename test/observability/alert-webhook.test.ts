@@ -42,8 +42,13 @@ function start(pace: AlertWebhookOptions['pace'] = {}, url = `${receiver.url}/se
   return webhook;
 }
 
-const trouble = (code: string, level = 'error', message = `${code} happened`): void =>
-  events.tell('trouble', undefined, { level, code, message });
+const notice = (code: string, level: Notice['level'] = 'error', message = `${code} happened`): void =>
+  events.emit({ name: 'trouble', merchant: undefined, facts: { level, code, message } });
+const noShow = (merchant: string): void =>
+  events.emit({ name: 'no_show', merchant, facts: { what: 'no_show', kind: 'seid', expectation: 'e' } });
+const orphan = { name: 'orphan', merchant: 'loja1', facts: { what: 'orphan', kind: 'nit', id: 'token' } } as const;
+const post = (outcome: string): void =>
+  events.emit({ name: 'post', merchant: 'loja1', facts: { outcome, from: '192.0.2.1' } });
 
 function body(at = 0): AlertBody {
   return JSON.parse(receiver.requests[at]?.body ?? '');
@@ -54,13 +59,13 @@ const posted = (count: number): Promise<true> =>
 
 it('sends what came at once in one POST, grouped by code and merchant', async () => {
   start();
-  trouble('disk_failed', 'error', 'first');
-  trouble('disk_failed', 'error', 'second <!channel>');
-  events.tell('no_show', 'loja1', { kind: 'seid' });
-  events.tell('no_show', 'loja1', { kind: 'seid' });
-  events.tell('no_show', 'loja2', { kind: 'seid' });
-  events.tell('orphan', 'loja1', { kind: 'nit' });
-  events.tell('post', 'loja1', { outcome: 'failed' });
+  notice('disk_failed', 'error', 'first');
+  notice('disk_failed', 'error', 'second <!channel>');
+  noShow('loja1');
+  noShow('loja1');
+  noShow('loja2');
+  events.emit(orphan);
+  post('failed');
   await posted(1);
   const { text, alerts, source, instance, more } = body();
   expect({ source, instance, more }).toEqual({ source: 'carat-authenticity', instance: events.instance, more: 0 });
@@ -82,35 +87,35 @@ it('sends what came at once in one POST, grouped by code and merchant', async ()
 
 it('is silent about warnings, kept posts and what other instances report', async () => {
   const webhook = start();
-  trouble('redis_eviction', 'warn');
-  events.tell('post', 'loja1', { outcome: 'kept' });
-  events.tell('handover', 'loja1', {});
-  events.take({ id: 'x-1', name: 'orphan', instance: 'another', at: Date.now(), merchant: 'loja1', facts: {} });
+  notice('redis_eviction', 'warn');
+  post('kept');
+  events.emit({ name: 'lease_lost', merchant: 'loja1', facts: { claimId: 'job-1' } });
+  events.receive({ ...orphan, id: 'x-1', instance: 'another', at: Date.now() });
   await webhook.stop();
   expect(receiver.requests).toEqual([]);
 });
 
 it('sends no second POST within the minute, not even at a stop', async () => {
   const webhook = start();
-  trouble('one');
+  notice('one');
   await posted(1);
-  trouble('two');
+  notice('two');
   await webhook.stop();
   expect(receiver.requests).toHaveLength(1);
 });
 
 it('sends what came since with the next POST', async () => {
   start({ everyMs: 100 });
-  trouble('one');
+  notice('one');
   await posted(1);
-  trouble('two');
+  notice('two');
   await posted(2);
   expect(body(1).alerts.map(({ code }) => code)).toEqual(['two']);
 });
 
 it('sends what is gathered at a stop', async () => {
   const webhook = start({ gatherMs: HOUR_MS });
-  trouble('one');
+  notice('one');
   await webhook.stop();
   expect(body().alerts.map(({ code }) => code)).toEqual(['one']);
 });
@@ -118,9 +123,9 @@ it('sends what is gathered at a stop', async () => {
 it('keeps what was refused, counts it, and reports the first failure and the recovery', async () => {
   receiver.status = 500;
   start({ everyMs: 50 });
-  trouble('one');
+  notice('one');
   await until('it failed twice', () => outcomes.length >= 2);
-  trouble('one');
+  notice('one');
   receiver.status = 200;
   await until('it was taken', () => outcomes.includes('sent'));
   expect(outcomes.slice(0, 2)).toEqual(['failed', 'failed']);
@@ -136,7 +141,7 @@ it('keeps what was refused, counts it, and reports the first failure and the rec
 it('does not follow a redirect', async () => {
   receiver.status = 302;
   start();
-  trouble('one');
+  notice('one');
   await posted(1);
   expect(outcomes).toEqual(['failed']);
   expect(receiver.requests).toHaveLength(1);
@@ -147,7 +152,7 @@ it('reports a receiver that is not there by its error code only', async () => {
   const { url } = gone;
   await gone.stop();
   start({}, `${url}/${SECRET}`);
-  trouble('one');
+  notice('one');
   await posted(1);
   expect(notices.map(({ message }) => message)).toEqual([
     expect.stringContaining('it cannot be reached: ECONNREFUSED'),
@@ -158,9 +163,9 @@ it('gives up on a receiver that hangs, and goes on with what came in that time',
   const hangs = latch();
   receiver.answers = hangs.opened;
   start({ timeoutMs: 50, everyMs: 50 });
-  trouble('one');
+  notice('one');
   await until('it gave up', () => outcomes.includes('failed'));
-  trouble('two');
+  notice('two');
   hangs.open();
   receiver.answers = Promise.resolve();
   await until('it was taken', () => outcomes.includes('sent'));
@@ -171,7 +176,7 @@ it('gives up on a receiver that hangs, and goes on with what came in that time',
 it('stops while the receiver hangs', async () => {
   receiver.answers = new Promise(() => {});
   const webhook = start();
-  trouble('one');
+  notice('one');
   await until('it was sent', () => receiver.requests.length === 1);
   await webhook.stop();
   expect(outcomes).toEqual(['failed']);
@@ -179,7 +184,7 @@ it('stops while the receiver hangs', async () => {
 
 it('holds 50 groups at most, and counts the rest', async () => {
   start();
-  for (let at = 0; at < 80; at++) trouble(`code_${at}`);
+  for (let at = 0; at < 80; at++) notice(`code_${at}`);
   await posted(1);
   expect(body().alerts).toHaveLength(50);
   expect(body()).toMatchObject({ more: 30, text: expect.stringContaining('30 × further codes') });

@@ -75,7 +75,7 @@ export const PACKAGES: Record<string, readonly string[]> = {
   'pino-pretty': ['main'],
   'prom-client': ['observability/metrics'],
   tinyqueue: ['store/embedded'],
-  zod: ['carat', 'config', 'listeners/workers'],
+  zod: ['carat', 'config', 'listeners/workers', 'observability/event', 'observability/relay/message'],
 };
 
 /** Only these may touch the process: environment, signals, exit code, standard streams. */

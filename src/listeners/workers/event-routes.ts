@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { Shares } from '../../handoff/shares.ts';
 import type { RecentPost } from '../../observability/recent-posts.ts';
 import type { Recorder } from '../../observability/recorder.ts';
-import type { Relay } from '../../observability/relay.ts';
+import type { Relay } from '../../observability/relay/relay.ts';
 import { CHANGES_PATH } from '../../operator/script.ts';
 import { whenOver } from '../client-gone.ts';
 import type { ApiKeys } from './auth.ts';
@@ -84,17 +84,17 @@ export async function watchRoutes(
       });
     const reader = new EventReader(reply.raw, recorder.events, { merchant, isBrief, onSlow });
     readers.add(reader);
-    const look = relay?.look();
+    const reading = relay?.beginReading();
     whenOver(reply.raw, request.raw.socket, () => {
       reader.leave();
       readers.delete(reader);
       places.leave(share);
-      void look?.then((endLook) => endLook());
+      void reading?.then((endReading) => endReading());
     });
     const lastId = request.headers['last-event-id'];
     const begin = (): void => reader.begin(typeof lastId === 'string' && lastId !== '' ? lastId : undefined);
-    if (look === undefined) begin();
-    else void look.then(begin);
+    if (reading === undefined) begin();
+    else void reading.then(begin);
   }
 
   app.get(
@@ -110,8 +110,8 @@ export async function watchRoutes(
     async (request) => {
       const { limit, merchant = request.onlyMerchant } = request.query;
       if (merchant !== undefined) keys.checkMerchant(request, merchant);
-      const endLook = await relay?.look();
-      endLook?.();
+      const endReading = await relay?.beginReading();
+      endReading?.();
       return { posts: recorder.posts.last(limit, merchant).map(postAnswer) };
     },
   );

@@ -52,7 +52,7 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
       keys.checkMerchant(request, merchant);
       const { id } = request.params;
       failUnlessDone(UUID.test(id) ? await store.cancel(merchant, id) : 'unknown', 'unknown_expectation');
-      recorder.expectation(merchant, 'cancelled', id);
+      recorder.expectation(merchant, { what: 'cancelled', id });
       return reply.code(204).send();
     },
   );

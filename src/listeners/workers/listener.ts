@@ -9,7 +9,7 @@ import type { Handoff } from '../../handoff/handoff.ts';
 import type { Waiters } from '../../handoff/waiters.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import type { Recorder } from '../../observability/recorder.ts';
-import type { Relay } from '../../observability/relay.ts';
+import type { Relay } from '../../observability/relay/relay.ts';
 import type { AnsweredRequest } from '../../observability/tracing/tracing.ts';
 import type { Operator } from '../../operator/operator.ts';
 import { operatorRoutes } from '../../operator/routes.ts';

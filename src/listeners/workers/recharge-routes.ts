@@ -87,7 +87,7 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
         const by = found.decided?.by === 'guard' ? ' by the service, because no decision came by settle_by' : '';
         throw new ProblemError('decided', `the recharge is already decided: ${stands}${by}`, { decision: stands });
       }
-      if (found.attempts === 0) recorder.recharge(merchant, decision, { merchant_usn: found.merchantUsn });
+      if (found.attempts === 0) recorder.recharge(merchant, { what: decision, merchant_usn: found.merchantUsn });
       const last = await decider.ended(found, waitMs, signal).catch(storeAway);
       return reply.code(last.ended === undefined ? 202 : 200).send(stateOf(nit, last));
     },

@@ -18,7 +18,7 @@ export interface ExporterOptions {
   /** Who we are, beside what the settings say. */
   attributes: Readonly<Record<string, string>>;
   version: string;
-  onNotice: (trouble: Notice) => void;
+  onNotice: (notice: Notice) => void;
 }
 
 export class Exporter {

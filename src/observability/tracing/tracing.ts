@@ -7,7 +7,8 @@
  */
 import { VERSION } from '../../config/version.ts';
 import type { Notice } from '../../store/notice.ts';
-import type { Event, Events } from '../events.ts';
+import type { EventOf } from '../event.ts';
+import type { Events } from '../events.ts';
 import { Exporter } from './exporter.ts';
 import type { TracingSettings } from './settings.ts';
 import { isWithin, newPlace, parentOf, placeOfPost, type Span } from './span.ts';
@@ -36,7 +37,7 @@ export class Tracing {
     this.#settings = settings;
   }
 
-  start(events: Events, onNotice: (trouble: Notice) => void): void {
+  start(events: Events, onNotice: (notice: Notice) => void): void {
     const attributes = { 'service.version': VERSION, 'service.instance.id': events.instance };
     this.#exporter = new Exporter({ settings: this.#settings, attributes, version: VERSION, onNotice });
     this.#unfollow = events.follow((event) => {
@@ -73,8 +74,8 @@ export class Tracing {
     });
   }
 
-  #posted({ at, merchant, facts }: Event): void {
-    const { kind, outcome, reason, token, tookMs } = facts as Record<string, string> & { tookMs: number };
+  #posted({ at, merchant, facts }: EventOf<'post'>): void {
+    const { kind, outcome, reason, token, tookMs = 0 } = facts;
     // The first of a token is where all can find it; one that comes again points there.
     const known = outcome === 'known' ? token : undefined;
     const place = token === undefined || known !== undefined ? newPlace() : placeOfPost(token);

@@ -1,14 +1,15 @@
 import type { Door } from '../../observability/doors.ts';
+import type { PostOutcome } from '../../observability/event.ts';
 import type { TokenStatus } from '../../observability/recent-posts.ts';
-import type { PostOutcome, Series } from '../view.ts';
+import type { Series } from '../view.ts';
 
 /** What happened to a post, in a word or two, and what to do about it, if anything. */
-interface Told {
+export interface OutcomeText {
   label: string;
   advice?: string;
 }
 
-const outcomes: Record<PostOutcome, Told> = {
+const outcomes: Record<PostOutcome, OutcomeText> = {
   kept: { label: 'kept' },
   known: { label: 'repeated', advice: 'The same token came before. Nothing changed, and nothing has to be done.' },
   deferred: {
@@ -212,7 +213,7 @@ export const ENGLISH = {
         label: 'closed, too many connections',
         advice: 'More connections than may be open. The idle ones end first.',
       },
-    } satisfies Record<Door, Told>,
+    } satisfies Record<Door, OutcomeText>,
   },
   waiting: {
     title: 'Who waits',

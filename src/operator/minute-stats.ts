@@ -1,5 +1,6 @@
 /** The last hours in figures, minute by minute, for one merchant. In memory, and of a fixed size. */
-import { HANDOVER_BOUNDS_MS, type Minute, type PostOutcome, type Recent, SERIES, type Series } from './view.ts';
+import type { Kind } from '../token.ts';
+import { HANDOVER_BOUNDS_MS, type Minute, type Recent, SERIES, type Series } from './view.ts';
 
 const MINUTES_KEPT = 180;
 const RECENT_MINUTES = 15;
@@ -15,7 +16,7 @@ export class MinuteStats {
   /** By minute modulo the size; an entry of another minute is over. */
   readonly #ring: (Kept | undefined)[] = new Array(MINUTES_KEPT).fill(undefined);
 
-  post(at: number, kind: 'seid' | 'nit' | 'token' | undefined, outcome: PostOutcome): void {
+  post(at: number, kind: Kind | undefined, outcome: string): void {
     this.#at(at).posts[seriesOf(kind, outcome)] += 1;
   }
 
@@ -118,7 +119,7 @@ function nothingIn(minute: number): Kept {
   return { minute, posts, waiters: 0, pending: 0, noShows: 0, orphans: 0, handovers };
 }
 
-function seriesOf(kind: 'seid' | 'nit' | 'token' | undefined, outcome: PostOutcome): Series {
+function seriesOf(kind: Kind | undefined, outcome: string): Series {
   if (outcome === 'late' || outcome === 'failed') return 'failed';
   if (outcome === 'known') return 'replay';
   if (kind === undefined || outcome === 'unexpected') return 'unusable';
