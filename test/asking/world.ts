@@ -4,11 +4,12 @@ import { createSimulator, type Simulator } from '../../src/simulator/simulator.t
 import { activeSchedule, NEW_PAYMENT, ORDER, PLAIN_CARD } from '../support/carat.ts';
 import type { RedisServer } from '../support/redis.ts';
 import { type Answer, type RequestOptions, RunningService } from '../support/service.ts';
+import { scaled } from '../support/time-scale.ts';
 
 export const CREDENTIALS = { merchantId: 'LOJA12345678901', merchantKey: 'CHAVESECRETA0123456789ABCDEF' };
 
 /** Hundreds ask at once, and their services, Carat and the clients are one process: answers of Redis wait their turn. */
-const REDIS_MS = 2000;
+const REDIS_MS = scaled(2000);
 
 export interface AskingWorld {
   simulator: Simulator;
