@@ -73,9 +73,9 @@ export function describeTokens(test: Case): void {
     if (answer.state !== 'live') return;
     expect(answer.token.id).toBe(tokenId(bench.merchant, 'seid', token.value));
     expect(answer.token.expiresAt - answer.token.receivedAt).toBe(TTL_MS);
-    // The store's clock may be another machine's, but not in these tests.
-    expect(answer.token.receivedAt).toBeGreaterThanOrEqual(before - 50);
-    expect(answer.token.receivedAt).toBeLessThanOrEqual(Date.now() + 50);
+    // A store in this process follows the wall clock only when that was set by a second.
+    expect(answer.token.receivedAt).toBeGreaterThanOrEqual(before - 1000);
+    expect(answer.token.receivedAt).toBeLessThanOrEqual(Date.now() + 1000);
   });
 
   test('an id names merchant, kind and value, and nothing else', async (bench) => {
