@@ -23,7 +23,7 @@ export class Claims {
   /** What a claim id holds already, its lease renewed. */
   renew({ merchant, claimId, leaseMs }: ClaimRequest, now: number): Held | undefined {
     const { entry } = this.#of(merchant, claimId, now);
-    if (entry?.state !== 'live' || entry.standing !== 'here') return undefined;
+    if (entry?.state !== 'live' || entry.replication !== 'local') return undefined;
     const holder = holderOf(entry, now);
     return holder?.id === claimId ? this.#lease(entry, claimId, leaseMs, holder.renewals + 1, now) : undefined;
   }
@@ -31,7 +31,7 @@ export class Claims {
   /** True when a shared store knows what a claim id took last: the id must not take another token here. */
   isElsewhere({ merchant, claimId }: ClaimRequest, now: number): boolean {
     const { entry } = this.#of(merchant, claimId, now);
-    return entry !== undefined && entry.standing !== 'here';
+    return entry !== undefined && entry.replication !== 'local';
   }
 
   /** Remembers which token a claim id took. */
@@ -63,7 +63,7 @@ export class Claims {
   settle(merchant: string, claimId: string, how: 'use' | 'release', now: number): SettleAnswer {
     const { claim, entry } = this.#of(merchant, claimId, now);
     if (claim === undefined || entry === undefined) return 'unknown';
-    if (entry.standing !== 'here') return 'away';
+    if (entry.replication !== 'local') return 'away';
     if (how === 'release') {
       if (claim.released) return 'done';
       if (entry.state === 'used') return 'used';

@@ -6,7 +6,7 @@
 import { access, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Notice } from '../notice.ts';
-import { operationsOf } from './changes.ts';
+import { operationsOf } from './encoding.ts';
 import type { Ledger } from './ledger.ts';
 import { Database, DirectoryInUse, isSuspect, isUnreadable, reasonOf } from './level.ts';
 import type { Change } from './records.ts';

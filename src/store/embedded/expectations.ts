@@ -6,7 +6,7 @@ import TinyQueue from 'tinyqueue';
 import { KINDS, type Kind, type TokenQuery, topicOf } from '../../token.ts';
 import type { Expectation, Expiry } from '../contract.ts';
 import type { ChangeSet } from './changes.ts';
-import type { ExpectationEntry, Standing } from './records.ts';
+import type { ExpectationEntry, Replication } from './records.ts';
 
 export class Expectations {
   readonly #byId = new Map<string, ExpectationEntry>();
@@ -27,8 +27,8 @@ export class Expectations {
   }
 
   /** Opens an expectation. */
-  open({ ttlMs, ...what }: Expectation, now: number, standing: Standing = 'here'): ExpectationEntry {
-    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, standing };
+  open({ ttlMs, ...what }: Expectation, now: number, replication: Replication = 'local'): ExpectationEntry {
+    const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, replication };
     const before = this.#newest.get(placeOf(entry.merchant, entry.topic, entry.kind));
     if (before !== undefined) {
       before.replaced = true;
@@ -81,7 +81,7 @@ export class Expectations {
   }
 
   /** Notes where an expectation stands with regard to a shared store, or that it was cancelled there. */
-  update(entry: ExpectationEntry, change: Partial<Pick<ExpectationEntry, 'standing' | 'cancelledAt'>>): void {
+  update(entry: ExpectationEntry, change: Partial<Pick<ExpectationEntry, 'replication' | 'cancelledAt'>>): void {
     const place = placeOf(entry.merchant, entry.topic, entry.kind);
     this.#close(place, entry);
     Object.assign(entry, change);
@@ -99,7 +99,7 @@ export class Expectations {
       }
     }
     // A copy does not know what was announced through another instance since.
-    if (newest?.cancelledAt !== undefined && newest.standing !== 'there') return { state: 'cancelled' };
+    if (newest?.cancelledAt !== undefined && newest.replication !== 'replicated') return { state: 'cancelled' };
     return { state: used ? 'used' : 'none' };
   }
 
@@ -145,8 +145,8 @@ export class Expectations {
   }
 }
 
-function isFillable({ cancelledAt, token, standing }: ExpectationEntry): boolean {
-  return cancelledAt === undefined && token === undefined && standing === 'here';
+function isFillable({ cancelledAt, token, replication }: ExpectationEntry): boolean {
+  return cancelledAt === undefined && token === undefined && replication === 'local';
 }
 
 /** First to end first. */

@@ -21,8 +21,8 @@ import {
   type Change,
   type ClaimEntry,
   holderOf,
+  type Replication,
   recordOf,
-  type Standing,
   shiftExpectation,
   shiftToken,
   type TokenEntry,
@@ -91,7 +91,7 @@ export class Ledger {
     if (before.deliveries > since.deliveries && before.claim !== undefined) {
       this.update(since, { claim: before.claim, deliveries: before.deliveries });
     }
-    if (before.standing !== since.standing) this.update(since, { standing: 'unsure' });
+    if (before.replication !== since.replication) this.update(since, { replication: 'in_doubt' });
     if (before.state === 'used') this.claims.markUsed(since);
   }
 
@@ -111,8 +111,8 @@ export class Ledger {
     for (const book of this.#merchants.values()) book.resetPools();
   }
 
-  /** @param standing `unsure` puts the verdict off when one is demanded */
-  put(token: NewToken, now: number, standing: Standing = 'here'): PutAnswer {
+  /** @param replication `in_doubt` puts the verdict off when one is demanded */
+  put(token: NewToken, now: number, replication: Replication = 'local'): PutAnswer {
     const book = this.#book(token.merchant);
     const before = book.tokens.get(token.id);
     if (before !== undefined && before.token.expiresAt > now) return 'known';
@@ -120,14 +120,14 @@ export class Ledger {
 
     const { accept, unmatched = 'unexpected', ttlMs } = this.#options;
     // What goes to a shared store is judged there.
-    const isExpected = (accept === 'any' || standing === 'here') && this.isExpected(token, now);
+    const isExpected = (accept === 'any' || replication === 'local') && this.isExpected(token, now);
     const state = accept === 'any' || isExpected ? 'live' : unmatched;
 
     book.lastOrder = Math.max(book.lastOrder + 1, now * 1000);
     const entry: TokenEntry = {
       token: recordOf(token, now, now + ttlMs),
       state,
-      standing,
+      replication,
       order: book.lastOrder,
       deliveries: 0,
       seen: false,
@@ -165,7 +165,7 @@ export class Ledger {
 
     const { live, used, distinct, unknownKey } = this.#book(query.merchant).find(query, now);
     if (live === undefined) return this.#absent(query, used, unknownKey, now);
-    if (live.standing !== 'here') return { state: 'none' };
+    if (live.replication !== 'local') return { state: 'none' };
     if (distinct > 1 && request.refuseConflict) return { state: 'conflict', distinct };
     const holder = holderOf(live, now);
     if (holder !== null) return { state: 'claimed', claim: holder, retryInMs: holder.leaseExpiresAt - now };
@@ -180,7 +180,7 @@ export class Ledger {
   use(merchant: string, id: string, now: number): SettleAnswer {
     const entry = this.#book(merchant).tokens.get(id);
     if (entry === undefined || entry.token.expiresAt <= now || entry.state === 'unexpected') return 'unknown';
-    return entry.standing === 'here' ? this.claims.markUsed(entry) : 'away';
+    return entry.replication === 'local' ? this.claims.markUsed(entry) : 'away';
   }
 
   sequence(merchant: string): number {
@@ -243,7 +243,7 @@ export class Ledger {
   /** Notes what a shared store said of a token; nothing if it was forgotten since. */
   update(
     entry: TokenEntry,
-    change: Partial<Pick<TokenEntry, 'standing' | 'state' | 'claim' | 'deliveries' | 'seen' | 'ends'>>,
+    change: Partial<Pick<TokenEntry, 'replication' | 'state' | 'claim' | 'deliveries' | 'seen' | 'ends'>>,
   ): void {
     const book = this.#book(entry.token.merchant);
     if (book.tokens.get(entry.token.id) !== entry) return;
@@ -262,7 +262,8 @@ export class Ledger {
 
   #expire(entry: TokenEntry): void {
     const { merchant, kind, id } = entry.token;
-    const orphan = entry.state === 'live' && !entry.seen && entry.deliveries === 0 && entry.standing !== 'there';
+    const orphan =
+      entry.state === 'live' && !entry.seen && entry.deliveries === 0 && entry.replication !== 'replicated';
     if (orphan) this.#untold.push({ what: 'orphan', merchant, kind, id });
     this.forget(entry);
   }

@@ -7,7 +7,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open as openFile, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { type Operation, operationsOf, readRecord } from './changes.ts';
+import { type Operation, operationsOf, readRecord } from './encoding.ts';
 import type { Ledger } from './ledger.ts';
 import type { Change } from './records.ts';
 

@@ -23,7 +23,7 @@ export class Pool {
   take(now: number): TokenEntry | undefined {
     this.#endLeases(now);
     for (let entry = this.#free.pop(); entry; entry = this.#free.pop()) {
-      const claimable = entry.state === 'live' && entry.standing === 'here' && entry.token.expiresAt > now;
+      const claimable = entry.state === 'live' && entry.replication === 'local' && entry.token.expiresAt > now;
       if (claimable && holderOf(entry, now) === null) return entry;
     }
     return undefined;

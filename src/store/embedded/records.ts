@@ -3,17 +3,17 @@ import type { Claim, NewToken, TokenRecord } from '../../token.ts';
 import type { Expectation } from '../contract.ts';
 
 /**
- * Where a token stands with regard to a shared store. `here`: only this process has it. `unsure`: it was sent, and
- * nobody knows whether it arrived. `there`: the shared store has it, this is the copy that survives its loss.
- * An embedded store has nothing but `here`.
+ * Whether a shared store has a record. `local`: only this process has it. `in_doubt`: it was sent, and
+ * the answer is missing. `replicated`: the shared store has it, and this is the copy that survives its
+ * loss. In an embedded store everything is `local`.
  */
-export type Standing = 'here' | 'unsure' | 'there';
+export type Replication = 'local' | 'in_doubt' | 'replicated';
 
 export interface TokenEntry {
   token: TokenRecord;
   /** `deferred`: whether it was expected cannot be known yet; until then nobody gets it. */
   state: 'live' | 'used' | 'unexpected' | 'deferred';
-  standing: Standing;
+  replication: Replication;
   /** Position among the merchant's tokens: later ones have a higher one. */
   order: number;
   /** The last claim that took it, also after its lease; none once it was released. */
@@ -37,7 +37,7 @@ export interface ClaimEntry {
 }
 
 export interface ExpectationEntry extends Omit<Expectation, 'ttlMs'> {
-  standing: Standing;
+  replication: Replication;
   openedAt: number;
   expiresAt: number;
   cancelledAt?: number;

@@ -63,7 +63,7 @@ export class TokenIndex {
 
   /** Makes a pooled token claimable, now or when its lease ends; only a shared store shares out what it may have. */
   offer(entry: TokenEntry): void {
-    if (entry.token.pooled && entry.state === 'live' && entry.standing === 'here')
+    if (entry.token.pooled && entry.state === 'live' && entry.replication === 'local')
       this.pool(entry.token.kind).offer(entry);
   }
 

@@ -16,7 +16,7 @@ export class TopicTokens {
 
   /** Lists a token as its state says, or no longer. */
   update(entry: TokenEntry): void {
-    if (entry.state === 'live' && entry.standing !== 'there') this.#insert(entry);
+    if (entry.state === 'live' && entry.replication !== 'replicated') this.#insert(entry);
     else this.#take(entry);
     const isUsed = entry.state === 'used';
     if (isUsed && (this.#lastUsed?.token.expiresAt ?? 0) <= entry.token.expiresAt) this.#lastUsed = entry;

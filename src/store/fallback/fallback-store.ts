@@ -108,7 +108,7 @@ export class FallbackStore implements TokenStore {
       return put.answer;
     } catch (error) {
       const { unseen } = domain.trip(error);
-      return this.#local.notTaken(token, unseen ? 'here' : 'unsure');
+      return this.#local.notTaken(token, unseen ? 'local' : 'in_doubt');
     }
   }
 
@@ -216,15 +216,15 @@ export class FallbackStore implements TokenStore {
 
   async expect(expectation: Expectation): Promise<number> {
     const announcedAt = this.#local.now();
-    let standing: 'here' | 'unsure' = 'here';
+    let replication: 'local' | 'in_doubt' = 'local';
     const ends = await this.#domainOf(expectation.merchant).ask(
       () => this.#shared.expect(expectation),
       () => {
-        standing = 'unsure';
+        replication = 'in_doubt';
       },
     );
-    if (ends === 'away') return this.#local.keepExpectation(expectation, announcedAt, standing);
-    await this.#local.keepExpectation(expectation, announcedAt, 'there');
+    if (ends === 'away') return this.#local.keepExpectation(expectation, announcedAt, replication);
+    await this.#local.keepExpectation(expectation, announcedAt, 'replicated');
     return ends;
   }
 

@@ -7,14 +7,20 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { type Claim, type NewToken, type TokenRecord, topicsOf } from '../../token.ts';
 import type { ClaimAnswer, ClaimRequest, Expectation, PutAnswer, StoreEvents } from '../contract.ts';
 import { type EmbeddedOptions, EmbeddedStore } from '../embedded/embedded-store.ts';
-import { type Change, type ExpectationEntry, holderOf, type Standing, type TokenEntry } from '../embedded/records.ts';
+import {
+  type Change,
+  type ExpectationEntry,
+  holderOf,
+  type Replication,
+  type TokenEntry,
+} from '../embedded/records.ts';
 import { Doubts } from './doubts.ts';
 import { Pending } from './pending.ts';
 import type { MergedExpectations, MergedToken, MergeResult, TokenChange } from './shared-store.ts';
 
 export interface Fenced {
   tokens: MergedToken[];
-  wereHere: TokenEntry[];
+  wereLocal: TokenEntry[];
 }
 
 /** An expectation as it was when it was sent to the shared store. */
@@ -22,7 +28,7 @@ export interface SentExpectation {
   entry: ExpectationEntry;
   sent: ExpectationEntry;
   /** True when no shared store could fill it before. */
-  wasHere: boolean;
+  wasLocal: boolean;
 }
 
 export class LocalStore extends EmbeddedStore {
@@ -66,9 +72,10 @@ export class LocalStore extends EmbeddedStore {
     const entries = new Set(this.#pending.all());
     for (const { of, merchant, id } of records) {
       const token = of === 'token' ? this.ledger.get(merchant, id) : undefined;
-      if (token !== undefined && token.standing !== 'there') entries.add(token);
+      if (token !== undefined && token.replication !== 'replicated') entries.add(token);
       const expectation = of === 'expectation' ? this.ledger.expectations.get(merchant, id) : undefined;
-      if (expectation !== undefined && expectation.standing !== 'there') this.#pendingExpectations.add(expectation);
+      if (expectation !== undefined && expectation.replication !== 'replicated')
+        this.#pendingExpectations.add(expectation);
     }
     this.#pending = new Pending();
     for (const entry of [...entries].sort((a, b) => a.order - b.order)) this.#pending.add(entry);
@@ -93,14 +100,14 @@ export class LocalStore extends EmbeddedStore {
   decides(merchant: string, claimId: string, how: 'use' | 'release'): boolean {
     const claim = this.ledger.claims.find(merchant, claimId);
     const entry = claim && this.ledger.get(merchant, claim.token);
-    if (entry?.standing !== 'here' || this.doubts.has(merchant, claimId)) return false;
+    if (entry?.replication !== 'local' || this.doubts.has(merchant, claimId)) return false;
     return holderOf(entry, this.clock())?.id === claimId || (claim?.released === true && how === 'release');
   }
 
   /** Keeps a token that the shared store is not even asked to take. */
   async keep(token: NewToken): Promise<PutAnswer> {
-    const answer = this.ledger.put(token, this.clock(), 'here');
-    if (answer !== 'known') return this.notTaken(token, 'here');
+    const answer = this.ledger.put(token, this.clock(), 'local');
+    if (answer !== 'known') return this.notTaken(token, 'local');
     await this.disk.commit();
     return answer;
   }
@@ -112,7 +119,7 @@ export class LocalStore extends EmbeddedStore {
 
   /** Notes a token that the shared store is asked to take. It goes to disk once, when it is known what came of that. */
   note(token: NewToken): PutAnswer {
-    return this.ledger.put(token, this.clock(), 'unsure');
+    return this.ledger.put(token, this.clock(), 'in_doubt');
   }
 
   /** True when this token is not in the shared store yet. */
@@ -161,15 +168,15 @@ export class LocalStore extends EmbeddedStore {
     return this.ledger.count;
   }
 
-  /** The shared store did not take the token, surely (`here`) or perhaps (`unsure`). */
-  async notTaken(token: NewToken, standing: 'here' | 'unsure'): Promise<PutAnswer> {
+  /** The shared store did not take the token, surely (`local`) or perhaps (`in_doubt`). */
+  async notTaken(token: NewToken, replication: 'local' | 'in_doubt'): Promise<PutAnswer> {
     const entry = this.ledger.get(token.merchant, token.id);
-    if (entry === undefined || entry.standing === 'there') return 'known';
+    if (entry === undefined || entry.replication === 'replicated') return 'known';
     // Once there is doubt, it stays until the shared store has spoken.
-    const doubtful = entry.standing === 'unsure' && this.isPending(token.merchant, token.id);
+    const doubtful = entry.replication === 'in_doubt' && this.isPending(token.merchant, token.id);
     const isExpected = entry.state === 'deferred' && this.ledger.isExpected(token, entry.token.receivedAt);
     this.ledger.update(entry, {
-      standing: doubtful ? 'unsure' : standing,
+      replication: doubtful ? 'in_doubt' : replication,
       ...(isExpected ? { state: 'live' } : {}),
     });
     this.#pending.add(entry);
@@ -188,11 +195,11 @@ export class LocalStore extends EmbeddedStore {
     const entry = this.ledger.get(token.merchant, token.id);
     if (entry !== undefined && answer === 'kept') {
       const state = entry.state === 'used' ? 'used' : 'live';
-      this.ledger.update(entry, { standing: 'there', state, ends: arrivedAt + this.#ttlMs });
-    } else if (entry?.standing === 'unsure' && before !== 'known' && !this.#pending.has(entry)) {
+      this.ledger.update(entry, { replication: 'replicated', state, ends: arrivedAt + this.#ttlMs });
+    } else if (entry?.replication === 'in_doubt' && before !== 'known' && !this.#pending.has(entry)) {
       // An announcement that comes later may admit what was refused, also after the shared store lost it.
       const ends = arrivedAt + this.#ttlMs;
-      if (answer === 'unexpected') this.ledger.update(entry, { standing: 'there', state: 'unexpected', ends });
+      if (answer === 'unexpected') this.ledger.update(entry, { replication: 'replicated', state: 'unexpected', ends });
       else this.ledger.forget(entry);
     }
     await this.disk.commit();
@@ -206,18 +213,18 @@ export class LocalStore extends EmbeddedStore {
     const batch: TokenEntry[] = [];
     for (const entry of this.#pending.of(merchant)) {
       if (entry.token.expiresAt <= this.clock()) this.#pending.delete(entry);
-      else if (which === 'certain' && entry.standing !== 'here' && !this.#isSettledOrHeld(entry)) continue;
+      else if (which === 'certain' && entry.replication !== 'local' && !this.#isSettledOrHeld(entry)) continue;
       else if (batch.push(entry) === most) break;
     }
-    const wereHere = batch.filter((entry) => entry.standing === 'here');
-    for (const entry of wereHere) this.ledger.update(entry, { standing: 'unsure' });
-    if (wereHere.length > 0) await this.disk.commit();
-    return { tokens: batch.map((entry) => this.#toMerge(entry)), wereHere };
+    const wereLocal = batch.filter((entry) => entry.replication === 'local');
+    for (const entry of wereLocal) this.ledger.update(entry, { replication: 'in_doubt' });
+    if (wereLocal.length > 0) await this.disk.commit();
+    return { tokens: batch.map((entry) => this.#toMerge(entry)), wereLocal };
   }
 
   /** The shared store surely never saw the fenced tokens: those that were ours alone are so again. */
-  unfence({ wereHere }: Fenced): void {
-    for (const entry of wereHere) this.ledger.update(entry, { standing: 'here' });
+  unfence({ wereLocal }: Fenced): void {
+    for (const entry of wereLocal) this.ledger.update(entry, { replication: 'local' });
     this.disk.commitSoon();
   }
 
@@ -227,7 +234,8 @@ export class LocalStore extends EmbeddedStore {
       this.#pending.delete(entry);
       const { state, ends } = results[i] as MergeResult;
       if (state === 'over') this.ledger.forget(entry);
-      else this.ledger.update(entry, { standing: 'there', state: entry.state === 'used' ? 'used' : state, ends });
+      else
+        this.ledger.update(entry, { replication: 'replicated', state: entry.state === 'used' ? 'used' : state, ends });
     }
     this.disk.commitSoon();
   }
@@ -238,12 +246,12 @@ export class LocalStore extends EmbeddedStore {
    */
   copies(merchant: string, which: 'certain' | 'rest'): MergedToken[] {
     return [...this.ledger.tokensOf(merchant)]
-      .filter((entry) => entry.standing === 'there' && this.#isSettledOrHeld(entry) === (which === 'certain'))
+      .filter((entry) => entry.replication === 'replicated' && this.#isSettledOrHeld(entry) === (which === 'certain'))
       .map((entry) => this.#toMerge(entry));
   }
 
   hasCopies(merchant: string): boolean {
-    for (const { standing } of this.ledger.tokensOf(merchant)) if (standing !== 'here') return true;
+    for (const { replication } of this.ledger.tokensOf(merchant)) if (replication !== 'local') return true;
     return false;
   }
 
@@ -254,7 +262,7 @@ export class LocalStore extends EmbeddedStore {
   /** The copy of one token. */
   copy(merchant: string, id: string): MergedToken | undefined {
     const entry = this.ledger.get(merchant, id);
-    const isCopy = entry?.standing === 'there' && entry.token.expiresAt > this.clock();
+    const isCopy = entry?.replication === 'replicated' && entry.token.expiresAt > this.clock();
     return isCopy ? this.#toMerge(entry) : undefined;
   }
 
@@ -266,7 +274,7 @@ export class LocalStore extends EmbeddedStore {
       return;
     }
     const entry = this.ledger.get(merchant, id);
-    if (entry === undefined || entry.standing === 'here' || entry.state === 'used') return;
+    if (entry === undefined || entry.replication === 'local' || entry.state === 'used') return;
     if (what === 'used') this.ledger.update(entry, { state: 'used' });
     else if (what === 'released') this.mirrorReleased(merchant, change.claimId);
     else this.#mirrorChange(entry, change);
@@ -303,7 +311,7 @@ export class LocalStore extends EmbeddedStore {
     const entry = this.#copyOf({ ...token, ...times }, token.expiresAt);
     const ours = { ...claim, leaseExpiresAt: claim.leaseExpiresAt - ahead };
     const state = entry.state === 'used' ? 'used' : 'live';
-    this.ledger.update(entry, { standing: 'there', state, claim: ours, deliveries: claim.deliveries });
+    this.ledger.update(entry, { replication: 'replicated', state, claim: ours, deliveries: claim.deliveries });
     const taken = claim.taken === undefined ? {} : { taken: claim.taken };
     this.ledger.claims.note({ merchant, id: claim.id, token: id, released: false, ...taken });
     this.disk.commitSoon();
@@ -313,14 +321,14 @@ export class LocalStore extends EmbeddedStore {
   mirrorReleased(merchant: string, claimId: string): void {
     const claim = this.ledger.claims.find(merchant, claimId);
     const entry = claim && this.ledger.get(merchant, claim.token);
-    if (claim === undefined || entry?.claim?.id !== claimId || entry.standing !== 'there') return;
+    if (claim === undefined || entry?.claim?.id !== claimId || entry.replication !== 'replicated') return;
     this.ledger.claims.putBack(entry, claim);
     this.disk.commitSoon();
   }
 
   /** The token is used in the shared store. If that is lost, this record remains. */
   mirrorUsed(token: TokenRecord): void {
-    this.ledger.update(this.#copyOf(token, token.expiresAt), { standing: 'there', state: 'used' });
+    this.ledger.update(this.#copyOf(token, token.expiresAt), { replication: 'replicated', state: 'used' });
     this.disk.commitSoon();
   }
 
@@ -329,10 +337,10 @@ export class LocalStore extends EmbeddedStore {
     return this.clock();
   }
 
-  /** Keeps an expectation that was announced at a time: a copy (`there`), or one that the shared store does not have yet. */
-  async keepExpectation(expectation: Expectation, announcedAt: number, standing: Standing): Promise<number> {
-    const entry = this.ledger.expectations.open(expectation, announcedAt, standing);
-    if (standing !== 'there') this.#pendingExpectations.add(entry);
+  /** Keeps an expectation that was announced at a time: a copy (`replicated`), or one that the shared store does not have yet. */
+  async keepExpectation(expectation: Expectation, announcedAt: number, replication: Replication): Promise<number> {
+    const entry = this.ledger.expectations.open(expectation, announcedAt, replication);
+    if (replication !== 'replicated') this.#pendingExpectations.add(entry);
     await this.disk.commit();
     return entry.expiresAt;
   }
@@ -366,17 +374,17 @@ export class LocalStore extends EmbeddedStore {
 
   /** Fences expectations: from now on only the shared store fills them. */
   async fenceExpectations(entries: readonly ExpectationEntry[]): Promise<SentExpectation[]> {
-    const sent = entries.map((entry) => ({ entry, sent: { ...entry }, wasHere: entry.standing === 'here' }));
-    const wereHere = sent.filter(({ wasHere }) => wasHere);
-    for (const { entry } of wereHere) this.ledger.expectations.update(entry, { standing: 'unsure' });
-    if (wereHere.length > 0) await this.disk.commit();
+    const sent = entries.map((entry) => ({ entry, sent: { ...entry }, wasLocal: entry.replication === 'local' }));
+    const wereLocal = sent.filter(({ wasLocal }) => wasLocal);
+    for (const { entry } of wereLocal) this.ledger.expectations.update(entry, { replication: 'in_doubt' });
+    if (wereLocal.length > 0) await this.disk.commit();
     return sent;
   }
 
   /** The shared store surely never saw them. */
   unfenceExpectations(expectations: readonly SentExpectation[]): void {
-    for (const { entry, wasHere } of expectations) {
-      if (wasHere) this.ledger.expectations.update(entry, { standing: 'here' });
+    for (const { entry, wasLocal } of expectations) {
+      if (wasLocal) this.ledger.expectations.update(entry, { replication: 'local' });
     }
     this.disk.commitSoon();
   }
@@ -386,7 +394,8 @@ export class LocalStore extends EmbeddedStore {
     for (const { entry, sent } of expectations) {
       if (entry.cancelledAt !== sent.cancelledAt || entry.token !== sent.token) continue;
       const wasPending = this.#pendingExpectations.delete(entry);
-      if (wasPending || entry.standing !== 'there') this.ledger.expectations.update(entry, { standing: 'there' });
+      if (wasPending || entry.replication !== 'replicated')
+        this.ledger.expectations.update(entry, { replication: 'replicated' });
     }
     const [first] = expectations;
     for (const { id, cancelledAt } of cancelled) this.#mirrorCancelled(first?.entry.merchant ?? '', id, cancelledAt);
@@ -409,7 +418,15 @@ export class LocalStore extends EmbeddedStore {
     const before = this.ledger.get(token.merchant, token.id);
     if (before !== undefined) return Object.assign(before, { ends });
     const order = token.receivedAt * 1000;
-    const entry: TokenEntry = { token, standing: 'there', state: 'live', deliveries: 0, seen: true, order, ends };
+    const entry: TokenEntry = {
+      token,
+      replication: 'replicated',
+      state: 'live',
+      deliveries: 0,
+      seen: true,
+      order,
+      ends,
+    };
     this.ledger.add(entry);
     return entry;
   }

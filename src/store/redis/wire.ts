@@ -73,7 +73,7 @@ export function cancelledOf(reply: unknown, merchant: string, id: string, now: n
   const [kind, topic, age, cancelledAge, left] = reply as [Kind?, string?, number?, number?, number?];
   if (kind === undefined || topic === undefined) return undefined;
   const times = { openedAt: now - Number(age), cancelledAt: now - Number(cancelledAge), expiresAt: now + Number(left) };
-  return { id, merchant, kind, topic, standing: 'there', ...times };
+  return { id, merchant, kind, topic, replication: 'replicated', ...times };
 }
 
 /** When a claim took its token: absolute by the clock of Redis, or how long ago. */

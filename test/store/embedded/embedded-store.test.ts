@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readRecord } from '../../../src/store/embedded/changes.ts';
+import { readRecord } from '../../../src/store/embedded/encoding.ts';
 import { EmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
 import type { ExpectationEntry } from '../../../src/store/embedded/records.ts';
 import { type Batch, chainedBatches } from '../../support/chained-batches.ts';

@@ -95,7 +95,7 @@ describe('the ledger lets go of', () => {
     const ledger = make();
     const all: WeakRef<object>[] = [];
     for (let at = 0; at < 5000; at++) {
-      ledger.put(token(`t${at}`, fields), 0, 'unsure');
+      ledger.put(token(`t${at}`, fields), 0, 'in_doubt');
       const entry = ledger.get(M, tokenId(M, 'token', `t${at}`));
       if (entry === undefined) continue;
       all.push(new WeakRef(entry));

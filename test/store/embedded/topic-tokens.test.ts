@@ -28,14 +28,14 @@ function entryOf(order: number, expiresAt = 1000): TokenEntry {
       return expiresAt;
     },
   };
-  return { token: Object.assign(times, token), state: 'live', standing: 'here', order, deliveries: 0, seen: false };
+  return { token: Object.assign(times, token), state: 'live', replication: 'local', order, deliveries: 0, seen: false };
 }
 
 describe('tokens under one topic', () => {
   it.each<[string, (at: number) => Partial<TokenEntry>]>([
     ['live', () => ({})],
     ['used', () => ({ state: 'used' })],
-    ['copies of what a shared store has', () => ({ standing: 'there' })],
+    ['copies of what a shared store has', () => ({ replication: 'replicated' })],
     ['used but for the oldest', (at) => ({ state: at === 0 ? 'live' : 'used' })],
   ])(`looks at no more than ${MOST} when ${MANY} are %s`, (_name, become) => {
     const tokens = new TopicTokens();
@@ -68,11 +68,11 @@ describe('tokens under one topic', () => {
           tokens.delete(entry);
         } else {
           if (what === 3) entry.state = 'used';
-          else entry.standing = what === 4 ? 'there' : 'here';
+          else entry.replication = what === 4 ? 'replicated' : 'local';
           tokens.update(entry);
         }
-        const alive = all.filter(({ token, state, standing }) => {
-          return token.expiresAt > now && state === 'live' && standing !== 'there';
+        const alive = all.filter(({ token, state, replication }) => {
+          return token.expiresAt > now && state === 'live' && replication !== 'replicated';
         });
         const orders = alive.map(({ order }) => order).sort((a, b) => b - a);
         const newest = tokens.newest(now, 10).map(({ order }) => order);

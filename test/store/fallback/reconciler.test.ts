@@ -42,7 +42,7 @@ function given(value: string, claimId: string): TokenEntry {
   const times = { receivedAt: now, expiresAt: now + TTL_MS };
   return {
     token: { ...token(value), ...times },
-    standing: 'here',
+    replication: 'local',
     state: 'live',
     order: now,
     claim,
@@ -147,7 +147,7 @@ test.each(['a pooled token', 'a token under a key'])('%s that is half-written is
   await redis.command('DEL', `carat:{m}:${isPooled ? 'f:token' : 'i:token:sid=x'}`);
   expect(await claim('c', { query })).toBe('none');
   const { claim: _, ...rest } = given('half', 'c');
-  await merge({ ...rest, token: { ...rest.token, ...half }, deliveries: 0, standing: 'there' });
+  await merge({ ...rest, token: { ...rest.token, ...half }, deliveries: 0, replication: 'replicated' });
   expect(await claim('c', { query })).toBe('half');
 });
 
