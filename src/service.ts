@@ -48,6 +48,7 @@ import { Relay } from './observability/relay/relay.ts';
 import type { Tracing } from './observability/tracing/tracing.ts';
 import { Operator, WAITERS_SHOWN } from './operator/operator.ts';
 import type { Channel, TokenStore } from './store/contract.ts';
+import { DurableLedger } from './store/embedded/durable-ledger.ts';
 import { EmbeddedStore } from './store/embedded/embedded-store.ts';
 import { EmbeddedRecharges } from './store/embedded/recharges.ts';
 import { EncryptedStore, ValueCipher } from './store/encrypted.ts';
@@ -342,7 +343,7 @@ function embeddedBackend(config: Config): Backend {
   const directory = directoryIn(config, 'tokens');
   return {
     // Needed without keys too: a value that another instance encrypted must not be handed out.
-    createStore: () => new EncryptedStore(new EmbeddedStore({ ...options, directory }), cipher),
+    createStore: () => new EncryptedStore(new EmbeddedStore(new DurableLedger({ ...options, directory })), cipher),
     createRecharges: () => new EmbeddedRecharges(directoryIn(config, 'recharges'), cipher),
   };
 }
@@ -360,7 +361,7 @@ async function redisBackend(config: Config, address: RedisAddress): Promise<Back
   return {
     createStore() {
       const shared = new RedisStore({ ...options, address, merchants, deadlineMs: deadlines?.redisMs });
-      const local = new LocalStore({ ...options, unmatched: 'deferred', directory: directoryIn(config, 'tokens') });
+      const local = new LocalStore({ ...options, directory: directoryIn(config, 'tokens') });
       return new EncryptedStore(new FallbackStore({ shared, local, merchants }), cipher);
     },
     createRecharges() {

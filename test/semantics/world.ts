@@ -38,7 +38,7 @@ export async function play({ env, redisUrl, impatient }: WorldOptions): Promise<
   const options = { ttlMs, accept, maxUnexpected: MAX_UNEXPECTED };
   const address = parseStoreUrl(redisUrl);
   const shared = new RedisStore({ ...options, address, merchants, deadlineMs: PATIENT_MS });
-  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+  const local = new LocalStore({ ...options, directory: join(folder.path, 'tokens') });
   const running = await RunningService.start({ env, store: new FallbackStore({ shared, local, merchants }) });
   await reconciled(running);
   return {

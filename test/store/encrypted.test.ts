@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StoreEvents, TokenStore } from '../../src/store/contract.ts';
+import { DurableLedger } from '../../src/store/embedded/durable-ledger.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import { EncryptedStore, SealError, ValueCipher } from '../../src/store/encrypted.ts';
 import type { Notice } from '../../src/store/notice.ts';
@@ -23,7 +24,7 @@ describeStoreContract(
       const folder = await GuardedFolder.make('sealed-');
       return {
         async open(events) {
-          const inner = new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options });
+          const inner = new EmbeddedStore(new DurableLedger({ directory: join(folder.path, 'tokens'), ...options }));
           const store = new EncryptedStore(inner, new ValueCipher([NEW]));
           await store.open(events);
           return store;
@@ -43,7 +44,7 @@ async function open(...keys: Buffer[]): Promise<TokenStore> {
   const options = { ttlMs: 60_000, accept: 'any', maxUnexpected: 10 } as const;
   const cipher = new ValueCipher(keys);
   const { openable } = cipher;
-  const inner = new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options, openable });
+  const inner = new EmbeddedStore(new DurableLedger({ directory: join(folder.path, 'tokens'), ...options, openable }));
   store = new EncryptedStore(inner, cipher);
   const events: StoreEvents = {
     onHint() {},

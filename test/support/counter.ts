@@ -4,6 +4,7 @@ import { type Handed, Handoff, type HandoffOptions } from '../../src/handoff/han
 import { Waiters } from '../../src/handoff/waiters.ts';
 import { Wakeups } from '../../src/handoff/wakeups.ts';
 import type { ClaimAnswer } from '../../src/store/contract.ts';
+import { DurableLedger } from '../../src/store/embedded/durable-ledger.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import type { Correlators, Kind } from '../../src/token.ts';
 import { type NewToken, type TokenQuery, tokenId } from '../../src/token.ts';
@@ -58,7 +59,9 @@ export class Counter {
   private constructor(folder: GuardedFolder, { onConflict = 'newest', maxWaiters = 20_000 }: CounterOptions) {
     this.#folder = folder;
     const options = { ttlMs: 600_000, accept: 'any', maxUnexpected: 1000 } as const;
-    this.store = new SteppedStore(new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options }));
+    this.store = new SteppedStore(
+      new EmbeddedStore(new DurableLedger({ directory: join(folder.path, 'tokens'), ...options })),
+    );
     this.waiters = new Waiters({ max: maxWaiters });
     this.wakeups = new Wakeups(this.waiters);
     this.handoff = new Handoff({ store: this.store, waiters: this.waiters, onConflict });

@@ -1,6 +1,7 @@
 /** An embedded store in a directory of its own, that a test may close, spoil and open again. */
 import { join } from 'node:path';
 import type { ClaimAnswer } from '../../src/store/contract.ts';
+import { DurableLedger } from '../../src/store/embedded/durable-ledger.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import type { Notice } from '../../src/store/notice.ts';
 import { type NewToken, type TokenQuery, tokenId } from '../../src/token.ts';
@@ -38,7 +39,7 @@ export class EmbeddedBench {
   }
 
   make(): EmbeddedStore {
-    return new EmbeddedStore({ directory: this.directory, ...this.#options });
+    return new EmbeddedStore(new DurableLedger({ directory: this.directory, ...this.#options }));
   }
 
   async open(store = this.store): Promise<void> {

@@ -10,6 +10,7 @@ import { AuthenticityListener, type AuthenticityListenerOptions } from '../../sr
 import { Metrics } from '../../src/observability/metrics.ts';
 import { Recorder } from '../../src/observability/recorder.ts';
 import type { TokenStore } from '../../src/store/contract.ts';
+import { DurableLedger } from '../../src/store/embedded/durable-ledger.ts';
 import { EmbeddedStore } from '../../src/store/embedded/embedded-store.ts';
 import { LOOPBACK } from './ports.ts';
 import { RawConnection } from './raw-http.ts';
@@ -61,7 +62,7 @@ export class Receiver {
       spoil,
     } = options;
     const directory = await mkdtemp(join(tmpdir(), 'receiver-'));
-    const real = new EmbeddedStore({ directory, ttlMs: 900_000, accept: 'any', maxUnexpected: 100 });
+    const real = new EmbeddedStore(new DurableLedger({ directory, ttlMs: 900_000, accept: 'any', maxUnexpected: 100 }));
     await real.open({ onHint() {}, onGap() {}, onExpiry() {}, onNotice() {} });
     const store = spoil?.(real) ?? real;
     const lines: [] = [];

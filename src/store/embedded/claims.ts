@@ -1,4 +1,4 @@
-/** The ledger's claims: who holds which token, for how long, and what became of it. */
+/** The ledger's claims: which claim holds which token, until when, and how it ended. */
 import { type Claim, type Kind, topicsOf } from '../../token.ts';
 import type { ClaimAnswer, ClaimRequest, SettleAnswer } from '../contract.ts';
 import type { ChangeSet } from './changes.ts';
@@ -7,45 +7,54 @@ import type { TokenIndex } from './token-index.ts';
 
 type Held = ClaimAnswer & { state: 'held' };
 
+/** A claim and the token that it took last. */
+export interface TakenToken {
+  claim: ClaimEntry;
+  entry: TokenEntry;
+}
+
 export class Claims {
-  readonly #bookOf: (merchant: string) => TokenIndex;
+  readonly #indexOf: (merchant: string) => TokenIndex;
   readonly #changes: ChangeSet;
 
-  constructor(bookOf: (merchant: string) => TokenIndex, changes: ChangeSet) {
-    this.#bookOf = bookOf;
+  constructor(indexOf: (merchant: string) => TokenIndex, changes: ChangeSet) {
+    this.#indexOf = indexOf;
     this.#changes = changes;
   }
 
-  find(merchant: string, claimId: string): ClaimEntry | undefined {
-    return this.#bookOf(merchant).claims.get(claimId);
+  find(merchant: string, claimId: string): TakenToken | undefined {
+    const index = this.#indexOf(merchant);
+    const claim = index.claims.get(claimId);
+    const entry = claim && index.tokens.get(claim.token);
+    return claim === undefined || entry === undefined ? undefined : { claim, entry };
   }
 
-  /** What a claim id holds already, its lease renewed. */
+  /** Renews the lease of the token that a claim id holds. */
   renew({ merchant, claimId, leaseMs }: ClaimRequest, now: number): Held | undefined {
-    const { entry } = this.#of(merchant, claimId, now);
+    const entry = this.#findUnexpired(merchant, claimId, now)?.entry;
     if (entry?.state !== 'live' || entry.replication !== 'local') return undefined;
     const holder = holderOf(entry, now);
     return holder?.id === claimId ? this.#lease(entry, claimId, leaseMs, holder.renewals + 1, now) : undefined;
   }
 
-  /** True when a shared store knows what a claim id took last: the id must not take another token here. */
+  /** True when the last token of a claim id is not local: the id must not take another one here. */
   isElsewhere({ merchant, claimId }: ClaimRequest, now: number): boolean {
-    const { entry } = this.#of(merchant, claimId, now);
+    const entry = this.#findUnexpired(merchant, claimId, now)?.entry;
     return entry !== undefined && entry.replication !== 'local';
   }
 
-  /** Remembers which token a claim id took. */
-  note(claim: ClaimEntry): void {
-    this.#bookOf(claim.merchant).addClaim(claim);
+  /** Records which token a claim id took last. */
+  record(claim: ClaimEntry): void {
+    this.#indexOf(claim.merchant).addClaim(claim);
     this.#changes.claim(claim);
   }
 
   takeFromPool(kind: Kind, request: ClaimRequest, now: number): ClaimAnswer {
-    const index = this.#bookOf(request.merchant);
+    const index = this.#indexOf(request.merchant);
     const pool = index.pool(kind);
     let unknownKey: string | undefined;
     for (let entry = pool.take(now); entry !== undefined; entry = pool.take(now)) {
-      // One that cannot be opened leaves this pool, and stays live for those that have its key.
+      // A token that cannot be opened leaves this pool. It stays live for the instances that have its key.
       const lacking = index.lackingKeyOf(entry);
       if (lacking === undefined) return { ...this.take(entry, request, now), unknownKey };
       unknownKey = lacking;
@@ -56,13 +65,14 @@ export class Claims {
 
   take(entry: TokenEntry, { merchant, claimId, leaseMs }: ClaimRequest, now: number): Held {
     entry.deliveries += 1;
-    this.note({ merchant, id: claimId, token: entry.token.id, released: false, takenAt: now });
+    this.record({ merchant, id: claimId, token: entry.token.id, released: false, takenAt: now });
     return this.#lease(entry, claimId, leaseMs, 0, now);
   }
 
   settle(merchant: string, claimId: string, how: 'use' | 'release', now: number): SettleAnswer {
-    const { claim, entry } = this.#of(merchant, claimId, now);
-    if (claim === undefined || entry === undefined) return 'unknown';
+    const taken = this.#findUnexpired(merchant, claimId, now);
+    if (taken === undefined) return 'unknown';
+    const { claim, entry } = taken;
     if (entry.replication !== 'local') return 'away';
     if (how === 'release') {
       if (claim.released) return 'done';
@@ -74,45 +84,42 @@ export class Claims {
     return claim.released || entry.claim?.id !== claimId ? 'lease_lost' : this.markUsed(entry);
   }
 
-  /** Puts back what a claim just took, unless anything happened to it since; answers the topics under which it is free. */
   undo(merchant: string, { id, deliveries, renewals }: Claim, now: number): string[] {
-    const { claim, entry } = this.#of(merchant, id, now);
-    const last = entry?.claim;
-    if (claim === undefined || entry?.state !== 'live' || last?.id !== id) return [];
+    const taken = this.#findUnexpired(merchant, id, now);
+    const last = taken?.entry.claim;
+    if (taken?.entry.state !== 'live' || last?.id !== id) return [];
     if (last.deliveries !== deliveries || last.renewals !== renewals) return [];
-    entry.deliveries -= 1;
-    this.putBack(entry, claim);
-    return topicsOf(entry.token);
+    taken.entry.deliveries -= 1;
+    this.putBack(taken.entry, taken.claim);
+    return topicsOf(taken.entry.token);
   }
 
   markUsed(entry: TokenEntry): SettleAnswer {
     if (entry.state === 'used') return 'done';
     entry.state = 'used';
-    this.#bookOf(entry.token.merchant).update(entry);
+    this.#indexOf(entry.token.merchant).update(entry);
     this.#changes.token(entry);
     return 'done';
-  }
-
-  #of(merchant: string, claimId: string, now: number): { claim?: ClaimEntry; entry?: TokenEntry } {
-    const book = this.#bookOf(merchant);
-    const claim = book.claims.get(claimId);
-    const entry = claim && book.tokens.get(claim.token);
-    return claim === undefined || entry === undefined || entry.token.expiresAt <= now ? {} : { claim, entry };
-  }
-
-  #lease(entry: TokenEntry, claimId: string, leaseMs: number, renewals: number, now: number): Held {
-    const leaseExpiresAt = Math.min(now + leaseMs, entry.token.expiresAt);
-    entry.claim = { id: claimId, leaseExpiresAt, deliveries: entry.deliveries, renewals };
-    this.#bookOf(entry.token.merchant).offer(entry);
-    this.#changes.token(entry);
-    return { state: 'held', token: entry.token, distinct: 1, claim: entry.claim };
   }
 
   putBack(entry: TokenEntry, claim: ClaimEntry): void {
     claim.released = true;
     delete entry.claim;
-    this.#bookOf(entry.token.merchant).offer(entry);
+    this.#indexOf(entry.token.merchant).offer(entry);
     this.#changes.claim(claim);
     this.#changes.token(entry);
+  }
+
+  #findUnexpired(merchant: string, claimId: string, now: number): TakenToken | undefined {
+    const taken = this.find(merchant, claimId);
+    return taken !== undefined && taken.entry.token.expiresAt > now ? taken : undefined;
+  }
+
+  #lease(entry: TokenEntry, claimId: string, leaseMs: number, renewals: number, now: number): Held {
+    const leaseExpiresAt = Math.min(now + leaseMs, entry.token.expiresAt);
+    entry.claim = { id: claimId, leaseExpiresAt, deliveries: entry.deliveries, renewals };
+    this.#indexOf(entry.token.merchant).offer(entry);
+    this.#changes.token(entry);
+    return { state: 'held', token: entry.token, distinct: 1, claim: entry.claim };
   }
 }

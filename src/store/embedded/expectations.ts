@@ -69,15 +69,13 @@ export class Expectations {
     return entry;
   }
 
-  /** The topic whose waiters should hear of it, if it changed anything. */
-  cancel(merchant: string, id: string, now: number): { answer: 'done' | 'unknown'; topic?: string } {
+  /** @returns also the topics whose waiters must be woken */
+  cancel(merchant: string, id: string, now: number): { answer: 'done' | 'unknown'; topics: string[] } {
     const entry = this.get(merchant, id);
-    if (entry === undefined || entry.expiresAt <= now) return { answer: 'unknown' };
-    if (entry.cancelledAt !== undefined) return { answer: 'done' };
-    entry.cancelledAt = now;
-    this.#close(placeOf(entry.merchant, entry.topic, entry.kind), entry);
-    this.#changes.expectation(entry);
-    return { answer: 'done', topic: entry.topic };
+    if (entry === undefined || entry.expiresAt <= now) return { answer: 'unknown', topics: [] };
+    if (entry.cancelledAt !== undefined) return { answer: 'done', topics: [] };
+    this.update(entry, { cancelledAt: now });
+    return { answer: 'done', topics: [entry.topic] };
   }
 
   /** Notes where an expectation stands with regard to a shared store, or that it was cancelled there. */

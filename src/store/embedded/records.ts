@@ -60,6 +60,11 @@ export function holderOf(entry: TokenEntry, now: number): Claim | null {
   return entry.claim !== undefined && entry.claim.leaseExpiresAt > now ? entry.claim : null;
 }
 
+/** Whether this record says more than the arrival of its token. */
+export function isUsedOrHeld(entry: TokenEntry, now: number): boolean {
+  return entry.state === 'used' || holderOf(entry, now) !== null;
+}
+
 /** Written out, so that all records have one shape: to copy the fields of one into another takes far longer. */
 export function recordOf(token: NewToken, receivedAt: number, expiresAt: number): TokenRecord {
   const { id, merchant, kind, value, correlators, pooled } = token;

@@ -182,7 +182,7 @@ export class FailureDomain {
     clearInterval(this.#timer);
     await Promise.all(
       [...this.#members].map(async ([merchant, member]) => {
-        if (!this.#reconciler.isRunning && !this.#options.local.hasPending(merchant))
+        if (!this.#reconciler.isRunning && !this.#options.local.tokens.hasPending(merchant))
           await this.ask(() => member.leave());
       }),
     );
@@ -193,7 +193,9 @@ export class FailureDomain {
     if (this.isAway || this.#reconciler.isRunning) return;
     const { local } = this.#options;
     const present = await Promise.all(
-      [...this.#members].map(([merchant, member]) => this.ask(() => member.isStillThere(!local.hasPending(merchant)))),
+      [...this.#members].map(([merchant, member]) =>
+        this.ask(() => member.isStillThere(!local.tokens.hasPending(merchant))),
+      ),
     );
     if (present.includes(false)) this.restore();
   }

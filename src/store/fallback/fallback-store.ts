@@ -87,28 +87,28 @@ export class FallbackStore implements TokenStore {
   async #put(token: NewToken): Promise<PutAnswer> {
     const { merchant, id } = token;
     // A token that waits to be merged goes there with all that happened to it, and not without.
-    if (this.#local.isPending(merchant, id)) {
+    if (this.#local.tokens.isPending(merchant, id)) {
       await this.#local.written();
       return 'known';
     }
     const domain = this.#domainOf(merchant);
     const isPutOff = this.#local.isStrict && domain.isAnnouncing;
-    if (domain.isAway || isPutOff) return this.#local.keep(token);
-    const copy = this.#local.copy(merchant, id);
+    if (domain.isAway || isPutOff) return this.#local.tokens.keep(token);
+    const copy = this.#local.copies.find(merchant, id);
     if (copy !== undefined) {
       // Send the full copy again. If the shared store lost the token, a used one must not come back as new.
       await domain.ask(() => this.#shared.merge(merchant, [copy], this.#local.now(), this.#local.name));
       await this.#local.written();
       return 'known';
     }
-    const before = this.#local.note(token);
+    const begun = this.#local.tokens.begin(token);
     try {
       const put = await this.#shared.putAndTell(token);
-      await this.#local.taken(token, put, before);
+      await this.#local.tokens.taken(token, put, begun);
       return put.answer;
     } catch (error) {
       const { unseen } = domain.trip(error);
-      return this.#local.notTaken(token, unseen ? 'local' : 'in_doubt');
+      return this.#local.tokens.notTaken(token, unseen ? 'local' : 'in_doubt');
     }
   }
 
@@ -119,7 +119,7 @@ export class FallbackStore implements TokenStore {
     const shared = await domain.askAsserted(() => this.#shared.read(query));
     if (shared === 'away') return { ...(await this.#local.read(query)), away: true };
     if (shared.state === 'none' && isIncomplete) return { ...(await this.#local.read(query)), away: true };
-    return this.#local.hasPending(query.merchant) ? mergeAnswers(shared, await this.#local.read(query)) : shared;
+    return this.#local.tokens.hasPending(query.merchant) ? mergeAnswers(shared, await this.#local.read(query)) : shared;
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
@@ -131,7 +131,7 @@ export class FallbackStore implements TokenStore {
     }
     const shared = await domain.askSteady(() => this.#claimShared(request));
     if (shared === 'away') return { ...(await this.#local.claim(request)), away: true };
-    if (shared.state === 'held') this.#local.mirrorClaim(shared.token, shared.claim, leaseMs);
+    if (shared.state === 'held') this.#local.copies.claimed(shared.token, shared.claim, leaseMs);
     if (shared.state !== 'none' || request.query !== undefined) return shared;
     // What this claim holds may be on its way to the shared store, from here or from another instance.
     const isPending = this.#local.isClaimPending(merchant, claimId);
@@ -175,8 +175,8 @@ export class FallbackStore implements TokenStore {
     const settled = await domain.askSteady(() => this.#shared.settleAndTell(merchant, claimId, how));
     if (settled === 'away') return 'away';
     const { answer, used } = settled;
-    if (used !== undefined) this.#local.mirrorUsed(used);
-    else if (answer === 'done') this.#local.mirrorReleased(merchant, claimId);
+    if (used !== undefined) this.#local.copies.used(used);
+    else if (answer === 'done') this.#local.copies.released(merchant, claimId);
     if (answer !== 'unknown') return answer;
     return (await this.#isKnownNowhere(domain, merchant, this.#local.knowsClaim(merchant, claimId)))
       ? 'unknown'
@@ -197,19 +197,19 @@ export class FallbackStore implements TokenStore {
     // If the store is away, the lease ends automatically.
     const undone = await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, there));
     if (undone !== true) return false;
-    this.#local.mirrorReleased(merchant, claim.id);
+    this.#local.copies.released(merchant, claim.id);
     return true;
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {
-    if (this.#local.isPending(merchant, id)) {
+    if (this.#local.tokens.isPending(merchant, id)) {
       const answer = await this.#local.use(merchant, id);
       if (answer !== 'away') return answer;
     }
     const domain = this.#domainOf(merchant);
     const settled = await domain.askSteady(() => this.#shared.useAndTell(merchant, id));
     if (settled === 'away') return 'away';
-    if (settled.used !== undefined) this.#local.mirrorUsed(settled.used);
+    if (settled.used !== undefined) this.#local.copies.used(settled.used);
     if (settled.answer !== 'unknown') return settled.answer;
     return (await this.#isKnownNowhere(domain, merchant, this.#local.knowsToken(merchant, id))) ? 'unknown' : 'away';
   }
@@ -223,18 +223,18 @@ export class FallbackStore implements TokenStore {
         replication = 'in_doubt';
       },
     );
-    if (ends === 'away') return this.#local.keepExpectation(expectation, announcedAt, replication);
-    await this.#local.keepExpectation(expectation, announcedAt, 'replicated');
+    if (ends === 'away') return this.#local.expectations.keep(expectation, announcedAt, replication);
+    await this.#local.expectations.keep(expectation, announcedAt, 'replicated');
     return ends;
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
-    if (this.#local.isExpectationPending(merchant, id)) return this.#local.cancel(merchant, id);
+    if (this.#local.expectations.isPending(merchant, id)) return this.#local.cancel(merchant, id);
     const domain = this.#domainOf(merchant);
     const cancelled = await domain.ask(() => this.#shared.cancelAndTell(merchant, id, () => this.#local.now()));
     if (cancelled === 'away') return 'away';
     if (cancelled !== undefined) {
-      await this.#local.keepCancelled(cancelled);
+      await this.#local.expectations.keepCancelled(cancelled);
       return 'done';
     }
     // The shared store may have lost it.
@@ -269,7 +269,7 @@ export class FallbackStore implements TokenStore {
         disk: local.state,
         pending,
         journaled: this.#local.journaledCount,
-        pendingForMs: this.#local.pendingForMs,
+        pendingForMs: this.#local.tokens.pendingForMs,
       },
     };
   }

@@ -99,7 +99,7 @@ export class Reconciler {
           await this.#restoreCopies(merchant, 'certain');
         }
         await Promise.all(
-          merchants.map((merchant) => members.get(merchant)?.asserted(this.#options.local.hasCopies(merchant))),
+          merchants.map((merchant) => members.get(merchant)?.asserted(this.#options.local.copies.hasAny(merchant))),
         );
         if (this.#again) continue;
         this.#asserted();
@@ -125,11 +125,11 @@ export class Reconciler {
   async #mergeExpectations(reconsiders: boolean): Promise<void> {
     const { merchants, shared, local } = this.#options;
     for (const merchant of merchants) {
-      let left = local.expectations(merchant);
+      let left = local.expectations.all(merchant);
       if (left.length === 0) continue;
       const ahead = await shared.clockAhead(merchant, () => local.now());
       // Some may be cancelled while they are sent.
-      for (; left.length > 0; left = local.pendingExpectations(merchant)) {
+      for (; left.length > 0; left = local.expectations.pending(merchant)) {
         for (let at = 0; at < left.length; at += BATCH) {
           await this.#mergeBatch(merchant, left.slice(at, at + BATCH), ahead, reconsiders);
         }
@@ -144,14 +144,14 @@ export class Reconciler {
     reconsiders: boolean,
   ): Promise<void> {
     const { shared, local, onAdmitted } = this.#options;
-    const fenced = await local.fenceExpectations(batch);
+    const fenced = await local.expectations.fence(batch);
     try {
       const sent = fenced.map((expectation) => expectation.sent);
       const merged = await shared.mergeExpectations(merchant, sent, ahead, reconsiders);
-      local.expectationsMerged(fenced, merged);
+      local.expectations.merged(merchant, fenced, merged);
       if (merged.admitted > 0) onAdmitted(merged.admitted);
     } catch (error) {
-      if (error instanceof StoreAway && error.unseen) local.unfenceExpectations(fenced);
+      if (error instanceof StoreAway && error.unseen) local.expectations.unfence(fenced);
       throw error;
     }
   }
@@ -165,13 +165,13 @@ export class Reconciler {
     const { shared, local } = this.#options;
     let done = 0;
     for (;;) {
-      const fenced = await local.fence(merchant, which, BATCH);
+      const fenced = await local.tokens.fence(merchant, which, BATCH);
       if (fenced.tokens.length === 0) return;
       try {
         const guard = which === 'all' ? local.name : undefined;
-        local.merged(fenced.tokens, await shared.merge(merchant, fenced.tokens, local.now(), guard));
+        local.tokens.merged(fenced.tokens, await shared.merge(merchant, fenced.tokens, local.now(), guard));
       } catch (error) {
-        if (error instanceof StoreAway && error.unseen) local.unfence(fenced);
+        if (error instanceof StoreAway && error.unseen) local.tokens.unfence(fenced);
         throw error;
       }
       done += fenced.tokens.length;
@@ -190,11 +190,11 @@ export class Reconciler {
 
   async #restoreCopies(merchant: string, which: 'certain' | 'rest'): Promise<void> {
     const { shared, local } = this.#options;
-    const copies = local.copies(merchant, which);
+    const copies = local.copies.of(merchant, which);
     for (let at = 0; at < copies.length; at += BATCH) {
       const batch = copies.slice(at, at + BATCH);
       const guard = which === 'rest' ? local.name : undefined;
-      local.merged(batch, await shared.merge(merchant, batch, local.now(), guard));
+      local.tokens.merged(batch, await shared.merge(merchant, batch, local.now(), guard));
       this.#tell('restore', at + batch.length, copies.length - at - batch.length);
     }
   }

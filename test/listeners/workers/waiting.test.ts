@@ -1,6 +1,7 @@
 /** Long polls over real HTTP: clients that go away, too many of them, and a service that stops. */
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { DurableLedger } from '../../../src/store/embedded/durable-ledger.ts';
 import { EmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
 import { GuardedFolder } from '../../support/guarded-folder.ts';
 import { latch } from '../../support/latch.ts';
@@ -169,7 +170,9 @@ describe('workers who wait', () => {
 
   it('keep no stop waiting whose attempt ends after it began: the connection ends with the answer', async () => {
     const folder = await GuardedFolder.make('slow-');
-    const store = new EmbeddedStore({ directory: folder.path, ttlMs: 60_000, accept: 'any', maxUnexpected: 10 });
+    const store = new EmbeddedStore(
+      new DurableLedger({ directory: folder.path, ttlMs: 60_000, accept: 'any', maxUnexpected: 10 }),
+    );
     const claimAtOnce = store.claim.bind(store);
     const { opened, open } = latch();
     store.claim = async (request) => {

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readRecord } from '../../../src/store/embedded/encoding.ts';
+import { DurableLedger } from '../../../src/store/embedded/durable-ledger.ts';
 import { EmbeddedStore } from '../../../src/store/embedded/embedded-store.ts';
+import { readRecord } from '../../../src/store/embedded/encoding.ts';
 import type { ExpectationEntry } from '../../../src/store/embedded/records.ts';
 import { type Batch, chainedBatches } from '../../support/chained-batches.ts';
 import { EmbeddedBench, M, names } from '../../support/embedded.ts';
@@ -17,7 +18,7 @@ describeStoreContract('the embedded store', {
     const folder = await GuardedFolder.make('embedded-');
     return {
       async open(events) {
-        const store = new EmbeddedStore({ directory: join(folder.path, 'tokens'), ...options });
+        const store = new EmbeddedStore(new DurableLedger({ directory: join(folder.path, 'tokens'), ...options }));
         await store.open(events);
         return store;
       },

@@ -54,7 +54,7 @@ describe('the ledger lets go of', () => {
       'pooled tokens that were released',
       (ledger: Ledger, at: number) => {
         claiming(ledger, `c${at}`, 100, 0);
-        ledger.claims.settle(M, `c${at}`, 'release', 0);
+        ledger.settle(M, `c${at}`, 'release', 0);
       },
     ],
     ['used tokens', (ledger: Ledger, at: number) => void ledger.use(M, tokenId(M, 'token', `t${at}`), 0)],

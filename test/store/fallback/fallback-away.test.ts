@@ -52,7 +52,7 @@ const implementationWhile = (mode: Mode): Implementation => ({
         const address = parseStoreUrl(`redis://${LOOPBACK}:${proxy.port}`);
         const shared = new RedisStore({ address, ...options });
         const directory = join(folder.path, 'tokens');
-        const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+        const local = new LocalStore({ ...options, directory });
         const store = new FallbackStore({ shared, local, merchants: options.merchants });
         await store.open(events);
         await proxy.mode(mode);

@@ -31,7 +31,7 @@ describeStoreContract('the fallback store', {
         const directory = join(folder.path, `${opened++ % INSTANCES}`);
         // On a machine that does much else, Redis is not away because it is slow.
         const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: scaled(5000) });
-        const local = new LocalStore({ ...options, unmatched: 'deferred', directory });
+        const local = new LocalStore({ ...options, directory });
         const store = new FallbackStore({ shared, local, merchants: options.merchants });
         await store.open(events);
         // Until what was kept is brought together, claims are answered from here.

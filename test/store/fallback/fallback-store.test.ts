@@ -38,7 +38,7 @@ test('it tries again when a bug ends the reconciliation', async () => {
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });
-  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+  const local = new LocalStore({ ...options, directory: join(folder.path, 'tokens') });
   const store = new FallbackStore({ shared: buggy, local, merchants: options.merchants });
   const codes: string[] = [];
   try {
@@ -79,7 +79,7 @@ describe('its copy of a token that came to another instance', () => {
           return typeof member === 'function' ? member.bind(target) : member;
         },
       });
-      const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+      const local = new LocalStore({ ...options, directory: join(folder.path, 'tokens') });
       const store = new FallbackStore({ shared: slow, local, merchants: options.merchants });
       try {
         await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
@@ -120,7 +120,7 @@ test('a copy is not put back once it is over by the clock of Redis, when the clo
   const open = async (name: string, clock?: () => number): Promise<FallbackStore> => {
     const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: DEADLINE_MS });
     const directory = join(folder.path, name);
-    const local = new LocalStore({ ...options, unmatched: 'deferred', directory, ...(clock && { clock }) });
+    const local = new LocalStore({ ...options, directory, ...(clock && { clock }) });
     const store = new FallbackStore({ shared, local, merchants: options.merchants });
     await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
     await claimsAreShared(store, 'm');
@@ -168,7 +168,7 @@ test('a read says away, and not none, until all copies are back in a Redis that 
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });
-  const local = new LocalStore({ ...options, unmatched: 'deferred', directory: join(folder.path, 'tokens') });
+  const local = new LocalStore({ ...options, directory: join(folder.path, 'tokens') });
   const store = new FallbackStore({ shared: slow, local, merchants: options.merchants });
   try {
     await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });

@@ -1,7 +1,7 @@
 /** The tokens that are not in the shared store yet, by merchant, in order of arrival. */
 import type { TokenEntry } from '../embedded/records.ts';
 
-export class Pending {
+export class PendingTokens {
   readonly #entries = new Map<string, Set<TokenEntry>>();
 
   add(entry: TokenEntry): void {

@@ -1,0 +1,20 @@
+/** The name of an instance among those that share a store. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** The name in a file, which is created with a new name if missing. Without a disk it lasts as long as the process. */
+export function instanceName(file: string): string {
+  const name = randomBytes(8).toString('hex');
+  try {
+    writeFileSync(file, name, { flag: 'wx' });
+    return name;
+  } catch {
+    // The file exists, or cannot be written.
+  }
+  try {
+    const before = readFileSync(file, 'utf8');
+    return /^[0-9a-f]{16}$/.test(before) ? before : name;
+  } catch {
+    return name;
+  }
+}
