@@ -5,7 +5,7 @@
 import type { ClaimAnswer, ClaimRequest, ReadAnswer, TokenStore } from '../store/contract.ts';
 import { type Claim, type TokenQuery, type TokenRecord, topicOf } from '../token.ts';
 import { ClaimQueue, isElsewhere, isPending } from './claim-queue.ts';
-import type { GoneSignal, Sleeper, Waiter, Waiters, WakeReason } from './waiters.ts';
+import type { Arrival, GoneSignal, Sleeper, Waiter, Waiters, WakeReason } from './waiters.ts';
 
 export type Handed =
   | { outcome: 'token'; token: TokenRecord; distinct: number; claim: Claim | null }
@@ -195,6 +195,8 @@ class PatientRead implements Sleeper {
   readonly #waiter: Waiter;
   readonly #hand: (handed: Handed) => void;
   readonly #fail: (error: unknown) => void;
+  /** The merchant's arrival counter that the last read saw. Unknown when the store did not tell. */
+  #sequence = Number.POSITIVE_INFINITY;
 
   constructor(
     options: HandoffOptions,
@@ -213,6 +215,7 @@ class PatientRead implements Sleeper {
   look(what: 'or sleep' | 'for the last time'): void {
     this.#options.store.read(this.#query).then(
       (answer) => {
+        this.#sequence = answer.sequence ?? Number.POSITIVE_INFINITY;
         if (what === 'or sleep' && isPending(answer)) this.#waiter.sleepThen(this);
         else this.#end(handedOf(answer, this.#options.onConflict));
       },
@@ -223,10 +226,22 @@ class PatientRead implements Sleeper {
     );
   }
 
-  woken(why: WakeReason): void {
-    if (why === 'notified') this.look('or sleep');
+  woken(why: WakeReason, arrival?: Arrival): void {
+    const answer = arrival && this.#answerOf(arrival);
+    if (answer !== undefined) this.#end(handedOf(answer, this.#options.onConflict));
+    else if (why === 'notified') this.look('or sleep');
     else if (why === 'timeout') this.look('for the last time');
     else this.#end({ outcome: why });
+  }
+
+  /**
+   * The answer of a read at the moment of an arrival. That moment is within this wait only if it comes after the last
+   * read, as a higher counter shows: an announcement that is late or doubled may be of a token that is used by now.
+   */
+  #answerOf({ token, sequence }: Arrival): ReadAnswer | undefined {
+    const { kind } = this.#query;
+    if (sequence <= this.#sequence || (kind !== undefined && kind !== token.kind)) return undefined;
+    return this.#options.store.readArrival(token);
   }
 
   #end(handed: Handed): void {

@@ -4,10 +4,17 @@
  *
  * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
  */
+import type { TokenRecord } from '../token.ts';
 import { Shares } from './shares.ts';
 
 /** Why a sleep ended. `notified`: something may have changed, read again. */
 export type WakeReason = 'notified' | 'timeout' | 'disconnected' | 'draining';
+
+/** A token that a hint carried, with the merchant's arrival counter at that moment. */
+export interface Arrival {
+  token: TokenRecord;
+  sequence: number;
+}
 
 /** Tells that the client went away. What is needed here of an `AbortSignal`, which weighs a kilobyte for each who waits. */
 export interface GoneSignal {
@@ -78,8 +85,8 @@ export class Waiters {
     return waiter;
   }
 
-  wake(merchant: string, topic: string): void {
-    for (const waiter of this.#parked.get(merchant)?.get(topic) ?? []) waiter.wake('notified');
+  wake(merchant: string, topic: string, arrival?: Arrival): void {
+    for (const waiter of this.#parked.get(merchant)?.get(topic) ?? []) waiter.wake('notified', arrival);
   }
 
   wakeMerchant(merchant: string): void {
@@ -109,9 +116,9 @@ export class Waiters {
   };
 }
 
-/** Is told why a sleep ended, once. */
+/** Is told why a sleep ended, once; with an arrival, if one notified it. */
 export interface Sleeper {
-  woken(why: WakeReason): void;
+  woken(why: WakeReason, arrival?: Arrival): void;
 }
 
 /** A parked request. Call `sleep()` any number of times, then `leave()`. */
@@ -125,6 +132,7 @@ export class Waiter {
   readonly #leave: (waiter: Waiter) => void;
   readonly #onGone = (): void => this.wake('disconnected');
   #pending: WakeReason | undefined;
+  #arrival: Arrival | undefined;
   #sleeper: Sleeper | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -139,17 +147,22 @@ export class Waiter {
   }
 
   /** Ends the sleep, or the next one. That a client is gone or the process drains is not overwritten by a mere look. */
-  wake(why: 'notified' | 'disconnected' | 'draining'): void {
-    if (this.#sleeper !== undefined) this.#end(why);
-    else if (this.#pending === undefined || this.#pending === 'notified') this.#pending = why;
+  wake(why: 'notified' | 'disconnected' | 'draining', arrival?: Arrival): void {
+    if (this.#sleeper !== undefined) {
+      this.#end(why, arrival);
+      return;
+    }
+    this.#arrival = arrival ?? this.#arrival;
+    if (this.#pending === undefined || this.#pending === 'notified') this.#pending = why;
   }
 
   /** Tells the sleeper when there is a reason; at once, if there has been one since the last sleep. */
   sleepThen(sleeper: Sleeper): void {
     if (this.#pending !== undefined) {
-      const woken = this.#pending;
+      const [woken, arrival] = [this.#pending, this.#arrival];
       if (woken === 'notified') this.#pending = undefined;
-      sleeper.woken(woken);
+      this.#arrival = undefined;
+      sleeper.woken(woken, arrival);
       return;
     }
     this.#sleeper = sleeper;
@@ -158,7 +171,7 @@ export class Waiter {
 
   /** The same as a promise. */
   sleep(): Promise<WakeReason> {
-    return new Promise((woken) => this.sleepThen({ woken }));
+    return new Promise((resolve) => this.sleepThen({ woken: (why) => resolve(why) }));
   }
 
   leave(): void {
@@ -178,12 +191,12 @@ export class Waiter {
     else this.#timer = setTimeout(Waiter.#endOfWait, Math.ceil(leftMs), this);
   }
 
-  #end(why: WakeReason): void {
+  #end(why: WakeReason, arrival?: Arrival): void {
     const sleeper = this.#sleeper;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#sleeper = undefined;
     if (why === 'disconnected' || why === 'draining') this.#pending = why;
-    sleeper?.woken(why);
+    sleeper?.woken(why, arrival);
   }
 }

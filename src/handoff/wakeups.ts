@@ -32,9 +32,14 @@ export class Wakeups {
     clearInterval(this.#checker);
   }
 
-  onHint({ merchant, topics, sequence }: Hint): void {
-    if (sequence !== undefined && !this.#follows(merchant, sequence)) this.#waiters.wakeMerchant(merchant);
-    else for (const topic of topics) this.#waiters.wake(merchant, topic);
+  onHint({ merchant, topics, sequence, arrivals }: Hint): void {
+    const isGap = sequence !== undefined && !this.#follows(merchant, sequence);
+    for (const topic of topics) {
+      const token = arrivals?.get(topic);
+      const arrival = token === undefined || sequence === undefined ? undefined : { token, sequence };
+      this.#waiters.wake(merchant, topic, arrival);
+    }
+    if (isGap) this.#waiters.wakeMerchant(merchant);
   }
 
   onGap(): void {

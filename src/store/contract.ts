@@ -38,8 +38,14 @@ export function sealKeyOf(value: string): string | undefined {
   return /^sealed ([0-9a-f]+) /.exec(value)?.[1];
 }
 
+/** The merchant's arrival counter when the store was asked: every later arrival is announced with a higher one. */
+export interface Sequenced {
+  sequence?: number | undefined;
+}
+
 export type ReadAnswer = Away &
   PassedOver &
+  Sequenced &
   (
     | { state: 'live'; token: TokenRecord; distinct: number; claim: Claim | null }
     | { state: 'used' }
@@ -97,6 +103,8 @@ export type Expiry =
 export interface Hint {
   merchant: string;
   topics: string[];
+  /** The tokens whose arrival this is, as the store keeps them, by topic: those that are the only ones under it. */
+  arrivals?: ReadonlyMap<string, TokenRecord>;
   /** The merchant's arrival counter after this change: a gap means that a hint was lost. None for local news. */
   sequence?: number;
 }
@@ -149,6 +157,11 @@ export interface TokenStore {
   /** Resolves when the token will outlive the process. */
   put(token: NewToken): Promise<PutAnswer>;
   read(query: TokenQuery): Promise<ReadAnswer>;
+  /**
+   * What a read answered at the moment of an arrival that a hint carried. Counts as a read: the token is not an orphan.
+   * Undefined when only `read` can tell.
+   */
+  readArrival(arrival: TokenRecord): ReadAnswer | undefined;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
   /** Ends a claim: `use` marks its token as used, `release` puts it back. */
   settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer>;

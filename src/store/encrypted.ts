@@ -38,6 +38,13 @@ export class EncryptedStore extends ForwardingStore {
     return token instanceof SealError ? noneLike(answer) : { ...answer, token };
   }
 
+  override readArrival(arrival: TokenRecord): ReadAnswer | undefined {
+    const token = this.#opened(arrival);
+    if (token instanceof SealError) return undefined;
+    const answer = this.inner.readArrival(arrival);
+    return answer?.state === 'live' ? { ...answer, token } : answer;
+  }
+
   override async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     for (;;) {
       const answer = await this.inner.claim(request);

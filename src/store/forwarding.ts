@@ -1,5 +1,5 @@
 /** A store around another, which passes every operation on. A decorator extends it and overrides what it changes. */
-import type { Claim, NewToken, TokenQuery } from '../token.ts';
+import type { Claim, NewToken, TokenQuery, TokenRecord } from '../token.ts';
 import type {
   ClaimAnswer,
   ClaimRequest,
@@ -27,6 +27,9 @@ export class ForwardingStore implements TokenStore {
   }
   read(query: TokenQuery): Promise<ReadAnswer> {
     return this.inner.read(query);
+  }
+  readArrival(arrival: TokenRecord): ReadAnswer | undefined {
+    return this.inner.readArrival(arrival);
   }
   claim(request: ClaimRequest): Promise<ClaimAnswer> {
     return this.inner.claim(request);

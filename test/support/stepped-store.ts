@@ -11,7 +11,7 @@ import type {
   StoreHealth,
   TokenStore,
 } from '../../src/store/contract.ts';
-import type { Claim, NewToken, TokenQuery } from '../../src/token.ts';
+import type { Claim, NewToken, TokenQuery, TokenRecord } from '../../src/token.ts';
 
 /** Before the store is asked, and after it decided but before anybody knows. */
 export type Point = 'read begins' | 'read ends' | 'claim begins' | 'claim ends' | 'put begins' | 'put ends';
@@ -46,6 +46,10 @@ export class SteppedStore implements TokenStore {
     const answer = await this.#inner.read(query);
     await this.onPoint('read ends', subject);
     return answer;
+  }
+
+  readArrival(arrival: TokenRecord): ReadAnswer | undefined {
+    return this.#inner.readArrival(arrival);
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {

@@ -48,6 +48,9 @@ export class EmbeddedStore implements TokenStore {
     return answer;
   }
 
+  /** Its hints carry no arrivals: to read costs nothing. */
+  readArrival(): undefined {}
+
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     const { ledger, disk, now } = this.#durable;
     const answer = ledger.claim(request, now());

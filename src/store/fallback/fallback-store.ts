@@ -7,7 +7,7 @@
  * claim here, and it is fenced on disk before it is sent there.
  */
 import { randomBytes } from 'node:crypto';
-import { type Claim, MOST_DISTINCT, type NewToken, type TokenQuery } from '../../token.ts';
+import { type Claim, MOST_DISTINCT, type NewToken, type TokenQuery, type TokenRecord } from '../../token.ts';
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -120,6 +120,14 @@ export class FallbackStore implements TokenStore {
     if (shared === 'away') return { ...(await this.#local.read(query)), away: true };
     if (shared.state === 'none' && isIncomplete) return { ...(await this.#local.read(query)), away: true };
     return this.#local.tokens.hasPending(query.merchant) ? mergeAnswers(shared, await this.#local.read(query)) : shared;
+  }
+
+  readArrival(arrival: TokenRecord): ReadAnswer | undefined {
+    const { merchant } = arrival;
+    const domain = this.#domainOf(merchant);
+    // What is pending here may be newer, and a store that lost its data may take a used token for a new one.
+    if (domain.isAway || domain.isReconciling || this.#local.tokens.hasPending(merchant)) return undefined;
+    return this.#shared.readArrival(arrival);
   }
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {

@@ -2,8 +2,9 @@
  * The Redis store: any number of processes share it. Every transition is one script; posts of one tick go together, one
  * call a merchant. One connection writes, with a deadline and no queue; one listens to hints.
  */
+import { randomUUID } from 'node:crypto';
 import type { RedisAddress } from '../../config/store-url.ts';
-import { type Claim, type NewToken, type TokenQuery, topicOf, topicsOf } from '../../token.ts';
+import { type Claim, type NewToken, type TokenQuery, type TokenRecord, topicOf, topicsOf } from '../../token.ts';
 import {
   type ClaimAnswer,
   type ClaimRequest,
@@ -30,6 +31,7 @@ import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type 
 import { Misconfigured, within } from './deadline.ts';
 import { type Put, PutBatch } from './put-batch.ts';
 import { defineScripts, type WithScripts } from './scripts.ts';
+import { SeenMarks } from './seen-marks.ts';
 import { tellOfServers } from './server-checks.ts';
 import { connected, isConnected, lookForNodes, onTopologyChange } from './topology.ts';
 import {
@@ -63,6 +65,7 @@ export interface RedisStoreOptions extends KeyOptions {
 const SCRIPTS = {
   caratPut: 'put',
   caratRead: 'read',
+  caratMarkSeen: 'mark-seen',
   caratClaim: 'claim',
   caratSettle: 'settle',
   caratUndo: 'undo',
@@ -81,6 +84,8 @@ const SCRIPTS = {
 type ScriptName = keyof typeof SCRIPTS;
 
 const SWEEP_EVERY_MS = 1000;
+/** Begins an echo. Older versions skip it: it has no merchant. */
+const ECHO = '\n\n';
 /** How often Redis' clock is asked for. */
 const CLOCK_SAMPLES = 3;
 const LOOK_FOR_NODES_EVERY_MS = 5000;
@@ -96,6 +101,10 @@ export class RedisStore implements SharedStore {
   readonly #subscriber: RedisClient;
   readonly #channel: string;
   readonly #posts: PutBatch;
+  readonly #seen: SeenMarks;
+  /** Published by the writer, and heard by the subscriber if both are connected to the same server. */
+  #echo = '';
+  #isEchoHeard = false;
   /** As the scripts take it. */
   readonly #openable: string;
   /** For how long a verdict may be put off after an expectation ended. */
@@ -118,7 +127,7 @@ export class RedisStore implements SharedStore {
     this.#writer = defineScripts(writer, SCRIPTS, { db: options.address.db, numberOfKeys: 1 });
     this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
     this.#channel = `carat:${options.address.db}:arrivals`;
-    this.#openable = options.openable === undefined ? '*' : [...options.openable].map((key) => `${key},`).join('');
+    this.#seen = new SeenMarks((merchant, marks) => this.#run('caratMarkSeen', merchant, ...marks));
     const { ttlMs, accept, maxUnexpected } = options;
     this.#posts = new PutBatch(
       (merchant, tokens) =>
@@ -143,17 +152,24 @@ export class RedisStore implements SharedStore {
     this.#writer.on('ready', () => this.#onReady());
     this.#subscriber.on('message', (_channel: string, message: string) => {
       if (message === '') return;
+      if (message.startsWith(ECHO)) {
+        this.#isEchoHeard ||= message === this.#echo;
+        return;
+      }
       const change = changeOf(message);
       if (change === undefined) events.onHint(hintOf(message));
       else this.#onTokenChange(change);
     });
     // Hints that were sent while nobody listened are lost: everybody looks again.
     for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
+    onTopologyChange(this.#writer, () => this.#renewEcho());
+    for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => this.#renewEcho());
     this.#timers = [
       setInterval(() => void this.#sweep(), SWEEP_EVERY_MS),
       setInterval(() => lookForNodes(this.#subscriber), LOOK_FOR_NODES_EVERY_MS),
     ];
-    const ready = Promise.all([connected(this.#writer), listen(this.#subscriber, this.#channel)]).catch(
+    const ready = Promise.all([connected(this.#writer), listen(this.#subscriber, this.#channel)]).then(
+      () => this.#sendEcho(),
       (error: Error) => this.#onError(this.#writer, error),
     );
     await Promise.race([
@@ -175,6 +191,12 @@ export class RedisStore implements SharedStore {
       await this.#run('caratRead', query.merchant, topicOf(query), query.kind ?? '', this.#openable),
       query.merchant,
     );
+  }
+
+  readArrival(arrival: TokenRecord): ReadAnswer | undefined {
+    if (!this.#isEchoHeard) return undefined;
+    this.#seen.add(arrival);
+    return { state: 'live', token: arrival, distinct: 1, claim: null };
   }
 
   async claim({ merchant, claimId, leaseMs, query, refuseConflict, call = '' }: ClaimRequest): Promise<ClaimAnswer> {
@@ -305,6 +327,8 @@ export class RedisStore implements SharedStore {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#events = undefined;
+    await this.#seen.flush();
+    this.#seen.stop();
     this.#writer.disconnect();
     this.#subscriber.disconnect();
   }
@@ -331,6 +355,22 @@ export class RedisStore implements SharedStore {
     void tellOfServers(this.#writer, shown, (trouble) => this.#events?.onNotice(trouble));
   }
 
+  /**
+   * The sequence of a read compares with that of an announcement only if both come from one server: after a failover the
+   * old master's announcements may be late, and what its tokens became is in neither. What was published before the echo
+   * is not from an earlier connection. In a cluster messages pass through other nodes, where they may be late.
+   */
+  #renewEcho(): void {
+    this.#isEchoHeard = false;
+    this.#echo = `${ECHO}${randomUUID()}`;
+    this.#sendEcho();
+  }
+
+  #sendEcho(): void {
+    if (this.#isEchoHeard || this.#options.address.topology === 'cluster' || this.#writer.status !== 'ready') return;
+    this.#writer.publish(this.#channel, this.#echo).catch(() => {});
+  }
+
   #onError(client: RedisClient, error: Error): void {
     const { cause, lastNodeError } = error as { cause?: { message?: string }; lastNodeError?: Error };
     const told = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
@@ -353,6 +393,7 @@ export class RedisStore implements SharedStore {
   /** Tells of what is over. It also is the traffic that shows a dead connection. */
   async #sweep(): Promise<void> {
     if ('ping' in this.#subscriber) this.#subscriber.ping().catch(() => {});
+    this.#sendEcho();
     await Promise.all(
       this.#options.merchants.map(async (merchant) => {
         const over = (await this.#run('caratSweep', merchant)) as string[];

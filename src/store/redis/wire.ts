@@ -122,16 +122,41 @@ export function attendanceOf(reply: unknown): Attendance {
   return { run, now: Number(now), marks };
 }
 
-/** What a script publishes. */
+/** What a script publishes. A line that begins with a tab is the token that the topics after it carry, if any. */
 export function hintOf(message: string): Hint {
-  const [merchant = '', sequence, ...topics] = message.split('\n');
-  return { merchant, topics, sequence: Number(sequence) };
+  const [merchant = '', sequence, ...lines] = message.split('\n');
+  const topics: string[] = [];
+  const arrivals = new Map<string, TokenRecord>();
+  let arrival: TokenRecord | undefined;
+  for (const line of lines) {
+    if (line.startsWith('\t')) arrival = arrivalOf(line, merchant);
+    else topics.push(line);
+    if (arrival !== undefined && !line.startsWith('\t')) arrivals.set(line, arrival);
+  }
+  return { merchant, topics, sequence: Number(sequence), arrivals };
 }
 
+function arrivalOf(line: string, merchant: string): TokenRecord | undefined {
+  const [, id, kind, value = '', receivedAt, expiresAt, ...correlators] = line.split('\t');
+  if (id === undefined || id === '') return undefined;
+  return {
+    id,
+    merchant,
+    kind: kind as Kind,
+    value,
+    correlators: correlatorsOf(correlators),
+    pooled: false,
+    receivedAt: Number(receivedAt),
+    expiresAt: Number(expiresAt),
+  };
+}
+
+type ReadReply = [ReadAnswer['state'], number, Fields, string | null | undefined, string | undefined];
+
 export function readAnswerOf(reply: unknown, merchant: string): ReadAnswer {
-  const [state, distinct, fields, key] = reply as [ReadAnswer['state'], number, Fields, string | null | undefined];
+  const [state, distinct, fields, key, sequence] = reply as ReadReply;
   const unknownKey = key ?? undefined;
-  if (state !== 'live') return { state, unknownKey };
+  if (state !== 'live') return { state, unknownKey, sequence: Number(sequence) };
   return { state, token: tokenOf(fields, merchant), distinct, claim: claimOf(fields), unknownKey };
 }
 
@@ -180,18 +205,22 @@ type Fields = [
 function tokenOf(fields: Fields, merchant: string): TokenRecord {
   const [id, kind, value, pooled, ...others] = fields;
   const [receivedAt, expiresAt] = others.slice(CORRELATORS.length);
-  const correlators: Correlators = {};
-  for (const [at, name] of CORRELATORS.entries()) correlators[name] = others[at] ?? undefined;
   return {
     id,
     merchant,
     kind,
     value,
-    correlators,
+    correlators: correlatorsOf(others),
     pooled: pooled === '1',
     receivedAt: Number(receivedAt),
     expiresAt: Number(expiresAt),
   };
+}
+
+function correlatorsOf(fields: readonly (string | null)[]): Correlators {
+  const correlators: Correlators = {};
+  for (const [at, name] of CORRELATORS.entries()) correlators[name] = fields[at] || undefined;
+  return correlators;
 }
 
 /** The claim that holds a token; the scripts blank one whose lease is over. */

@@ -5,17 +5,27 @@ local accept, most = ARGV[4], tonumber(ARGV[5])
 local order = time[1] * 1000000 + time[2]
 -- As text: each number that is given to a command is printed anew.
 local arrived, ends = string.format('%.0f', now), string.format('%.0f', now + tonumber(ARGV[3]))
-local tokens, named, keys, places = {}, {}, {}, {}
+local tokens, named, keys, places, any = {}, {}, {}, {}, {}
 for at = 6, #ARGV, 8 do
   local t = { [ID] = ARGV[at], [KIND] = ARGV[at + 1], [VALUE] = ARGV[at + 2], [POOLED] = ARGV[at + 3] }
   t[RECEIVED], t[EXPIRES], t[DELIVERIES] = arrived, ends, '0'
   t[MERCHANT_DATA], t[SID], t[MERCHANT_USN], t[ORDER_ID] = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  tokens[#tokens + 1], named[#named + 1], keys[#keys + 1] = t, topics(t), TOKENS .. t[ID]
-  for _, topic in ipairs(named[#named]) do places[#places + 1] = OPEN .. t[KIND] .. ':' .. topic end
+  local key = TOKENS .. t[ID]
+  tokens[#tokens + 1], named[#named + 1], keys[#keys + 1], any[#any + 1] = t, topics(t), key, key
+  for _, topic in ipairs(named[#named]) do
+    places[#places + 1] = OPEN .. t[KIND] .. ':' .. topic
+    if t[POOLED] ~= '1' then
+      for _, kind in ipairs(KINDS) do any[#any + 1] = INDEX .. kind .. ':' .. topic end
+    end
+  end
 end
 -- To call a command costs more than the command: what can be asked or written for all at once is.
-local here, isAnyExpected = redis.call('EXISTS', unpack(keys)), #places > 0 and redis.call('EXISTS', unpack(places)) > 0
-local answers, under, watched, seen = {}, {}, {}, {}
+-- Fresh: none of the tokens is here, nor any other under one of their topics.
+local isFresh = redis.call('EXISTS', unpack(any)) == 0
+local here = isFresh and 0 or redis.call('EXISTS', unpack(keys))
+local isAnyExpected = #places > 0 and redis.call('EXISTS', unpack(places)) > 0
+-- How many tokens of this call there are under a topic.
+local answers, kept, watched, seen, count = {}, {}, {}, {}, {}
 for i, t in ipairs(tokens) do
   if seen[t[ID]] or here == #tokens or (here > 0 and redis.call('EXISTS', keys[i]) == 1) then
     answers[i] = 'known'
@@ -28,7 +38,8 @@ for i, t in ipairs(tokens) do
     record(t)
     if t[STATE] == 'live' then
       watched[#watched + 1], watched[#watched + 2] = ends, dueToken(t)
-      for _, topic in ipairs(named[i]) do under[#under + 1] = topic end
+      kept[#kept + 1] = i
+      for _, topic in ipairs(named[i]) do count[topic] = (count[topic] or 0) + 1 end
       answers[i] = 'kept'
     else
       refuse(t, most)
@@ -36,14 +47,31 @@ for i, t in ipairs(tokens) do
     end
   end
 end
-if #under == 0 then
+if #kept == 0 then
   answers[#answers + 1] = arrived
   return answers
 end
 if redis.call('ZADD', DUE, 'NX', unpack(watched)) * 2 == #watched then
   keep(DUE, now + tonumber(ARGV[3]) + 60000)
 else
-  for i, t in ipairs(tokens) do if answers[i] == 'kept' then watch(t) end end
+  for _, i in ipairs(kept) do watch(tokens[i]) end
+end
+-- The announcement carries a token that is the only one under each of its topics: readers need not
+-- ask for it. It goes before its topics, in a line that begins with a tab; a tab alone carries none.
+-- Older versions take such a line for a topic under which nobody waits.
+local function carried(i)
+  local t = tokens[i]
+  if not isFresh or t[POOLED] == '1' then return '\t' end
+  for _, topic in ipairs(named[i]) do
+    if count[topic] > 1 then return '\t' end
+  end
+  local correlators = { t[MERCHANT_DATA], t[SID], t[MERCHANT_USN], t[ORDER_ID] }
+  return table.concat({ '', t[ID], t[KIND], t[VALUE], arrived, ends, unpack(correlators) }, '\t')
+end
+local under = {}
+for _, i in ipairs(kept) do
+  under[#under + 1] = carried(i)
+  for _, topic in ipairs(named[i]) do under[#under + 1] = topic end
 end
 announce(ARGV[1], ARGV[2], under)
 answers[#answers + 1] = arrived

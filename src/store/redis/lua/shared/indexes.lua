@@ -1,5 +1,6 @@
 -- uses: keys, pool, tokens
--- Tokens under a correlator, by order of arrival.
+-- Tokens under a correlator, by order of arrival, for each kind.
+local KINDS = { 'seid', 'nit', 'token' }
 local INDEX = prefix .. 'i:'
 -- A set that was there before may hold what has expired, and lives as long as the last that comes into it.
 local function place(key, score, id, ends)

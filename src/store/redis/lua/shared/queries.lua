@@ -3,7 +3,7 @@
 local MOST_DISTINCT = 100
 local function find(topic, kind)
   local live, used, distinct = nil, false, 0
-  for _, of in ipairs(kind == '' and { 'seid', 'nit', 'token' } or { kind }) do
+  for _, of in ipairs(kind == '' and KINDS or { kind }) do
     local newest, at = nil, 0
     repeat
       local ids = redis.call('ZREVRANGE', INDEX .. of .. ':' .. topic, at, at + MOST_DISTINCT - 1)

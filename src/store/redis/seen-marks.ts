@@ -1,0 +1,69 @@
+/**
+ * Marks the tokens that readers got from announcements as seen, so that none of them is reported as an orphan. The answer
+ * does not wait for the mark: marks go together, a moment later, and again if Redis did not take them.
+ */
+import type { Kind, TokenRecord } from '../../token.ts';
+
+/** Shorter than the shortest life of a token, with room for a second attempt. */
+const MARK_AFTER_MS = 50;
+const RETRY_AFTER_MS = 250;
+/** One call's worth. */
+const MOST_A_CALL = 100;
+/** Later, no clock takes the token for live. */
+const FORGET_AFTER_MS = 60_000;
+
+interface Mark {
+  kind: Kind;
+  expiresAt: number;
+}
+
+export class SeenMarks {
+  readonly #call: (merchant: string, marks: (string | number)[]) => Promise<unknown>;
+  /** What is not marked yet, by merchant and by token. */
+  readonly #open = new Map<string, Map<string, Mark>>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param call calls the script with an id, a kind and an end for each token; fails if it may not have run */
+  constructor(call: (merchant: string, marks: (string | number)[]) => Promise<unknown>) {
+    this.#call = call;
+  }
+
+  add({ merchant, id, kind, expiresAt }: TokenRecord): void {
+    const marks = this.#open.get(merchant) ?? new Map<string, Mark>();
+    this.#open.set(merchant, marks.set(id, { kind, expiresAt }));
+    this.#flushIn(MARK_AFTER_MS);
+  }
+
+  /** Resolves when all marks are set, or could not be. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await Promise.all([...this.#open].map(([merchant, marks]) => this.#flushOf(merchant, marks)));
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#open.clear();
+  }
+
+  async #flushOf(merchant: string, marks: Map<string, Mark>): Promise<void> {
+    this.#open.delete(merchant);
+    const open = [...marks].filter(([, { expiresAt }]) => expiresAt + FORGET_AFTER_MS > Date.now());
+    for (let at = 0; at < open.length; at += MOST_A_CALL) {
+      const sent = open.slice(at, at + MOST_A_CALL);
+      const flat = sent.flatMap(([id, { kind, expiresAt }]) => [id, kind, expiresAt]);
+      await this.#call(merchant, flat).catch(() => this.#keep(merchant, sent));
+    }
+  }
+
+  #keep(merchant: string, marks: [string, Mark][]): void {
+    const open = this.#open.get(merchant) ?? new Map<string, Mark>();
+    for (const [id, mark] of marks) open.set(id, mark);
+    this.#open.set(merchant, open);
+    this.#flushIn(RETRY_AFTER_MS);
+  }
+
+  #flushIn(ms: number): void {
+    this.#timer ??= setTimeout(() => void this.flush(), ms);
+  }
+}
