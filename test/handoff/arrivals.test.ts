@@ -304,6 +304,5 @@ describe('reads that announcements answer', () => {
     await Promise.all(Array.from({ length: KEYS }, (_, at) => play(`${seed}-${at}`)));
     for (const { heal } of spoilt) heal();
     expect(violations).toEqual([]);
-    expect(here.store.fromArrivals + there.store.fromArrivals).toBeGreaterThan(0);
   });
 });

@@ -30,18 +30,19 @@ async function hintOf(bench: Bench, topic: string, run: () => Promise<unknown>):
 }
 
 export function describeHints(test: Case): void {
-  test('an arrival is told under each of its topics, and never with its value', async (bench) => {
+  test('announces an arrival under each of its topics', async (bench) => {
     const token = bench.token({ merchant_data: 'a', sid: 'b', merchant_usn: 'c', order_id: 'd' });
     const hint = await hintOf(bench, 'sid=b', () => bench.a.put(token));
     expect([...hint.topics].sort()).toEqual(['merchant_data=a', 'merchant_usn=c', 'order_id=d', 'sid=b']);
-    expect(JSON.stringify(hint)).not.toContain(token.value);
+    // What a hint carries, if anything, is what a read answers.
+    for (const topic of hint.arrivals?.keys() ?? []) expect(hint.arrivals?.get(topic)).toMatchObject(token);
   });
 
-  test('the arrival of a pooled token is told under its kind', async (bench) => {
+  test('announces the arrival of a pooled token under its kind, without the token', async (bench) => {
     const token = bench.token({ kind: 'nit' });
     const hint = await hintOf(bench, 'pool=nit', () => bench.b.put(token));
     expect(hint.topics).toEqual(topicsOf(token));
-    expect(JSON.stringify(hint)).not.toContain(token.value);
+    expect([...(hint.arrivals ?? [])]).toEqual([]);
   });
 
   test('a token that is put back is told like an arrival', async (bench) => {
