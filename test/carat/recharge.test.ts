@@ -312,7 +312,11 @@ describe('notes', () => {
       message: expect.stringContaining('in use'),
     });
     expect((await stat(folder)).mode & 0o777).toBe(0o700);
-    expect(await errorOf(openRechargeNotes('/dev/null/notes'))).toMatchObject({ code: 'notes' });
+  });
+
+  // Node's own recursive mkdir never ends where a parent cannot be made.
+  it.each(['/dev/null/notes', '/proc/nope/notes'])('reject when their folder cannot be made: %s', async (unusable) => {
+    expect(await errorOf(openRechargeNotes(unusable))).toMatchObject({ code: 'notes' });
   });
 
   it('outlive their process', async () => {
