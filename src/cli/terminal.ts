@@ -1,4 +1,4 @@
-/** Where a command writes to, and what it is told of the world outside. */
+/** Where a command writes to, and what it gets from its environment. */
 export interface Console {
   env: Readonly<Record<string, string | undefined>>;
   /** Aborts at SIGINT and SIGTERM. */

@@ -15,7 +15,7 @@ export type Handed =
   | { outcome: 'claimed'; claim: Claim }
   | { outcome: 'conflict'; distinct: number };
 
-/** How long a worker waits, and how it is told that its client went away. */
+/** How long a worker waits, and the signal that its client went away. */
 export interface WaitOptions {
   waitMs: number;
   signal: GoneSignal;
@@ -87,7 +87,7 @@ export class Handoff {
         if (woken !== 'notified') {
           waiter.leave();
           if (woken === 'timeout') await line.advance();
-          // An attempt that is under way may still take a token, and that must not be lost.
+          // A pending attempt may still take a token, and that must not be lost.
           await line.leave(member);
         }
         if (member.answer instanceof Error) throw member.answer;
@@ -195,7 +195,7 @@ class PatientRead implements Sleeper {
   readonly #waiter: Waiter;
   readonly #hand: (handed: Handed) => void;
   readonly #fail: (error: unknown) => void;
-  /** The merchant's arrival counter that the last read saw. Unknown when the store did not tell. */
+  /** The merchant's arrival counter that the last read saw. Infinite when the store did not answer it. */
   #sequence = Number.POSITIVE_INFINITY;
 
   constructor(
@@ -250,7 +250,7 @@ class PatientRead implements Sleeper {
   }
 }
 
-/** Those who wait for the same kind of the same thing stand in one line. */
+/** Claims of the same kind and topic wait in one queue. */
 function nameOf(query: TokenQuery): string {
   return [query.merchant, query.kind, topicOf(query)].join('\n');
 }

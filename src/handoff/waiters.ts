@@ -1,8 +1,8 @@
 /**
- * Who waits for which topic. Knows nothing of tokens or stores: somebody parks under a topic, and sleeps until a hint
- * wakes the topic, the wait is over, the client goes away, or the process drains. Bounded.
+ * Parked requests, by topic. Knows nothing of stores: a request parks under a topic, and sleeps until a hint
+ * wakes the topic, the wait ends, the client goes away, or the process drains. The number of parked requests is bounded.
  *
- * A wake-up that comes between parking and sleeping is not lost: the next sleep ends at once.
+ * A wake-up between parking and sleeping is not lost: the next sleep ends at once.
  */
 import type { TokenRecord } from '../token.ts';
 import { Shares } from './shares.ts';
@@ -16,7 +16,7 @@ export interface Arrival {
   sequence: number;
 }
 
-/** Tells that the client went away. What is needed here of an `AbortSignal`, which weighs a kilobyte for each who waits. */
+/** Aborted when the client goes away. The part of an `AbortSignal` that is needed: a whole one costs 1 KB a waiter. */
 export interface GoneSignal {
   readonly aborted: boolean;
   addEventListener(event: 'abort', listener: () => void): void;
@@ -116,7 +116,7 @@ export class Waiters {
   };
 }
 
-/** Is told why a sleep ended, once; with an arrival, if one notified it. */
+/** Called once when a sleep ends, with the reason; with an arrival, if one notified it. */
 export interface Sleeper {
   woken(why: WakeReason, arrival?: Arrival): void;
 }
@@ -156,7 +156,7 @@ export class Waiter {
     if (this.#pending === undefined || this.#pending === 'notified') this.#pending = why;
   }
 
-  /** Tells the sleeper when there is a reason; at once, if there has been one since the last sleep. */
+  /** Calls the sleeper when there is a reason; at once, if there has been one since the last sleep. */
   sleepThen(sleeper: Sleeper): void {
     if (this.#pending !== undefined) {
       const [woken, arrival] = [this.#pending, this.#arrival];
@@ -179,7 +179,7 @@ export class Waiter {
     this.#leave(this);
   }
 
-  /** One for all, for thousands wait. */
+  /** One function for all waiters: thousands wait at once. */
   static #endOfWait(waiter: Waiter): void {
     waiter.#sleepOn();
   }

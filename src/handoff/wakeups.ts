@@ -1,7 +1,7 @@
 /**
  * Brings the store's hints to the waiters. Hints may be lost; so a gap in a merchant's counter wakes all of that
  * merchant's waiters, and a slow check compares the counter of every merchant that anybody waits for. A counter that is
- * ahead of the hints in two checks, with no hint between them, tells of one that was lost: what is on its way may be late,
+ * ahead of the hints in two checks, with no hint between them, shows that one was lost: a hint in flight may be late,
  * and the next one shows the gap.
  */
 import type { Hint, TokenStore } from '../store/contract.ts';
@@ -75,7 +75,7 @@ export class Wakeups {
   #compare(merchant: string, last: number | undefined, sequence: number): void {
     const isSuspect = this.#suspects.get(merchant) === last;
     this.#suspects.delete(merchant);
-    // Hints that came while the store was asked have told what there was to tell.
+    // Hints that came while the store was asked have woken the waiters already.
     if (this.#sequences.get(merchant) !== last || sequence === last) return;
     if (last !== undefined && !isSuspect) {
       this.#suspects.set(merchant, last);

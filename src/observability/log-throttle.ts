@@ -12,14 +12,14 @@ export interface LogThrottleOptions {
 interface Window {
   left: number;
   more: number;
-  tell: (more: number) => void;
+  report: (more: number) => void;
   timer: NodeJS.Timeout;
 }
 
 export class LogThrottle {
   readonly #mostLines: number;
   readonly #windowMs: number;
-  /** One for each sort that was heard of lately. Their number is bounded, because the sorts are. */
+  /** One for each kind of line that came lately. Their number is bounded, because the kinds are. */
   readonly #windows = new Map<string, Window>();
 
   constructor({ mostLines = 20, windowMs = 10_000 }: LogThrottleOptions = {}) {
@@ -31,12 +31,12 @@ export class LogThrottle {
     return this.#windowMs;
   }
 
-  /** True for a line that may be written. `tell` says later how many more there were, if there were any. */
-  allows(sort: string, tell: (more: number) => void): boolean {
+  /** True for a line that may be written. `report` gets the number of suppressed lines later, if any were. */
+  allows(sort: string, report: (more: number) => void): boolean {
     let window = this.#windows.get(sort);
     if (window === undefined) {
       const timer = setTimeout(() => this.#end(sort), this.#windowMs);
-      window = { left: this.#mostLines, more: 0, tell, timer };
+      window = { left: this.#mostLines, more: 0, report, timer };
       this.#windows.set(sort, window);
     }
     if (window.left > 0) {
@@ -47,7 +47,7 @@ export class LogThrottle {
     return false;
   }
 
-  /** Tells what is untold. */
+  /** Reports what is not reported yet. */
   close(): void {
     for (const sort of [...this.#windows.keys()]) this.#end(sort);
   }
@@ -57,6 +57,6 @@ export class LogThrottle {
     if (window === undefined) return;
     clearTimeout(window.timer);
     this.#windows.delete(sort);
-    if (window.more > 0) window.tell(window.more);
+    if (window.more > 0) window.report(window.more);
   }
 }

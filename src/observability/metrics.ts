@@ -195,7 +195,7 @@ export class Metrics {
     }
   }
 
-  /** Adds the gauge of recharges that Carat has not been told the end of. */
+  /** Adds the gauge of recharges whose end Carat does not know yet. */
   watchRecharges(merchants: Iterable<string>, owedOf: (merchant: string) => number): void {
     const names = [...merchants];
     this.#gauge('recharges_owed', 'Recharges that Carat has not yet confirmed or undone', ['merchant'], (gauge) => {

@@ -1,5 +1,5 @@
 /**
- * The page's own script. It hears that something happened, asks for the page again (at most once a second, and every ten
+ * The page's own script. It follows the events and asks for the page again (at most once a second, and every ten
  * seconds anyway), and puts the parts that changed in place. All drawing stays with the server.
  */
 export const SCRIPT_PATH = '/operator/live.js';
@@ -9,7 +9,7 @@ export const CHANGES_PATH = '/operator/changes';
 export const SCRIPT = `'use strict';
 (() => {
   const LEAST_MS = 1000, IDLE_MS = 10000;
-  // Contact is lost when nothing has been heard for this long.
+  // Contact is lost when nothing has come for this long.
   const LOST_MS = 3000;
   const live = document.getElementById('live');
   const lost = document.querySelector('section.lost');

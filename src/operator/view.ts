@@ -90,7 +90,7 @@ export interface View {
   filter: string;
   /** Of the token whose fingerprint or id the filter is. */
   life: readonly LifeStep[];
-  /** Recharges that Carat has not been told the end of; undefined when the service asks Carat for nothing. */
+  /** Recharges whose end Carat does not know yet; undefined when the service asks Carat for nothing. */
   owed: number | undefined;
   recharges: readonly RechargeView[];
   merchants: readonly string[];

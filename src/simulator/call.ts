@@ -49,7 +49,7 @@ export interface Call {
   query: Record<string, string>;
   body: Fields;
   headers: FastifyRequest['headers'];
-  /** Posts to the store and tells whether it answered exactly 200; when not, what was issued becomes `INV`. */
+  /** Posts to the store and returns whether it answered exactly 200. If not, what was issued becomes `INV`. */
   post(issued: Issued, fields: (id: string) => Record<string, string>): Promise<boolean>;
 }
 

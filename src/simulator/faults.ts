@@ -10,7 +10,7 @@ export const FAULTS = {
   'double-post': 'Posts the same twice.',
   'conflicting-post': 'Posts a second time, with another value under the same correlator.',
   'post-after-answer': 'Answers success first and posts afterwards; value: milliseconds between (50).',
-  'unknown-fields': 'Adds fields that nobody has heard of to the post and to the answer.',
+  'unknown-fields': 'Adds unknown fields to the post and to the answer.',
   'closed-connection': 'Does everything, then cuts the connection instead of answering.',
   'closed-early': 'Cuts the connection before it does anything.',
   'slow-body': 'Sends the body of the post in pieces; value: milliseconds that it takes (200).',

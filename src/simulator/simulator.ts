@@ -45,7 +45,7 @@ export interface Simulator {
   close(): Promise<void>;
 }
 
-/** Makes a simulator; it listens once it is told to. */
+/** Makes a simulator. `listen` starts it. */
 export function createSimulator(options: SimulatorOptions): Simulator {
   const events = new EventEmitter();
   const context: Context = {

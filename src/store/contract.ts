@@ -94,7 +94,7 @@ export interface Expectation {
   ttlMs: number;
 }
 
-/** What became of something whose time was over, told once by the store that noticed. */
+/** The end of an expectation or a token, reported once, by the store that notices it. */
 export type Expiry =
   | { what: 'no_show'; merchant: string; kind: Kind; expectation: string }
   | { what: 'orphan'; merchant: string; kind: Kind; id: string };
@@ -109,17 +109,17 @@ export interface Hint {
   sequence?: number;
 }
 
-/** What a store tells without being asked. */
+/** What a store reports on its own. */
 export interface StoreEvents {
   onHint(hint: Hint): void;
   /** Anything may have changed: hints were or may have been lost. */
   onGap(): void;
   onExpiry(expiry: Expiry): void;
   /** Something an operator should know; never holds a value, key or password. */
-  onNotice(trouble: Notice): void;
+  onNotice(notice: Notice): void;
 }
 
-/** The state of a store, as `readyz` tells it. */
+/** The state of a store, as `readyz` answers it. */
 export interface StoreHealth {
   kind: 'embedded' | 'redis' | 'fallback';
   /** `degraded`: it keeps its promise to Carat only in part. */
@@ -159,7 +159,7 @@ export interface TokenStore {
   read(query: TokenQuery): Promise<ReadAnswer>;
   /**
    * What a read answered at the moment of an arrival that a hint carried. Counts as a read: the token is not an orphan.
-   * Undefined when only `read` can tell.
+   * Undefined when only `read` can answer.
    */
   readArrival(arrival: TokenRecord): ReadAnswer | undefined;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;

@@ -1,4 +1,4 @@
-/** A store around another, which tells how long each operation took and how it ended. It changes nothing. */
+/** A store around another that reports the duration and the outcome of each operation. It changes nothing. */
 import type { Claim, NewToken, TokenQuery } from '../token.ts';
 import {
   type ClaimAnswer,
@@ -51,11 +51,11 @@ export class InstrumentedStore extends ForwardingStore {
 
   #measure<T>(operation: string, answer: Promise<T>): Promise<T> {
     const begunAt = performance.now();
-    const tell = (outcome: OperationOutcome): void =>
+    const report = (outcome: OperationOutcome): void =>
       this.#onOperation(operation, outcome, (performance.now() - begunAt) / 1000);
     answer.then(
-      (answered) => tell(isAway(answered) ? 'away' : 'ok'),
-      (error) => tell(error instanceof StoreAway ? 'away' : 'error'),
+      (answered) => report(isAway(answered) ? 'away' : 'ok'),
+      (error) => report(error instanceof StoreAway ? 'away' : 'error'),
     );
     // The answer itself: who asked waits for nothing more.
     return answer;

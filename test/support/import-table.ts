@@ -15,7 +15,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
   // The one read path. It knows what a store promises, not which one it is.
   handoff: ['store/contract', 'token'],
   'handoff/shares': [],
-  'handoff/waiters': ['handoff/shares'],
+  'handoff/waiters': ['handoff/shares', 'token'],
   // Asks Carat on behalf of workers: the one place where Carat's calls and the receiver meet.
   asking: ['carat', 'handoff', 'observability', 'store/contract', 'store/recharges', 'token'],
   // What is owed to Carat, in either store.

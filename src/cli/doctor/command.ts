@@ -6,7 +6,7 @@ import { announce, examineHandover } from './handover.ts';
 import { examinePosts, testPosts } from './posts.ts';
 import { type Finding, tell, type Verdict } from './verdict.ts';
 
-/** What no look from here can tell; see docs/cli.md. */
+/** What cannot be checked from here; see docs/cli.md. */
 const UNKNOWABLE: readonly Finding[] = [
   {
     check: 'seen from Carat',
@@ -24,7 +24,7 @@ const UNKNOWABLE: readonly Finding[] = [
 
 export const doctor: Command = {
   name: 'doctor',
-  summary: 'Tell whether an authenticity URL would satisfy Carat, before it is registered.',
+  summary: 'Check whether an authenticity URL would satisfy Carat, before it is registered.',
   positional: 'URL',
   options: {
     timeout: { type: 'string', value: 'SECONDS', help: 'How long each answer may take; default 10.' },

@@ -1,4 +1,4 @@
-/** What the doctor found, and how it is told. */
+/** What the doctor found, and how it is printed. */
 import { type Console, plain } from '../terminal.ts';
 
 /** `unknown`: it cannot be seen from here. */

@@ -8,7 +8,7 @@ import { attributesOf, type Span, wireOf } from './span.ts';
 
 const MAX_QUEUED = 4096;
 const MAX_SENT_AT_ONCE = 512;
-/** How often it is told that more came than could be sent. */
+/** How often dropped spans are reported. */
 const TELL_EVERY_MS = 60_000;
 /** How long a stop waits for the collector. */
 const STOP_WITHIN_MS = 1000;

@@ -62,7 +62,7 @@ export async function startReceiver(
   };
 }
 
-/** The log line by which the service tells where it listens. The rest of its log is read and dropped. */
+/** The log line with the addresses that the service listens on. The rest of its log is read and dropped. */
 async function listeningLine(child: ChildProcess): Promise<{ authenticity: string; workers: string } | undefined> {
   if (child.stdout === null) return undefined;
   const lines = createInterface({ input: child.stdout });

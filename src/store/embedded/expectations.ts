@@ -101,7 +101,7 @@ export class Expectations {
     return { state: used ? 'used' : 'none' };
   }
 
-  /** Forgets what is over, and tells which of it ended without its post. */
+  /** Forgets what has ended, and returns the expectations that ended without their post. */
   sweep(now: number): Expiry[] {
     const noShows: Expiry[] = [];
     for (let entry = this.#byExpiry.peek(); entry && entry.expiresAt <= now; entry = this.#byExpiry.peek()) {

@@ -193,7 +193,7 @@ export class FallbackStore implements TokenStore {
 
   /** What the shared store does not know may be known here, or at an instance that has something pending. */
   async #isKnownNowhere(domain: FailureDomain, merchant: string, isKnownHere: boolean): Promise<boolean> {
-    // The shared store has lost it, or is yet to be told.
+    // The shared store has lost it, or does not have it yet.
     if (isKnownHere) domain.restore();
     return !isKnownHere && (await domain.areOthersWhole(merchant));
   }
@@ -295,7 +295,7 @@ export class FallbackStore implements TokenStore {
   }
 }
 
-/** Of what the shared store and the local one know of the same thing, the one that tells more. */
+/** Combines a shared and a local answer. The more advanced state wins: live, cancelled, used, none. */
 function mergeAnswers(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
   if (shared.state === 'live' && local.state === 'live') {
     if (shared.token.id === local.token.id) return shared;

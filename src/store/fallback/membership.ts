@@ -44,7 +44,7 @@ export class Membership {
   async look(): Promise<void> {
     const attendance = await this.#attend('look');
     const mine = attendance.marks.get(this.#options.instance());
-    // After a restart, the mark tells until when it had heard of everything.
+    // After a restart, the mark is the time until which it had received everything.
     if (this.#markedAt === 0) this.#markedAt = mine?.at ?? 0;
     if (mine?.run === attendance.run) this.#remember(attendance);
     else this.#isLost = true;
@@ -110,7 +110,7 @@ export class Membership {
   #missing({ run, marks }: Attendance): boolean {
     const known = new Map([...this.#others, ...this.#othersIn(marks)]);
     return [...known].some(([name, { at }]) => {
-      // Whatever an instance did before this one last had a mark, this one has heard of.
+      // This instance knows everything that another one did before this one last had a mark.
       const before = Math.max(at, this.#others.get(name)?.at ?? 0);
       return before > this.#markedAt - FRESH_MS && marks.get(name)?.run !== run;
     });

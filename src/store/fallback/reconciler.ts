@@ -179,7 +179,7 @@ export class Reconciler {
     }
   }
 
-  /** Puts back what calls may have taken that nobody heard the answer of. */
+  /** Puts back what calls may have taken whose answers were lost. */
   async #settleDoubts(merchant: string): Promise<void> {
     const { shared, local } = this.#options;
     for (const doubt of local.doubts.unansweredOf(merchant)) {

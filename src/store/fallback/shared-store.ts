@@ -19,7 +19,7 @@ export interface MergeResult {
   ends: number;
 }
 
-/** What became of a token, told to all instances. */
+/** A change of a token or an expectation, announced to all instances. */
 export type TokenChange = { merchant: string; id: string } & (
   | { what: 'used' }
   /** Its id is that of an expectation. */
@@ -68,14 +68,14 @@ export interface SharedStore extends TokenStore {
   settleAndTell(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled>;
   /** Like `use`. */
   useAndTell(merchant: string, id: string): Promise<Settled>;
-  /** Like `put`; also tells when the token arrived, by the shared store's clock. */
+  /** Like `put`; also answers when the token arrived, by the shared store's clock. */
   putAndTell(token: NewToken): Promise<{ answer: PutAnswer; arrivedAt: number }>;
   /**
    * Puts what is absent and not over; of two states the further one wins. With `instance` it fails unless the marks hold
    * that instance: the store lost its data otherwise. @throws StoreAway
    */
   merge(merchant: string, tokens: MergedToken[], now: number, instance?: string): Promise<MergeResult[]>;
-  /** Puts back what claims took by these calls alone, which nobody heard the answer of. @throws StoreAway */
+  /** Puts back what claims took by these calls alone, whose answers were lost. @throws StoreAway */
   revoke(merchant: string, claims: { claimId: string; calls: string[] }[]): Promise<void>;
   /**
    * The marks of all instances, and changes that of this one. `asserted`: its uses and claims are in the store. `whole`: it

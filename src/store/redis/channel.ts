@@ -9,7 +9,7 @@ import { createRedisClient, listen, type RedisClient } from './client.ts';
 
 /** What may lie unsent on the connection before more is refused. */
 const MAX_UNANSWERED = 20;
-/** Whoever sends hears itself. One that heard nothing for so long listens on a dead connection. */
+/** A sender receives its own messages. Without any for this long, the connection is dead. */
 const DEAF_AFTER_MS = 10_000;
 
 export class RedisChannel implements Channel {
@@ -26,7 +26,7 @@ export class RedisChannel implements Channel {
   }
 
   open(onText: (text: string) => void): void {
-    // That Redis is away is told by the store.
+    // The store reports that Redis is away.
     for (const client of [this.#writer, this.#subscriber]) client.on('error', () => {});
     this.#heardAt = performance.now();
     this.#subscriber.on('message', (_channel: string, text: string) => {

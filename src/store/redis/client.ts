@@ -33,7 +33,7 @@ export const CONNECT_WITHIN_DEADLINES = 5;
 /** A connection that answers nothing for so long is dead. */
 const SILENT_FOR_DEADLINES = 10;
 
-/** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects before it is told to. */
+/** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects automatically. */
 export function createRedisClient(
   address: RedisAddress,
   role: 'writer' | 'subscriber',

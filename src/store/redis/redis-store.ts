@@ -102,7 +102,7 @@ export class RedisStore implements SharedStore {
   readonly #channel: string;
   readonly #posts: PutBatch;
   readonly #seen: SeenMarks;
-  /** Published by the writer, and heard by the subscriber if both are connected to the same server. */
+  /** Published by the writer, and received by the subscriber if both are connected to the same server. */
   #echo = '';
   #isEchoHeard = false;
   /** As the scripts take it. */
@@ -116,7 +116,7 @@ export class RedisStore implements SharedStore {
   #nodeError: string | undefined;
   /** Why it could not be reached, since it last was. */
   readonly #reported = new Set<string>();
-  #told = false;
+  #isServerChecked = false;
 
   constructor(options: RedisStoreOptions) {
     this.#options = options;
@@ -132,8 +132,8 @@ export class RedisStore implements SharedStore {
     this.#posts = new PutBatch(
       (merchant, tokens) =>
         this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
-      // Who waits here looks at once, behind the post on the same connection, and not when Redis has told of it. But what may
-      // be refused wakes nobody: strangers could send as much of it as they like.
+      // Waiters of this instance read at once, behind the post on the same connection: that is earlier than the announcement.
+      // A post that may be refused wakes nobody, because strangers could send any number of them.
       (token) => {
         if (accept === 'any') this.#events?.onHint({ merchant: token.merchant, topics: topicsOf(token) });
       },
@@ -338,7 +338,7 @@ export class RedisStore implements SharedStore {
   }
 
   #send(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
-    // A cluster's client would try elsewhere, and in the end tell of its last try only.
+    // A cluster's client would try other nodes, and report only its last attempt.
     if (!isConnected(this.#writer, prefixOf(merchant))) return Promise.reject(new StoreAway('not connected', true));
     return this.#writer[script](prefixOf(merchant), ...args.map(String));
   }
@@ -349,8 +349,8 @@ export class RedisStore implements SharedStore {
     this.#trouble = undefined;
     this.#nodeError = undefined;
     this.#events?.onGap();
-    if (this.#told || this.#events === undefined) return;
-    this.#told = true;
+    if (this.#isServerChecked || this.#events === undefined) return;
+    this.#isServerChecked = true;
     const { shown } = this.#options.address;
     void tellOfServers(this.#writer, shown, (trouble) => this.#events?.onNotice(trouble));
   }
@@ -373,8 +373,8 @@ export class RedisStore implements SharedStore {
 
   #onError(client: RedisClient, error: Error): void {
     const { cause, lastNodeError } = error as { cause?: { message?: string }; lastNodeError?: Error };
-    const told = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
-    const reason = told === CONNECTION_CLOSED ? (this.#nodeError ?? told) : told;
+    const message = (lastNodeError ?? error).message || (cause?.message ?? 'unknown error');
+    const reason = message === CONNECTION_CLOSED ? (this.#nodeError ?? message) : message;
     if (client === this.#writer) this.#trouble = reason;
     this.#report('redis_unreachable', reason);
   }
@@ -390,7 +390,7 @@ export class RedisStore implements SharedStore {
     this.#events?.onNotice({ level, code, message, facts: { redis: this.#options.address.shown } });
   }
 
-  /** Tells of what is over. It also is the traffic that shows a dead connection. */
+  /** Reports what has expired. Its traffic also reveals a dead connection. */
   async #sweep(): Promise<void> {
     if ('ping' in this.#subscriber) this.#subscriber.ping().catch(() => {});
     this.#sendEcho();
@@ -400,7 +400,7 @@ export class RedisStore implements SharedStore {
         for (const what of over) this.#events?.onExpiry(expiryOf(what, merchant));
       }),
     ).catch(() => {
-      // Redis is away; what is over stays noted there until somebody comes to tell of it.
+      // Redis is away. What has expired stays there until an instance reports it.
     });
   }
 }

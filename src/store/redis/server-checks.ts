@@ -7,7 +7,7 @@ import { connected } from './topology.ts';
 const LEAST_VERSION = 7;
 const MOST_SKEW_MS = 1000;
 
-/** Tells of the server, or of each master of a cluster, once it is connected. */
+/** Reports problems of the server, or of each master of a cluster, once it is connected. */
 export async function tellOfServers(
   client: RedisClient,
   shown: string,

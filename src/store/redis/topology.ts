@@ -12,7 +12,7 @@ export function isConnected(client: RedisClient, key: string): boolean {
 /**
  * Connects if need be. Resolves when there is a connection, to a cluster when every master that is known can be sent
  * commands, or fails to connect. What ioredis' `connect` resolves is no use: it never does when only a second attempt gets
- * through. It goes on trying by itself, and tells what is wrong by its `error` event.
+ * through. It goes on trying automatically, and reports what is wrong by its `error` event.
  */
 export async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'wait') client.connect().catch(() => {});
@@ -39,7 +39,7 @@ export function lookForNodes(client: RedisClient): void {
   if ('refreshSlotsCache' in client && client.status === 'ready') client.refreshSlotsCache();
 }
 
-/** Tells of every connection that begins or ends, and of every master that became one. */
+/** Calls for every connection that begins or ends, and for every node that becomes a master. */
 export function onTopologyChange(client: RedisClient, listener: () => void): void {
   for (const event of ['ready', '+node', '-node']) client.on(event, listener);
   // In a cluster a known replica becomes a master without any connection that begins or ends.

@@ -90,14 +90,14 @@ export function mergedOf(reply: unknown): MergeResult[] {
   }));
 }
 
-/** What is over, as the script `caratSweep` tells it. */
+/** What has ended, as the script `caratSweep` answers it. */
 export function expiryOf(what: string, merchant: string): Expiry {
   const [type, kind, id = ''] = what.split(':') as ['t' | 'e', Kind, string];
   if (type === 't') return { what: 'orphan', merchant, kind, id };
   return { what: 'no_show', merchant, kind, expectation: id };
 }
 
-/** What a script tells the keepers of copies; undefined for a hint. */
+/** A change that a script announces to instances with a copy; undefined for a hint. */
 export function changeOf(message: string): TokenChange | undefined {
   if (!message.startsWith('\n')) return undefined;
   const [, merchant = '', id = '', what, claimId = '', ...figures] = message.split('\n');

@@ -12,7 +12,7 @@ local function say(t)
   admitted = admitted + 1
   for _, topic in ipairs(topics(t)) do under[#under + 1] = topic end
 end
-local told, touched = {}, {}
+local filled, touched = {}, {}
 for at = 5, #ARGV, 7 do
   local id, kind, topic, opened, ends = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   local cancelled, token = ARGV[at + 5], ARGV[at + 6]
@@ -30,13 +30,13 @@ for at = 5, #ARGV, 7 do
     elseif cancelled == '' and e[3] then
       answer[#answer + 1], answer[#answer + 2] = id, e[3]
     end
-    if token ~= '' and not e[4] then told[#told + 1] = { id = id, kind = kind, topic = topic, token = token } end
+    if token ~= '' and not e[4] then filled[#filled + 1] = { id = id, kind = kind, topic = topic, token = token } end
     local key = kind .. ':' .. topic
     if not e[4] then touched[key] = math.min(touched[key] or opened, opened) end
   end
 end
 -- A token that came to another instance, too, may sit in another place: then this one is free.
-for _, e in ipairs(told) do
+for _, e in ipairs(filled) do
   if retention == 0 then
     redis.call('HSET', EXPECTATIONS .. e.id, TOKEN_FILLING, e.token)
     close(e.id, e.kind, e.topic)

@@ -1,5 +1,5 @@
 -- uses: announcements, claims, giving-back, tokens
--- Puts back what claims took by calls that nobody heard the answer of. ARGV: channel, merchant,
+-- Puts back what claims took by calls whose answers were lost. ARGV: channel, merchant,
 -- then for each claim its id and those calls, separated by commas. A call that is not among them
 -- may have been answered: then nothing happens.
 for at = 3, #ARGV, 2 do
