@@ -1,15 +1,16 @@
 /**
- * A Redis channel of the instances that share a database, for what nobody relies on: no queue, no retry, no deadline. It
- * has connections of its own: a bunch of events before a post would count within the post's deadline, and Redis cuts off a
- * subscriber that does not keep up, which must not be the one that wakes the waiting.
+ * A best-effort Redis channel between the instances that share a database: no queue, no retry, no
+ * deadline. It has its own connections. A batch of events sent before a post would consume the
+ * post's deadline. Redis cuts off a subscriber that does not keep up: the one that wakes waiters
+ * must stay connected.
  */
 import type { RedisAddress } from '../../config/store-url.ts';
 import type { Channel } from '../contract.ts';
 import { createRedisClient, listen, type RedisClient } from './client.ts';
 
-/** What may lie unsent on the connection before more is refused. */
+/** Limit of unanswered messages on the connection; more are refused. */
 const MAX_UNANSWERED = 20;
-/** A sender receives its own messages. Without any for this long, the connection is dead. */
+/** Silence after which the connection is dead: a sender receives its own messages. */
 const DEAF_AFTER_MS = 10_000;
 
 export class RedisChannel implements Channel {
@@ -26,7 +27,7 @@ export class RedisChannel implements Channel {
   }
 
   open(onText: (text: string) => void): void {
-    // The store reports that Redis is away.
+    // The store reports when Redis is away.
     for (const client of [this.#writer, this.#subscriber]) client.on('error', () => {});
     this.#heardAt = performance.now();
     this.#subscriber.on('message', (_channel: string, text: string) => {

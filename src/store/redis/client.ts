@@ -1,19 +1,20 @@
 /**
- * Connections to Redis. Every option is stated, because ioredis' defaults queue what is sent while there is no
- * connection and try again for over a minute: the opposite of a deadline.
+ * Connections to Redis. Every option is explicit: ioredis queues commands without a connection and
+ * retries for over a minute by default. That contradicts a deadline.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 import type { RedisAddress } from '../../config/store-url.ts';
 
-/** Not a static import: the bundle would load it at the start of every process, also of one without Redis. */
+/** Imports ioredis dynamically: a static import loads it in every process, even without Redis. */
 const { AbstractConnector, Cluster: IoredisCluster, Command, Redis: IoredisRedis } = await import('ioredis');
 
 export type RedisClient = Redis | Cluster;
 
 /**
- * A cluster client that does not follow `ASK`. While a slot moves, its keys are on two nodes, and a script would see only
- * a part of them. The refusal makes the store away for the slot's merchants until the move is over.
+ * A cluster client that does not follow `ASK`. While a slot moves, its keys are on two nodes, and a
+ * script would see only some of them. The refusal makes the store away for the slot's merchants
+ * until the move is over.
  */
 class WholeSlotCluster extends IoredisCluster {
   override handleError(...[error, ttl, handlers]: Parameters<Cluster['handleError']>): void {
@@ -27,13 +28,16 @@ const retryMs = (times: number): number => Math.min(50 * times, 500);
 const RESUBSCRIBE_AFTER_MS = 50;
 const DISCONNECT_WITHIN_MS = 1000;
 
-/** How long an answer may take. All other patience is reckoned by it. */
+/** Response deadline. All other Redis timeouts derive from it. */
 export const DEADLINE_MS = 200;
 export const CONNECT_WITHIN_DEADLINES = 5;
-/** A connection that answers nothing for so long is dead. */
+/** Time without any answer after which a connection is dead. */
 const SILENT_FOR_DEADLINES = 10;
 
-/** `writer`: fails at once what cannot be sent. `subscriber`: only listens. Neither connects automatically. */
+/**
+ * `writer`: rejects at once a command that cannot be sent. `subscriber`: only subscribes. Neither
+ * connects automatically.
+ */
 export function createRedisClient(
   address: RedisAddress,
   role: 'writer' | 'subscriber',
@@ -56,10 +60,11 @@ export function createRedisClient(
     maxLoadingRetryTime: 500,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    // `listen` subscribes anew. ioredis' own attempt has no handler: its failure would stop the process.
+    // `listen` subscribes anew. ioredis' own attempt has no handler: its failure would stop the
+    // process.
     autoResubscribe: false,
     retryStrategy: retryMs,
-    // A master that has become a replica: connect again, to find the new one.
+    // A master became a replica: connect again, to find the new master.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
   } satisfies RedisOptions;
   switch (topology) {
@@ -80,16 +85,17 @@ export function createRedisClient(
         ...(address.tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls.tls ?? {} } : {}),
       });
     case 'cluster': {
-      // What a node refuses is tried again by the cluster's own rules; our deadline still holds. What was cut
-      // off is not: nobody could say whether it was done.
+      // The cluster's rules retry a command that a node refuses; our deadline still holds. An
+      // interrupted command is not retried: its outcome is unknown.
       const { retryStrategy: _retry, lazyConnect: _lazy, ...nodeOptions } = options;
       const cluster = new WholeSlotCluster([...nodes], {
         redisOptions: nodeOptions,
-        // Keep names as names: certificates may name hosts and no addresses.
+        // Keep host names: a certificate may name hosts and no addresses.
         dnsLookup: (name, callback) => callback(null, name),
         lazyConnect: true,
         enableOfflineQueue: false,
-        // It would be refused by a node that is not connected yet, and then all begins anew; commands find out in time.
+        // The ready check fails while a node is still connecting and restarts the whole connection.
+        // Commands detect an unready node themselves.
         enableReadyCheck: false,
         clusterRetryStrategy: retryMs,
         slotsRefreshTimeout: connectWithinMs,
@@ -99,7 +105,8 @@ export function createRedisClient(
         maxRedirections: 16,
         scaleReads: 'master',
       });
-      // Otherwise it connects to a node with the first command for it, and refuses that command.
+      // Without it, ioredis connects to a node with the node's first command, and refuses that
+      // command.
       cluster.on('+node', (node: Redis) => node.connect().catch(() => {}));
       return cluster;
     }
@@ -107,8 +114,8 @@ export function createRedisClient(
 }
 
 /**
- * Connects, and listens to a channel whenever there is a connection. Resolves when it does for the first time. A
- * cluster's client may change the node it listens to, and requests to the old one fail.
+ * Connects, and subscribes to a channel at each connection. Resolves at the first subscription. A
+ * cluster's client may change its subscriber node; requests to the old node then fail.
  */
 export function listen(client: RedisClient, channel: string): Promise<void> {
   return new Promise((resolve) => {
@@ -122,7 +129,7 @@ export function listen(client: RedisClient, channel: string): Promise<void> {
       }
       if (isListening) resolve();
     });
-    // It retries automatically and reports problems by its `error` event.
+    // The client retries automatically and reports problems by its `error` event.
     client.connect().catch(() => {});
   });
 }
@@ -135,8 +142,8 @@ interface Connector {
 guardSockets(AbstractConnector.prototype as unknown as Connector);
 
 /**
- * ioredis listens for one error of a socket. A TLS handshake that it abandons can emit two: the certificate's and the
- * alert of the server. The second one would end the process.
+ * Handles the second error of a socket; ioredis handles only one. An abandoned TLS handshake can
+ * emit two: the certificate's and the server's alert. The second one would end the process.
  */
 function guardSockets(connector: Connector): void {
   const { disconnect } = connector;
@@ -146,7 +153,7 @@ function guardSockets(connector: Connector): void {
   };
 }
 
-/** The cluster slot of a key. */
+/** Returns the cluster slot of a key. */
 export function slotOf(key: string): number {
   return new Command('get', [key]).getSlot() ?? 0;
 }

@@ -1,10 +1,10 @@
 /**
- * When Redis is away: what an error of it or of the way to it means, whether it can have seen the request, and for how
- * long an answer is waited for.
+ * Deadline and errors of Redis: how long an answer may take, what an error means, and whether Redis
+ * may have seen the request.
  */
 import { StoreAway } from '../contract.ts';
 
-/** Answers by which Redis refuses a script before it changed anything. */
+/** Answers by which Redis refuses a script before the script changed anything. */
 const REFUSALS = new Set([
   'LOADING',
   'READONLY',
@@ -20,7 +20,10 @@ const REFUSALS = new Set([
   'TRYAGAIN',
 ]);
 
-/** Redis refuses because of how it or this service is set up: it stays away until somebody changes that. */
+/**
+ * Refusals that come from the set-up of Redis or of this service. Redis stays away until the set-up
+ * changes.
+ */
 export class Misconfigured extends StoreAway {
   readonly code: 'redis_no_database' | 'redis_no_permission' | 'redis_is_cluster';
   constructor(code: Misconfigured['code'], message: string, unseen = true) {
@@ -37,7 +40,8 @@ function awayError(error: unknown): StoreAway {
   if (misconfigured !== undefined) return misconfigured;
   const refusal = /(?:^|ERR |script: )([A-Z]+) /.exec(message)?.[1] ?? '';
   const unsent = message.includes('enableOfflineQueue options is false');
-  // The error itself is not kept: ioredis puts the command with its arguments on it, and a token's value is one of them.
+  // Do not keep the error: ioredis attaches the command and its arguments, which include token
+  // values.
   return new StoreAway(reasonOf(message, refusal, unsent), unsent || REFUSALS.has(refusal));
 }
 
@@ -47,11 +51,11 @@ function misconfiguredBy(message: string): Misconfigured | undefined {
   }
   if (/NOPERM|ACL failure|The user executing the script can't/.test(message)) {
     const lacks = 'the user of STORE_URL needs a permission (ACL: ~carat:* &carat:* +@all)';
-    // A script may have written before it came to what it may not do.
+    // A script may have written before Redis refused one of its commands.
     const unseen = !message.includes('script');
     return new Misconfigured('redis_no_permission', `${lacks}: ${shortened(message)}`, unseen);
   }
-  // A cluster's own client follows it.
+  // A cluster client follows this answer.
   if (message.startsWith('MOVED ')) {
     return new Misconfigured(
       'redis_is_cluster',
@@ -65,7 +69,7 @@ function shortened(message: string): string {
   return message.split('\n')[0]?.slice(0, 120) ?? 'failed';
 }
 
-/** Short, and without what Redis may repeat of a request. */
+/** Short, and without the parts of a request that Redis may repeat. */
 function reasonOf(message: string, refusal: string, unsent: boolean): string {
   if (unsent) return 'not connected';
   if (refusal === 'ASK') return 'its slot is moving to another node (ASK)';
@@ -73,12 +77,15 @@ function reasonOf(message: string, refusal: string, unsent: boolean): string {
   return shortened(message);
 }
 
-/** An answer of Redis, in time. @throws StoreAway when it refuses, cannot be reached, or takes longer */
+/**
+ * Returns an answer of Redis within the deadline.
+ * @throws StoreAway when Redis refuses, is unreachable, or takes longer
+ */
 export async function within<T>(deadlineMs: number, reply: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
     const away = (): void => reject(new StoreAway(`no answer within ${deadlineMs} ms`, false));
-    // After a hold-up of our own, an answer that is here already is read first.
+    // After a stall of this process, read an answer that is already here first.
     timer = setTimeout(() => setImmediate(away), deadlineMs);
   });
   try {

@@ -1,4 +1,4 @@
-/** The posts of one tick, which go to Redis together: one script call for each merchant. */
+/** The posts of one tick, sent to Redis together: one script call per merchant. */
 import type { NewToken } from '../../token.ts';
 import type { PutAnswer, StoreAway } from '../contract.ts';
 import { tokenArguments } from './wire.ts';
@@ -6,7 +6,7 @@ import { tokenArguments } from './wire.ts';
 /** Flush early at this size, so that Redis starts while we still read the tick and no call blocks it for long. */
 const MOST_TOKENS_A_CALL = 16;
 
-/** What became of a token, and when it arrived by the clock of Redis. */
+/** The outcome for a token, and its time of arrival by the clock of Redis. */
 export interface Put {
   answer: PutAnswer;
   arrivedAt: number;
@@ -24,15 +24,21 @@ interface Batch {
 }
 
 export class PutBatch {
-  /** Calls the script with the arguments of some tokens; answers what became of each. */
+  /** Calls the script with the arguments of some tokens; returns the outcome of each. */
   readonly #call: (merchant: string, tokens: string[]) => Promise<unknown>;
   readonly #onSent: (token: NewToken) => void;
-  /** What came in this tick, by merchant. An empty batch stays: the tables that a Map outgrows keep what comes and goes. */
+  /**
+   * The posts of this tick, by merchant. An empty batch stays: the tables that a growing Map
+   * discards keep short-lived objects reachable.
+   */
   readonly #batches = new Map<string, Batch>();
-  /** Those that were begun in this tick. */
+  /** The batches begun in this tick. */
   #begun: Batch[] = [];
 
-  /** @param onSent called for each token that was sent: a later request to Redis is answered after it was kept */
+  /**
+   * @param onSent called for each token that was sent; Redis answers a later request after it keeps
+   * the token
+   */
   constructor(call: (merchant: string, tokens: string[]) => Promise<unknown>, onSent: (token: NewToken) => void) {
     this.#call = call;
     this.#onSent = onSent;
@@ -63,7 +69,7 @@ export class PutBatch {
     this.#send(begun);
   }
 
-  /** Those who look for one of them come behind all of them. */
+  /** Sends all batches before any `onSent`: the reads of waiters follow every post. */
   #send(batches: readonly Batch[]): void {
     const sent = batches.flatMap((batch) => this.#sendOne(batch));
     for (const { token } of sent) this.#onSent(token);

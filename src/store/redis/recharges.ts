@@ -1,8 +1,9 @@
 /**
- * Owed recharges in Redis, for any number of instances. `carat:{merchant}:r:ID` is a hash with one recharge,
- * `carat:{merchant}:ro` a sorted set of all that are owed, by the time at which somebody may act: `settle_by`, the end of a
- * lease, or the time of the next attempt, by Redis' clock. Every script declares the two keys that it touches. The
- * connection is its own, so that nothing here waits behind posts.
+ * Owed recharges in Redis, for any number of instances. `carat:{merchant}:r:ID` is a hash with one
+ * recharge. `carat:{merchant}:ro` is a sorted set of all owed recharges, by the time of the next
+ * action. That time is `settle_by`, the end of a lease or the next attempt, by Redis' clock. Every
+ * script declares the two keys that it touches. The connection is separate: recharges never wait
+ * behind posts.
  */
 import type { RedisAddress } from '../../config/store-url.ts';
 import { tokenId } from '../../token.ts';
@@ -24,7 +25,7 @@ import { defineScripts, type WithScripts } from './scripts.ts';
 import { connected, isConnected, onTopologyChange } from './topology.ts';
 import { prefixOf } from './wire.ts';
 
-/** By the file of `lua/`. */
+/** Script methods, by the file of `lua/`. */
 const SCRIPTS = {
   caratRechargeOwe: 'recharge-owe',
   caratRechargeAssert: 'recharge-assert',
@@ -37,7 +38,7 @@ const SCRIPTS = {
 } as const;
 type Script = keyof typeof SCRIPTS;
 
-/** In the order in which `shown` answers them. */
+/** Fields, in the order in which `shown` returns them. */
 type Fields = [
   nit: string,
   usn: string,
@@ -55,7 +56,10 @@ export interface RedisRechargesOptions {
   deadlineMs?: number;
 }
 
-/** An undecided recharge that was lost is not undone before the other instances had this time to bring its decision. */
+/**
+ * Time that the other instances get to bring the decision of a lost recharge. An undecided one is
+ * not undone before.
+ */
 const BRING_WITHIN_MS = 5000;
 
 export class RedisRecharges implements SharedRecharges {
@@ -70,9 +74,9 @@ export class RedisRecharges implements SharedRecharges {
     this.#client = defineScripts(client, SCRIPTS, { db: address.db, numberOfKeys: 2 });
   }
 
-  /** Resolves without a connection when there is none in time; it goes on trying. */
+  /** Resolves without a connection when none is ready in time; attempts to connect continue. */
   async open(): Promise<void> {
-    // The token store reports that Redis is away.
+    // The token store reports when Redis is away.
     this.#client.on('error', () => {});
     const waitMs = CONNECT_WITHIN_DEADLINES * this.#deadlineMs;
     await Promise.race([connected(this.#client), new Promise((resolve) => setTimeout(resolve, waitMs).unref())]);

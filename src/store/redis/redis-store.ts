@@ -1,6 +1,7 @@
 /**
- * The Redis store: any number of processes share it. Every transition is one script; posts of one tick go together, one
- * call a merchant. One connection writes, with a deadline and no queue; one listens to hints.
+ * The Redis store, shared by any number of processes. Each transition is one script. Posts of one
+ * tick go together, in one call per merchant. One connection writes, with a deadline and no queue;
+ * another subscribes to hints.
  */
 import { randomUUID } from 'node:crypto';
 import type { RedisAddress } from '../../config/store-url.ts';
@@ -55,13 +56,16 @@ export interface RedisStoreOptions extends KeyOptions {
   merchants: readonly string[];
   ttlMs: number;
   accept: 'any' | 'expected';
-  /** How many unexpected tokens are remembered for each merchant; the oldest give way. */
+  /** Limit of remembered unexpected tokens per merchant; the oldest are evicted. */
   maxUnexpected: number;
-  /** How long Redis may take to answer; the start waits five times as long for a connection before it goes on without. */
+  /**
+   * Response deadline of Redis. The start waits five times as long for a connection, then continues
+   * without.
+   */
   deadlineMs?: number | undefined;
 }
 
-/** The transitions of the store, by the file of `lua/`. Each has one key: the prefix of the merchant's keys. */
+/** Transitions of the store, by the file of `lua/`. Each has one key: the prefix of the merchant's keys. */
 const SCRIPTS = {
   caratPut: 'put',
   caratRead: 'read',
@@ -84,14 +88,14 @@ const SCRIPTS = {
 type ScriptName = keyof typeof SCRIPTS;
 
 const SWEEP_EVERY_MS = 1000;
-/** Begins an echo. Older versions skip it: it has no merchant. */
+/** Prefix of an echo. Older versions skip an echo: it has no merchant. */
 const ECHO = '\n\n';
-/** How often Redis' clock is asked for. */
+/** Number of reads of Redis' clock; the quickest answer counts. */
 const CLOCK_SAMPLES = 3;
 const LOOK_FOR_NODES_EVERY_MS = 5000;
-/** More reasons of one absence are not reported. */
+/** Limit of reported reasons per absence. */
 const MOST_REASONS = 10;
-/** What ioredis says when it gives up a connection, whatever the reason was. */
+/** Messages of ioredis for a connection that it gives up, whatever the reason. */
 const CONNECTION_CLOSED = 'Connection is closed.';
 
 export class RedisStore implements SharedStore {
@@ -102,19 +106,19 @@ export class RedisStore implements SharedStore {
   readonly #channel: string;
   readonly #posts: PutBatch;
   readonly #seen: SeenMarks;
-  /** Published by the writer, and received by the subscriber if both are connected to the same server. */
+  /** Published by the writer. The subscriber receives it if both are connected to the same server. */
   #echo = '';
   #isEchoHeard = false;
-  /** As the scripts take it. */
+  /** The form that the scripts take. */
   readonly #openable: string;
-  /** For how long a verdict may be put off after an expectation ended. */
+  /** Time for which a verdict may be put off after an expectation ends. */
   readonly #retentionMs: number;
   #events: StoreEvents | undefined;
   #onTokenChange: (change: TokenChange) => void = () => {};
   #timers: NodeJS.Timeout[] = [];
   #trouble: string | undefined;
   #nodeError: string | undefined;
-  /** Why it could not be reached, since it last was. */
+  /** Reasons for the current absence. */
   readonly #reported = new Set<string>();
   #isServerChecked = false;
 
@@ -132,8 +136,9 @@ export class RedisStore implements SharedStore {
     this.#posts = new PutBatch(
       (merchant, tokens) =>
         this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
-      // Waiters of this instance read at once, behind the post on the same connection: that is earlier than the announcement.
-      // A post that may be refused wakes nobody, because strangers could send any number of them.
+      // Waiters of this instance read at once, behind the post on the same connection. They do not
+      // wait for the announcement. A post that may be refused wakes nobody: an unauthenticated
+      // client can send any number of them.
       (token) => {
         if (accept === 'any') this.#events?.onHint({ merchant: token.merchant, topics: topicsOf(token) });
       },
@@ -144,7 +149,7 @@ export class RedisStore implements SharedStore {
     this.#events = events;
     for (const client of [this.#writer, this.#subscriber]) {
       client.on('error', (error: Error) => this.#onError(client, error));
-      // A cluster's client reports only that it failed; its nodes report why.
+      // A cluster's client reports only that it failed; its nodes report the reason.
       client.on('node error', ({ message }: Error) => {
         if (message !== CONNECTION_CLOSED) this.#nodeError = message;
       });
@@ -160,7 +165,7 @@ export class RedisStore implements SharedStore {
       if (change === undefined) events.onHint(hintOf(message));
       else this.#onTokenChange(change);
     });
-    // Hints that were sent while nobody listened are lost: everybody looks again.
+    // Redis drops hints that are sent without a subscriber: every waiter reads again.
     for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
     onTopologyChange(this.#writer, () => this.#renewEcho());
     for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => this.#renewEcho());
@@ -252,7 +257,7 @@ export class RedisStore implements SharedStore {
     return Number((await this.#run('caratSequence', merchant)) ?? 0);
   }
 
-  /** A cluster's masters fail one by one, anything else as a whole. */
+  /** A cluster's masters fail separately; any other store fails as a whole. */
   domainOf(merchant: string): string {
     return this.#options.address.topology === 'cluster' ? merchant : '';
   }
@@ -287,7 +292,7 @@ export class RedisStore implements SharedStore {
     this.#onTokenChange = listener;
   }
 
-  /** The answer lies between the question and its arrival: the quicker it comes, the more exact. */
+  /** The true time lies between the request and the answer: a quicker answer is more exact. */
   async clockAhead(merchant: string, clock: () => number): Promise<number> {
     let [least, most] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
     for (let sample = 0; sample < CLOCK_SAMPLES; sample += 1) {
@@ -312,7 +317,8 @@ export class RedisStore implements SharedStore {
 
   onReconnect(listener: () => void): void {
     onTopologyChange(this.#writer, listener);
-    // What was published while nobody listened is missing here. Without a writer, its connection will call back.
+    // Hints published without a subscriber are missing here. Without a writer, its next connection
+    // calls back.
     const onSubscriber = (): void => {
       if (this.#writer.status === 'ready') listener();
     };
@@ -356,9 +362,10 @@ export class RedisStore implements SharedStore {
   }
 
   /**
-   * The sequence of a read compares with that of an announcement only if both come from one server: after a failover the
-   * old master's announcements may be late, and what its tokens became is in neither. What was published before the echo
-   * is not from an earlier connection. In a cluster messages pass through other nodes, where they may be late.
+   * The sequence of a read compares with that of an announcement only if both come from one server.
+   * After a failover, the old master's announcements may be late, and neither shows the later state
+   * of its tokens. A message received after the echo is not from an earlier connection. In a
+   * cluster, messages pass through other nodes and may be late.
    */
   #renewEcho(): void {
     this.#isEchoHeard = false;
@@ -379,7 +386,7 @@ export class RedisStore implements SharedStore {
     this.#report('redis_unreachable', reason);
   }
 
-  /** Two connections, and each sentinel, may fail for reasons of their own, in turn and with every attempt. */
+  /** Two connections and each sentinel may fail for different reasons, in turn and at each attempt. */
   #report(code: string, reason: string): void {
     if (this.#reported.has(reason) || this.#reported.size >= MOST_REASONS) return;
     this.#reported.add(reason);
@@ -390,7 +397,7 @@ export class RedisStore implements SharedStore {
     this.#events?.onNotice({ level, code, message, facts: { redis: this.#options.address.shown } });
   }
 
-  /** Reports what has expired. Its traffic also reveals a dead connection. */
+  /** Reports expired entries. Its traffic also reveals a dead connection. */
   async #sweep(): Promise<void> {
     if ('ping' in this.#subscriber) this.#subscriber.ping().catch(() => {});
     this.#sendEcho();
@@ -400,7 +407,7 @@ export class RedisStore implements SharedStore {
         for (const what of over) this.#events?.onExpiry(expiryOf(what, merchant));
       }),
     ).catch(() => {
-      // Redis is away. What has expired stays there until an instance reports it.
+      // Redis is away. Expired entries stay until an instance reports them.
     });
   }
 }

@@ -1,21 +1,22 @@
 /**
- * Builds the Lua scripts that Redis runs, from `lua/`. A script is one file; what several share is in `lua/shared/`. The
- * first line of a file, `-- uses: a, b`, names the shared files that it needs: they come before it, each once.
+ * Builds the Lua scripts for Redis from `lua/`. A script is one file; shared parts are in
+ * `lua/shared/`. The first line of a file, `-- uses: a, b`, names the shared files that it needs.
+ * They precede the file, each once.
  */
 import { readFileSync } from 'node:fs';
 import type { RedisClient } from './client.ts';
 
 const FIRST_LINE = /^-- uses: ([a-z, -]+)\n/;
 
-/** The build leaves a copy beside each module that may run this one: see bundle.mjs. */
+/** The build copies the folder beside each module that may run this one: see bundle.mjs. */
 const FOLDER = new URL('./lua/', import.meta.url);
 
 export type WithScripts<Name extends string> = RedisClient & Record<Name, (...args: string[]) => Promise<unknown>>;
 
 /**
- * Makes each script a method of the client. `files` says which file of `lua/` a method runs. A call passes
- * `numberOfKeys` keys, then the arguments. Each script selects its database: a connection whose `SELECT` was refused would
- * work in database 0.
+ * Adds each script to the client as a method. `files` maps a method to its file of `lua/`. A call
+ * passes `numberOfKeys` keys, then the arguments. Each script selects its database: after a refused
+ * `SELECT`, a connection would work in database 0.
  */
 export function defineScripts<Name extends string>(
   client: RedisClient,
@@ -29,7 +30,7 @@ export function defineScripts<Name extends string>(
   return client as WithScripts<Name>;
 }
 
-/** The text of a script, with the shared files that it uses before it. */
+/** Returns the text of a script, preceded by the shared files that it uses. */
 export function sourceOf(script: string): string {
   const parts = new Map<string, string>();
   add(script);

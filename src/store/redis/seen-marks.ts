@@ -1,15 +1,16 @@
 /**
- * Marks the tokens that readers got from announcements as seen, so that none of them is reported as an orphan. The answer
- * does not wait for the mark: marks go together, a moment later, and again if Redis did not take them.
+ * Marks the tokens that readers got from announcements as seen: no such token is reported as an
+ * orphan. The answer does not wait for the mark. Marks are batched, sent a moment later, and
+ * retried if Redis did not take them.
  */
 import type { Kind, TokenRecord } from '../../token.ts';
 
 /** Shorter than the shortest life of a token, with room for a second attempt. */
 const MARK_AFTER_MS = 50;
 const RETRY_AFTER_MS = 250;
-/** One call's worth. */
+/** Limit of marks per call. */
 const MOST_A_CALL = 100;
-/** Later, no clock takes the token for live. */
+/** Time after a token's end. After it, no clock treats the token as live. */
 const FORGET_AFTER_MS = 60_000;
 
 interface Mark {
@@ -19,11 +20,14 @@ interface Mark {
 
 export class SeenMarks {
   readonly #call: (merchant: string, marks: (string | number)[]) => Promise<unknown>;
-  /** What is not marked yet, by merchant and by token. */
+  /** Pending marks, by merchant and by token. */
   readonly #open = new Map<string, Map<string, Mark>>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param call calls the script with an id, a kind and an end for each token; fails if it may not have run */
+  /**
+   * @param call calls the script with an id, a kind and an end for each token; fails if it may not
+   * have run
+   */
   constructor(call: (merchant: string, marks: (string | number)[]) => Promise<unknown>) {
     this.#call = call;
   }
@@ -34,7 +38,7 @@ export class SeenMarks {
     this.#flushIn(MARK_AFTER_MS);
   }
 
-  /** Resolves when all marks are set, or could not be. */
+  /** Resolves when all marks are set, or have failed. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

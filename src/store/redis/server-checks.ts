@@ -1,4 +1,4 @@
-/** What an operator should know of the Redis server that a service just connected to: one warning each. */
+/** Warnings about the Redis server at connection: one for each problem of its set-up. */
 import type { Redis } from 'ioredis';
 import type { Notice } from '../notice.ts';
 import type { RedisClient } from './client.ts';
@@ -7,7 +7,7 @@ import { connected } from './topology.ts';
 const LEAST_VERSION = 7;
 const MOST_SKEW_MS = 1000;
 
-/** Reports problems of the server, or of each master of a cluster, once it is connected. */
+/** Reports problems of the server, or of each master of a cluster, after the connection. */
 export async function tellOfServers(
   client: RedisClient,
   shown: string,
@@ -17,7 +17,7 @@ export async function tellOfServers(
   const servers = 'nodes' in client ? client.nodes('master') : [client as Redis];
   for (const server of servers) {
     tellOfServer(server, shown, onNotice).catch(() => {
-      // It went away, or does not let us ask. The next start asks again.
+      // The server went away or denies the command. The next start asks again.
     });
   }
 }
@@ -38,7 +38,7 @@ async function tellOfServer(server: Redis, shown: string, onNotice: (trouble: No
     facts.set(name, value);
   }
   const version = facts.get('redis_version') ?? '0';
-  // Valkey says here which Redis it is compatible with, and that is 7.
+  // Valkey reports the Redis version that it is compatible with: 7.
   if (Number.parseInt(version, 10) < LEAST_VERSION)
     warn('redis_version', `Redis is version ${version}; expected 7 or newer`);
   const policy = facts.get('maxmemory_policy');

@@ -1,8 +1,8 @@
-/** Where a merchant's keys are: on the one server, or on a master of a cluster, which may change. */
+/** The location of a merchant's keys: the one server, or a master of a cluster, which may change. */
 import type { Redis } from 'ioredis';
 import { type RedisClient, slotOf } from './client.ts';
 
-/** Whether a command for a key can be sent now: to a cluster, if its master of that key is connected. */
+/** Whether a command for a key can be sent now. In a cluster, its master of that key must be connected. */
 export function isConnected(client: RedisClient, key: string): boolean {
   if (client.status !== 'ready') return false;
   const master = masterOf(client, key);
@@ -10,9 +10,10 @@ export function isConnected(client: RedisClient, key: string): boolean {
 }
 
 /**
- * Connects if need be. Resolves when there is a connection, to a cluster when every master that is known can be sent
- * commands, or fails to connect. What ioredis' `connect` resolves is no use: it never does when only a second attempt gets
- * through. It goes on trying automatically, and reports what is wrong by its `error` event.
+ * Connects if necessary. Resolves when the server is connected, or every known master of a cluster;
+ * rejects when the connection fails. The promise of ioredis' `connect` is not used: it stays
+ * pending if only a second attempt succeeds. The client retries automatically and reports problems
+ * by its `error` event.
  */
 export async function connected(client: RedisClient): Promise<void> {
   if (client.status === 'wait') client.connect().catch(() => {});
@@ -24,7 +25,7 @@ export async function connected(client: RedisClient): Promise<void> {
   );
 }
 
-/** The connection to the master of a key, if the client is a cluster's and knows it. */
+/** Returns the connection to the master of a key, if a cluster's client knows it. */
 function masterOf(client: RedisClient, key: string): Redis | undefined {
   if (!('nodes' in client)) return undefined;
   const address = (client.slots as string[][])[slotOf(key)]?.[0];
@@ -32,17 +33,18 @@ function masterOf(client: RedisClient, key: string): Redis | undefined {
 }
 
 /**
- * Looks which nodes a cluster has: a node that was taken from it keeps its connections, but hears of nothing more. Whoever
- * sends commands is told by the nodes themselves. ioredis' own timer for this outlives a client that is closed in the meantime.
+ * Refreshes the known nodes of a cluster. A removed node keeps its connections, but receives no
+ * more messages. A client that sends commands learns of the removal from the nodes. ioredis' own
+ * timer for this outlives a client that is closed in the meantime.
  */
 export function lookForNodes(client: RedisClient): void {
   if ('refreshSlotsCache' in client && client.status === 'ready') client.refreshSlotsCache();
 }
 
-/** Calls for every connection that begins or ends, and for every node that becomes a master. */
+/** Calls back for each connection that begins or ends, and for each node that becomes a master. */
 export function onTopologyChange(client: RedisClient, listener: () => void): void {
   for (const event of ['ready', '+node', '-node']) client.on(event, listener);
-  // In a cluster a known replica becomes a master without any connection that begins or ends.
+  // In a cluster, a known replica becomes a master without a new or closed connection.
   let masters = mastersOf(client);
   client.on('refresh', () => {
     const before = masters;
@@ -51,7 +53,7 @@ export function onTopologyChange(client: RedisClient, listener: () => void): voi
   });
 }
 
-/** Which master has which slots, as far as a cluster's client knows; else nothing. */
+/** Returns the slots of each master, as far as a cluster's client knows them. */
 function mastersOf(client: RedisClient): string {
   const slots = 'slots' in client ? (client.slots as string[][]) : [];
   return slots

@@ -1,4 +1,4 @@
-/** How the Redis store's scripts are given tokens, and what their answers mean. */
+/** The wire format of the Redis store: the arguments and the answers of its scripts. */
 import { type Claim, CORRELATORS, type Correlators, type Kind, type NewToken, type TokenRecord } from '../../token.ts';
 import type { ClaimAnswer, Expiry, Hint, ReadAnswer, SettleAnswer } from '../contract.ts';
 import type { ClaimEntry, ExpectationEntry } from '../embedded/records.ts';
@@ -12,18 +12,18 @@ import type {
   TokenChange,
 } from '../fallback/shared-store.ts';
 
-/** All keys of a merchant begin so, and live in one slot. */
+/** Prefix of all keys of a merchant: they live in one slot. */
 export function prefixOf(merchant: string): string {
   return `carat:{${merchant}}:`;
 }
 
-/** The 8 arguments of a token, as the script `caratPut` takes them. */
+/** Returns the 8 arguments of a token for the script `caratPut`. */
 export function tokenArguments(token: NewToken): string[] {
   const { id, kind, value, pooled, correlators } = token;
   return [id, kind, value, pooled ? '1' : '0', ...CORRELATORS.map((name) => correlators[name] ?? '')];
 }
 
-/** The 19 arguments of a token with what happened to it, as the script `caratMerge` takes them; times are relative. */
+/** Returns the 19 arguments of a token and its state for the script `caratMerge`; times are relative. */
 export function mergeArguments({ entry, claimEntry, formerClaims }: MergedToken, now: number): (string | number)[] {
   const { token, ends, state, seen, claim, deliveries } = entry;
   return [
@@ -31,7 +31,7 @@ export function mergeArguments({ entry, claimEntry, formerClaims }: MergedToken,
     now - token.receivedAt,
     token.expiresAt - now,
     ends ?? '',
-    // What was refused before may be expected by now.
+    // A token that was refused before may be expected now.
     state === 'unexpected' ? 'deferred' : state,
     seen ? '1' : '',
     claim?.id ?? '',
@@ -43,7 +43,10 @@ export function mergeArguments({ entry, claimEntry, formerClaims }: MergedToken,
   ];
 }
 
-/** The 7 arguments of an expectation, as the script `caratMergeExpectations` takes them; times are by Redis' clock. */
+/**
+ * Returns the 7 arguments of an expectation for the script `caratMergeExpectations`; times are by
+ * Redis' clock.
+ */
 export function expectationArguments(expectation: ExpectationEntry, ahead: number): (string | number)[] {
   const { id, kind, topic, openedAt, expiresAt, cancelledAt, token = '' } = expectation;
   const there = (at: number): number => Math.round(at + ahead);
@@ -58,7 +61,7 @@ export function expectationArguments(expectation: ExpectationEntry, ahead: numbe
   ];
 }
 
-/** What the script `caratMergeExpectations` answers. */
+/** Parses the answer of the script `caratMergeExpectations`. */
 export function mergedExpectationsOf(reply: unknown, ahead: number): MergedExpectations {
   const [admitted, ...flat] = reply as [number, ...string[]];
   const cancelled: MergedExpectations['cancelled'] = [];
@@ -68,7 +71,7 @@ export function mergedExpectationsOf(reply: unknown, ahead: number): MergedExpec
   return { admitted, cancelled };
 }
 
-/** What the script `caratCancel` answers, by a clock that says `now`. */
+/** Parses the answer of the script `caratCancel`, by a clock that says `now`. */
 export function cancelledOf(reply: unknown, merchant: string, id: string, now: number): ExpectationEntry | undefined {
   const [kind, topic, age, cancelledAge, left] = reply as [Kind?, string?, number?, number?, number?];
   if (kind === undefined || topic === undefined) return undefined;
@@ -76,12 +79,12 @@ export function cancelledOf(reply: unknown, merchant: string, id: string, now: n
   return { id, merchant, kind, topic, replication: 'replicated', ...times };
 }
 
-/** When a claim took its token: absolute by the clock of Redis, or how long ago. */
+/** Returns when a claim took its token: absolute by the clock of Redis, or an age. */
 function takenOf({ taken, takenAt }: ClaimEntry, now: number): number {
   return taken ?? (takenAt === undefined ? 0 : -Math.max(now - takenAt, 1));
 }
 
-/** What the script `caratMerge` answers. */
+/** Parses the answer of the script `caratMerge`. */
 export function mergedOf(reply: unknown): MergeResult[] {
   const flat = reply as string[];
   return Array.from({ length: flat.length / 2 }, (_, at) => ({
@@ -90,14 +93,14 @@ export function mergedOf(reply: unknown): MergeResult[] {
   }));
 }
 
-/** What has ended, as the script `caratSweep` answers it. */
+/** Parses an expired entry that the script `caratSweep` returns. */
 export function expiryOf(what: string, merchant: string): Expiry {
   const [type, kind, id = ''] = what.split(':') as ['t' | 'e', Kind, string];
   if (type === 't') return { what: 'orphan', merchant, kind, id };
   return { what: 'no_show', merchant, kind, expectation: id };
 }
 
-/** A change that a script announces to instances with a copy; undefined for a hint. */
+/** Parses a change that a script announces to instances with a copy; undefined for a hint. */
 export function changeOf(message: string): TokenChange | undefined {
   if (!message.startsWith('\n')) return undefined;
   const [, merchant = '', id = '', what, claimId = '', ...figures] = message.split('\n');
@@ -107,10 +110,10 @@ export function changeOf(message: string): TokenChange | undefined {
   return what === 'claimed' ? { merchant, id, what, claimId, leaseMs, deliveries, renewals, taken } : undefined;
 }
 
-/** Before the run, in the mark of an instance that has stopped. */
+/** Precedes the run in the mark of an instance that has stopped. */
 const LEFT = 'left:';
 
-/** What the script `caratAttend` answers. */
+/** Parses the answer of the script `caratAttend`. */
 export function attendanceOf(reply: unknown): Attendance {
   const [run = '', now, ...flat] = reply as string[];
   const marks = new Map<string, Mark>();
@@ -122,7 +125,10 @@ export function attendanceOf(reply: unknown): Attendance {
   return { run, now: Number(now), marks };
 }
 
-/** What a script publishes. A line that begins with a tab is the token that the topics after it carry, if any. */
+/**
+ * Parses a message that a script publishes. A line that begins with a tab is the token of the
+ * topics after it, if any.
+ */
 export function hintOf(message: string): Hint {
   const [merchant = '', sequence, ...lines] = message.split('\n');
   const topics: string[] = [];
@@ -186,7 +192,7 @@ export function settledOf(reply: unknown, merchant: string): Settled {
   return { answer: 'done', used: tokenOf(reply[2] as Fields, merchant) };
 }
 
-/** In the order in which `lua/shared/answers.lua` answers them. */
+/** Fields, in the order in which `lua/shared/answers.lua` returns them. */
 type Fields = [
   id: string,
   kind: Kind,
@@ -223,7 +229,7 @@ function correlatorsOf(fields: readonly (string | null)[]): Correlators {
   return correlators;
 }
 
-/** The claim that holds a token; the scripts blank one whose lease is over. */
+/** The claim that holds a token; the scripts blank a claim whose lease is over. */
 function claimOf(fields: Fields): Claim | null {
   const [, , , , , , , , , , id, leaseEnd, deliveries, renewals] = fields;
   if (id === null) return null;

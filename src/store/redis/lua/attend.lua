@@ -1,9 +1,10 @@
 -- uses: clock, instances
--- The instances that share this merchant, and what this one says of itself. ARGV: instance, what,
--- for how long it is remembered. What: 'look'; 'asserted': what it knows of uses and claims is
--- here; 'whole': the same still holds, and it has nothing pending; 'leave'. Answers the run of
--- Redis, the time, and for each instance its name, the run in which it asserted, and when it last
--- said so. An instance that finds itself missing knows that data was lost.
+-- Records this instance among the instances that share the merchant, and lists them. ARGV:
+-- instance, what, for how long it is remembered. What: 'look'; 'asserted': this instance has
+-- brought its uses and claims; 'whole': the same still holds, and nothing is pending; 'leave'.
+-- Answers the run of Redis and the time. For each instance follow its name, the run in which it
+-- asserted, and the time of its last mark. An instance that is missing from the answer concludes
+-- that data was lost.
 local key, me, what = INSTANCES, ARGV[1], ARGV[2]
 local function say(of) redis.call('HSET', key, me, of .. ' ' .. string.format('%.0f', now)) end
 local mine = redis.call('HGET', key, me)

@@ -1,6 +1,6 @@
 -- uses: announcements, clock, closing, expectations
--- ARGV: channel, merchant, expectation id. Answers its kind and topic, how long ago it was opened
--- and cancelled, and how long it has left.
+-- Cancels an expectation. ARGV: channel, merchant, expectation id. Answers its kind and topic, how
+-- long ago it was opened and cancelled, and how long it has left.
 local e = redis.call('HMGET', EXPECTATIONS .. ARGV[3], EXPECTED_KIND, TOPIC, CANCELLED, ENDS, OPENED)
 if not e[1] or tonumber(e[4]) <= now then return {} end
 if not e[3] then

@@ -1,7 +1,7 @@
 -- uses: announcements, answers, claims, clock, due, keys, pool, queries, tokens, values
--- ARGV: claim id, lease, what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse
--- conflicts, the keys that can be opened, the name of this call, channel, merchant. With 'held' it
--- answers also when the token was taken.
+-- Claims a token, or renews the claim. ARGV: claim id, lease, what ('held', 'pool' or 'topic'),
+-- topic, kind or '', '1' to refuse conflicts, the keys that can be opened, the name of this call,
+-- channel, merchant. With 'held' the answer includes the time when the token was taken.
 local claim, lease, what, topic, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 openable = ARGV[7]
 local function hold(t, distinct, renewals, taken)
@@ -24,7 +24,7 @@ local function take(t, distinct)
   unwatch(t)
   redis.call('HDEL', CLAIMS .. claim, RELEASED)
   redis.call('HSET', CLAIMS .. claim, TOKEN, t[ID], TAKEN, taken, CALLS, ARGV[8])
-  -- It outlives a token that the id took before, whose older claim would come back from a copy otherwise.
+  -- The claim outlives the id's earlier token. Otherwise a copy would restore the older claim.
   keep(CLAIMS .. claim, t[EXPIRES])
   return held
 end

@@ -1,11 +1,11 @@
 -- uses: admitting, announcements, clock, closing, expectations, opening, refusals, tokens, verdicts
--- Brings expectations in that were announced elsewhere, or that may be lost here; a cancellation
--- wins. One that is not filled admits the first token that was refused while it was open, or makes
--- room for one that came before. ARGV: channel, merchant, for how long a verdict may be put off (0
--- where none is demanded), '1' to judge refused tokens again, then 7 fields an expectation, oldest
--- first: id, kind, topic, when it was opened (in microseconds), when it ends, when it was cancelled
--- or '', its token or ''. Times are by Redis' clock. Answers how many refused tokens are live now,
--- then the id and the time of each cancellation that only Redis knew.
+-- Merges expectations that were announced elsewhere, or that may be lost here; a cancellation wins.
+-- An unfilled expectation admits the first token that was refused while it was open, or makes room
+-- for an earlier one. ARGV: channel, merchant, for how long a verdict may be put off (0 where none
+-- is demanded), '1' to judge refused tokens again, then 7 fields an expectation, oldest first: id,
+-- kind, topic, when it was opened (in microseconds), when it ends, when it was cancelled or '', its
+-- token or ''. Times are by Redis' clock. Answers how many refused tokens are live now, then the id
+-- and the time of each cancellation that only Redis knew.
 local retention = tonumber(ARGV[3])
 local admitted, under, answer = 0, {}, {}
 local function say(t)
@@ -35,7 +35,7 @@ for at = 5, #ARGV, 7 do
     if not e[4] then touched[key] = math.min(touched[key] or opened, opened) end
   end
 end
--- A token that came to another instance, too, may sit in another place: then this one is free.
+-- A token that also came to another instance may have another place here: then this place is free.
 for _, e in ipairs(filled) do
   if retention == 0 then
     redis.call('HSET', EXPECTATIONS .. e.id, TOKEN_FILLING, e.token)

@@ -1,15 +1,16 @@
 -- uses: admitting, announcements, claims, clock, due, indexes, instances, keys, storing, tokens, using, verdicts
--- Brings tokens in that were kept elsewhere: puts what is absent, and of two states the further one
--- wins; of two claims the one of the later delivery, then of the later renewal. Nothing is put that
--- is over by the clock of Redis. What is here already is indexed again, for the script that put it
--- may have failed half-way.  ARGV: channel, merchant, most unexpected, the instance that must have
--- asserted here or '', then 19 fields a token: the 8 of put, its age, how long it has left, when it
--- ends by the clock of Redis or '', its state ('live', 'used' or 'deferred'), '1' if anybody saw
--- it, its last claim or '', how long that lease has left, deliveries, renewals, when it was taken,
--- and its former claims: 'id:taken', with '!' before ':' if released, separated by commas. Taken:
--- microseconds by the clock of Redis, or negative: minus the milliseconds since; '' if the claim
--- took another token after this one.  Answers for each token the state that it has now and when it
--- ends; 'lost' if the instance has not asserted here.
+-- Merges tokens that were kept elsewhere, and inserts absent ones. Of two states the more advanced
+-- wins. Of two claims the later delivery wins, then the later renewal. A token that is over by the
+-- clock of Redis is not inserted. A token that is already here is indexed again: the script that
+-- put it may have failed half-way.
+-- ARGV: channel, merchant, most unexpected, the instance that must have asserted here or '', then
+-- 19 fields a token: the 8 of put, its age, how long it has left, when it ends by the clock of
+-- Redis or '', its state ('live', 'used' or 'deferred'), '1' if it was seen, its last claim or '',
+-- how long that lease has left, deliveries, renewals, when it was taken, and its former claims:
+-- 'id:taken', with '!' before ':' if released, separated by commas.
+-- Taken: microseconds by the clock of Redis, or negative: minus the milliseconds since; '' if the
+-- claim took another token after this one.
+-- Answers for each token its current state and end; 'lost' if the instance has not asserted here.
 local most = tonumber(ARGV[3])
 if ARGV[4] ~= '' and redis.call('HEXISTS', INSTANCES, ARGV[4]) == 0 then return 'lost' end
 local answers, under = {}, {}
@@ -20,11 +21,11 @@ local function orderOf(taken)
   local order = tonumber(taken) or 0
   return order < 0 and (now + order) * 1000 or order
 end
--- A claim id speaks of the token that it took last.
+-- A claim id refers to the token that it took last.
 local function remember(claim, t, taken, released)
   local key, order = CLAIMS .. claim, orderOf(taken)
   local c = redis.call('HMGET', key, TOKEN, TAKEN)
-  -- It outlives the older token, which would come back under the id otherwise.
+  -- The claim outlives the older token. Otherwise that token would come back under the id.
   if c[1] and (c[1] == t[ID] or tonumber(c[2] or 0) >= order) then return keep(key, t[EXPIRES]) end
   redis.call('HDEL', key, RELEASED, CALLS)
   redis.call('HSET', key, TOKEN, t[ID], TAKEN, string.format('%.0f', order))
@@ -43,14 +44,15 @@ for at = 5, #ARGV, 19 do
     t[RECEIVED] = ends - ARGV[at + 8] - ARGV[at + 9]
     t[ORDER] = string.format('%.0f', t[RECEIVED] * 1000 + (at - 5) / 19)
     if ARGV[at + 12] == '1' then t[SEEN] = '1' end
-    -- One that was judged before fills its expectation anew, should that be lost.
+    -- A token that was judged before fills its expectation again, in case that was lost.
     local isExpected = judge(t)
     if state == 'deferred' then t[STATE] = isExpected and 'live' or 'unexpected' else t[STATE] = state end
     if claim ~= '' then t[CLAIM], t[LEASE_ENDS], t[RENEWALS] = claim, math.min(now + lease, ends), renewals end
     store(t, most)
     if t[STATE] == 'live' then say(t) end
   elseif t and t[STATE] == 'unexpected' then
-    -- It came to another instance, too, and that one knew that it was expected, or had it earlier.
+    -- The token also came to another instance. That instance knew of the expectation, or got it
+    -- earlier.
     t[RECEIVED] = math.min(t[RECEIVED], ends - ARGV[at + 8] - ARGV[at + 9])
     if judge(t) or state ~= 'deferred' then
       admit(t)

@@ -1,9 +1,9 @@
 -- uses: announcements, clock, due, filling, indexes, keys, places, records, refusals, tokens
--- ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token. Answers `put`'s
--- answer for each, and last when they arrived.
+-- Puts new tokens. ARGV: channel, merchant, ttl, accept, most unexpected, then 8 fields a token.
+-- Answers the outcome for each token, then the time of arrival.
 local accept, most = ARGV[4], tonumber(ARGV[5])
 local order = time[1] * 1000000 + time[2]
--- As text: each number that is given to a command is printed anew.
+-- As text: Redis formats each number again for each command.
 local arrived, ends = string.format('%.0f', now), string.format('%.0f', now + tonumber(ARGV[3]))
 local tokens, named, keys, places, any = {}, {}, {}, {}, {}
 for at = 6, #ARGV, 8 do
@@ -19,12 +19,12 @@ for at = 6, #ARGV, 8 do
     end
   end
 end
--- To call a command costs more than the command: what can be asked or written for all at once is.
--- Fresh: none of the tokens is here, nor any other under one of their topics.
+-- A call costs more than the command that it runs: ask and write for all tokens at once. Fresh:
+-- Redis has none of the tokens, and no other token under one of their topics.
 local isFresh = redis.call('EXISTS', unpack(any)) == 0
 local here = isFresh and 0 or redis.call('EXISTS', unpack(keys))
 local isAnyExpected = #places > 0 and redis.call('EXISTS', unpack(places)) > 0
--- How many tokens of this call there are under a topic.
+-- Number of tokens of this call, by topic.
 local answers, kept, watched, seen, count = {}, {}, {}, {}, {}
 for i, t in ipairs(tokens) do
   if seen[t[ID]] or here == #tokens or (here > 0 and redis.call('EXISTS', keys[i]) == 1) then
@@ -33,7 +33,7 @@ for i, t in ipairs(tokens) do
     seen[t[ID]] = true
     t[ORDER] = string.format('%.0f', order + i)
     t[STATE] = ((isAnyExpected and fill(t)) or accept == 'any') and 'live' or 'unexpected'
-    -- First the index: should the script fail there, the token is not taken for one that is here.
+    -- Index first: if the script fails there, the token does not count as known.
     if t[STATE] == 'live' then index(t, named[i]) end
     record(t)
     if t[STATE] == 'live' then
@@ -57,8 +57,8 @@ else
   for _, i in ipairs(kept) do watch(tokens[i]) end
 end
 -- The announcement carries a token that is the only one under each of its topics: readers need not
--- ask for it. It goes before its topics, in a line that begins with a tab; a tab alone carries none.
--- Older versions take such a line for a topic under which nobody waits.
+-- ask for it. The token precedes its topics, in a line that begins with a tab; a tab alone carries
+-- none. Older versions treat such a line as a topic without waiters.
 local function carried(i)
   local t = tokens[i]
   if not isFresh or t[POOLED] == '1' then return '\t' end

@@ -1,7 +1,7 @@
 -- uses: clock, recharge-answers, recharges
--- Brings back what this Redis may have lost. ARGV: id, NIT, merchant USN, milliseconds until it
--- must be settled, decision or '', who decided or '', milliseconds that the other instances get to
--- bring a decision. A decision is never replaced.
+-- Restores a recharge that this Redis may have lost. ARGV: id, NIT, merchant USN, milliseconds
+-- until it must be settled, decision or '', who decided or '', milliseconds that the other
+-- instances get to bring a decision. A decision is never replaced.
 if redis.call('EXISTS', recharge) == 0 then
   local settleBy = now + tonumber(ARGV[4])
   redis.call('HSET', recharge, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', string.format('%.0f', settleBy), 'attempts', 0)

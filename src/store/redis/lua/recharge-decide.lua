@@ -1,5 +1,5 @@
 -- uses: clock, recharge-answers, recharges
--- ARGV: id, decision. Only the first decision is written.
+-- Records a decision. ARGV: id, decision. Only the first decision is written.
 if redis.call('EXISTS', recharge) == 0 then return false end
 if redis.call('HSETNX', recharge, 'decision', ARGV[2]) == 1 then
   redis.call('HSET', recharge, 'by', 'worker')

@@ -1,5 +1,5 @@
 -- uses: clock, recharge-answers, recharges
--- ARGV: id, NIT, merchant USN, milliseconds until it must be settled.
+-- Adds an owed recharge. ARGV: id, NIT, merchant USN, milliseconds until it must be settled.
 if redis.call('EXISTS', recharge) == 0 then
   local settleBy = string.format('%.0f', now + tonumber(ARGV[4]))
   redis.call('HSET', recharge, 'nit', ARGV[2], 'usn', ARGV[3], 'settle_by', settleBy, 'attempts', 0)

@@ -1,5 +1,6 @@
 -- uses: clock, recharge-answers, recharges
--- ARGV: id, lease. What nobody decided in time is undone: decided here, with the lease.
+-- Takes a due recharge under a lease. ARGV: id, lease. A recharge without a timely decision is
+-- decided here: undo.
 local due = redis.call('ZSCORE', owed, ARGV[1])
 if not due or tonumber(due) > now then return false end
 if redis.call('EXISTS', recharge) == 0 or redis.call('HEXISTS', recharge, 'end') == 1 then

@@ -1,7 +1,7 @@
 -- uses: announcements, claims, giving-back, tokens
--- Puts back what claims took by calls whose answers were lost. ARGV: channel, merchant,
--- then for each claim its id and those calls, separated by commas. A call that is not among them
--- may have been answered: then nothing happens.
+-- Puts back tokens that were claimed by calls whose answers were lost. ARGV: channel, merchant,
+-- then for each claim its id and those calls, separated by commas. Any other call of a claim may
+-- have been answered: then the claim stays.
 for at = 3, #ARGV, 2 do
   local claim, unheard = ARGV[at], {}
   for call in string.gmatch(ARGV[at + 1], '[^,]+') do unheard[call] = true end
@@ -10,7 +10,7 @@ for at = 3, #ARGV, 2 do
   if t and t[STATE] == 'live' and t[CLAIM] == claim then
     local calls = 0
     for call in string.gmatch(c[2], '[^,]+') do calls = calls + (unheard[call] and 1 or -1000) end
-    -- An older version renews without naming its call.
+    -- Older versions renew without naming the call.
     if calls == (tonumber(t[RENEWALS]) or 0) + 1 then
       giveBack(t, claim)
       redis.call('DEL', CLAIMS .. claim)

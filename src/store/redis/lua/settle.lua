@@ -1,6 +1,6 @@
 -- uses: announcements, answers, claims, putting-back, tokens, using
--- ARGV: channel, merchant, claim id, 'use' or 'release'. Answers the token, too, when it is used
--- now.
+-- Settles a claim. ARGV: channel, merchant, claim id, 'use' or 'release'. The answer to a first use
+-- includes the token.
 local claim = ARGV[3]
 local c = redis.call('HMGET', CLAIMS .. claim, TOKEN, RELEASED)
 local t = c[1] and get(c[1])

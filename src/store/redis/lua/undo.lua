@@ -1,6 +1,6 @@
 -- uses: announcements, claims, giving-back, tokens
--- ARGV: channel, merchant, claim id, deliveries, renewals, and when its lease ends, or 0: that
--- tells this claim from a later one.
+-- Undoes one claim. ARGV: channel, merchant, claim id, deliveries, renewals, and the end of its
+-- lease or 0. The end tells this claim from a later one.
 local claim = ARGV[3]
 local id = redis.call('HGET', CLAIMS .. claim, TOKEN)
 local t = id and get(id)

@@ -1,5 +1,6 @@
 -- uses: announcements, answers, tokens, using
--- ARGV: token id, channel, merchant. Answers the token, too, when it is used now.
+-- Marks a token as used. ARGV: token id, channel, merchant. Answers the token, unless it is unknown.
+-- token.
 local t = get(ARGV[1])
 if not t or t[STATE] == 'unexpected' then return 'unknown' end
 markUsed(t)

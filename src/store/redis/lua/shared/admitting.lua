@@ -1,5 +1,5 @@
 -- uses: due, indexes, refusals, tokens
--- A refused token that was expected after all.
+-- Admits a refused token that was expected.
 local function admit(t)
   t[STATE] = 'live'
   redis.call('HSET', TOKENS .. t[ID], STATE, 'live')

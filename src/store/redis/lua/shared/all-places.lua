@@ -1,3 +1,4 @@
 -- uses: keys
--- All expectations, also those over, while a verdict may still be put off; only where one is demanded.
+-- All expectations, ended ones included, while a verdict may still be put off. Kept only where a
+-- verdict is demanded.
 local ALL_PLACES = prefix .. 'a:'

@@ -1,4 +1,4 @@
 -- uses: keys
--- A claim is a hash: the token that a claim id took last, when (microseconds), and the calls that did.
+-- A claim is a hash: the last token that a claim id took, when (microseconds), and by which calls.
 local CLAIMS = prefix .. 'c:'
 local TOKEN, TAKEN, CALLS, RELEASED = 't', 'o', 'n', 'r'

@@ -1,5 +1,5 @@
 -- uses: clock, keys, tokens
--- What is reported when its time is over: tokens that nobody got, open expectations.
+-- Entries that are reported when they expire: unseen tokens and open expectations.
 local DUE = prefix .. 'd'
 local function dueToken(t) return 't:' .. t[KIND] .. ':' .. t[ID] end
 local function dueExpectation(kind, id) return 'e:' .. kind .. ':' .. id end

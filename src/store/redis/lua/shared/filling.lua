@@ -4,7 +4,8 @@ local function fill(t)
   for _, topic in ipairs(topics(t)) do
     local open = OPEN .. t[KIND] .. ':' .. topic
     while true do
-      -- Out of memory, Redis refuses a script at its first write, if that is one that needs memory: this one does.
+      -- Out of memory, Redis refuses a script at its first write, if that write needs memory. This
+      -- one does.
       local id = redis.call('ZRANGE', open, 0, 0)[1]
       if not id then break end
       local ends = redis.call('HGET', EXPECTATIONS .. id, ENDS)

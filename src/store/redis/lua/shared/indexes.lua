@@ -2,7 +2,7 @@
 -- Tokens under a correlator, by order of arrival, for each kind.
 local KINDS = { 'seid', 'nit', 'token' }
 local INDEX = prefix .. 'i:'
--- A set that was there before may hold what has expired, and lives as long as the last that comes into it.
+-- An existing set may hold expired tokens. It lives as long as its longest-lived token.
 local function place(key, score, id, ends)
   local added = redis.call('ZADD', key, score, id)
   if redis.call('PEXPIREAT', key, ends, 'NX') == 0 then
@@ -13,7 +13,7 @@ local function place(key, score, id, ends)
   end
   return added == 1
 end
--- Answers whether the token was missing anywhere.
+-- Returns whether the token was missing anywhere.
 local function index(t, named)
   if t[POOLED] == '1' then return place((held(t) and LEASED or FREE) .. t[KIND], held(t) and t[LEASE_ENDS] or t[ORDER], t[ID], t[EXPIRES]) end
   local missing = false

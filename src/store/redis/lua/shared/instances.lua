@@ -1,3 +1,4 @@
 -- uses: keys
--- A hash of the instances: which run of Redis each has restored, and when it last had nothing pending.
+-- A hash of the instances: the run of Redis that each has restored, and when it last had nothing
+-- pending.
 local INSTANCES = prefix .. 'w'

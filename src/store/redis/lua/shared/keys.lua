@@ -1,6 +1,6 @@
--- The merchant's keys share this prefix, and so one cluster slot.
+-- Prefix of the merchant's keys: they share one cluster slot.
 local prefix = KEYS[1]
--- Makes a key live at least until a time.
+-- Extends a key's life to a time, and never shortens it.
 local function keep(key, at)
   if redis.call('PEXPIREAT', key, at, 'NX') == 0 then redis.call('PEXPIREAT', key, at, 'GT') end
 end

@@ -1,3 +1,3 @@
 -- uses: keys
--- The pool's free tokens by arrival, and its leased ones by the end of the lease.
+-- Free tokens of the pool by arrival, and leased ones by the end of the lease.
 local FREE, LEASED = prefix .. 'f:', prefix .. 'l:'

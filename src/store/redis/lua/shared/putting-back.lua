@@ -1,5 +1,6 @@
 -- uses: claims, keys, pool, tokens
--- A script may fail at any command. A token in two sets is harmless, and one in none is lost: add before removing.
+-- A script may fail at any command. A token in two sets is harmless; a token in none is lost. Add
+-- before removing.
 local function putBack(t, claim)
   if t[POOLED] == '1' then
     redis.call('ZADD', FREE .. t[KIND], t[ORDER], t[ID])

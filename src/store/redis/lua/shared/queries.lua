@@ -1,5 +1,5 @@
 -- uses: clock, expectations, indexes, tokens, values
--- As token.ts has it.
+-- Limit of distinct tokens, as in token.ts.
 local MOST_DISTINCT = 100
 local function find(topic, kind)
   local live, used, distinct = nil, false, 0
@@ -22,7 +22,8 @@ local function find(topic, kind)
   end
   return live, used, math.min(distinct, MOST_DISTINCT)
 end
--- A live token that the caller cannot open is there for others: the query is neither used up nor cancelled.
+-- A live token that the caller cannot open is available to others: the answer is neither used nor
+-- cancelled.
 local function absent(topic, kind, used)
   if unknownKey then return { 'none', false, false, unknownKey } end
   local newest, cancelled = 0, false

@@ -1,2 +1,2 @@
--- A recharge is a hash; all that are owed are in a sorted set, by the time at which somebody may act.
+-- A recharge is a hash. All owed recharges are in a sorted set, by the time of the next action.
 local recharge, owed = KEYS[1], KEYS[2]

@@ -1,5 +1,6 @@
 -- uses: indexes, keys, tokens
--- Unexpected tokens: all of them, a bounded number, and those under a topic. A later announcement may admit one.
+-- Unexpected tokens: one bounded set of all, and one set per topic. A later announcement may admit
+-- a token.
 local UNEXPECTED, REFUSED = prefix .. 'u', prefix .. 'r:'
 local function refuse(t, most)
   redis.call('ZADD', UNEXPECTED, t[ORDER], t[ID])

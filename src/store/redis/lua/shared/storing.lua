@@ -4,7 +4,7 @@ local function store(t, most)
     record(t)
     return refuse(t, most)
   end
-  -- First the index: should the script fail there, the token is not taken for one that is here.
+  -- Index first: if the script fails there, the token does not count as known.
   if t[STATE] == 'live' or t[POOLED] ~= '1' then index(t) end
   record(t)
   if t[STATE] ~= 'live' then return end

@@ -3,9 +3,9 @@
 local TOKENS = prefix .. 't:'
 local ID, KIND, VALUE, POOLED, STATE = 'id', 'k', 'v', 'p', 'st'
 local MERCHANT_DATA, SID, MERCHANT_USN, ORDER_ID = 'md', 'sd', 'mu', 'oi'
--- Times of the arrival and the end, and the order of arrival.
+-- Time of arrival, time of the end, and order of arrival.
 local RECEIVED, EXPIRES, ORDER = 'ra', 'ea', 'o'
--- '1' once a worker read it.
+-- '1' after a worker read the token.
 local SEEN = 'sn'
 local CLAIM, LEASE_ENDS, DELIVERIES, RENEWALS = 'cl', 'le', 'dl', 'rn'
 local function get(id)
@@ -24,7 +24,7 @@ local function topics(t)
   if t[ORDER_ID] and t[ORDER_ID] ~= '' then found[#found + 1] = 'order_id=' .. t[ORDER_ID] end
   return found
 end
--- A set may still name a token that expired, and came again with other correlators.
+-- A set may still name an expired token that came again with other correlators.
 local function isUnder(t, topic)
   for _, own in ipairs(topics(t)) do
     if own == topic then return true end

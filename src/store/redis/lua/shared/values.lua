@@ -1,5 +1,6 @@
 -- uses: tokens
--- The fingerprints of the keys that the caller has, each with a comma behind it; '*' when it opens every value.
+-- Fingerprints of the caller's keys, each followed by a comma; '*' when the caller opens every
+-- value.
 local openable, unknownKey = '*', false
 local function opens(t)
   local key = string.match(t[VALUE], '^sealed (%x+) ')

@@ -1,6 +1,6 @@
 -- uses: all-places, closing, expectations, tokens
--- The expectations under a topic, oldest first: read once in a script, kept up to date by fillPlace. The arrival of the
--- token in one is read when it is needed.
+-- The expectations under a topic, oldest first. A script reads them once; fillPlace updates them.
+-- The time of arrival of an expectation's token is read on demand.
 local placesOf = {}
 local function placesUnder(kind, topic)
   local under = kind .. ':' .. topic
@@ -27,8 +27,9 @@ local function placeOf(id, kind, topic)
     if e.token == id then return e end
   end
 end
--- Finds a token an expectation that was open when it arrived. Tokens are not judged in the order in which they arrived:
--- the latest may have taken the place of an earlier one. Then it moves to a place that was opened later.
+-- Gives a token an expectation that was open when the token arrived. Tokens are not judged in order
+-- of arrival: the latest may hold the place of an earlier one. The latest then moves to a place
+-- that was opened later.
 local function seat(t)
   local moves, mover = {}, t
   for _ = 1, 100 do
