@@ -1,6 +1,6 @@
 /**
- * The environment as a frozen configuration. All problems are found at once, each by the name of its variable, what was
- * expected and what came; values that may be secret are not repeated.
+ * The environment as a frozen configuration. All problems are reported together. Each has the name
+ * of its variable, the expected and the actual value. Values that may be secret are not repeated.
  */
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -14,12 +14,12 @@ export interface Config {
   port: number;
   workerHost: string;
   workerPort: number;
-  /** The merchant of each authenticity path; paths without a trailing slash. */
+  /** The merchant of each authenticity path, without a trailing slash. */
   paths: ReadonlyMap<string, string>;
   merchants: readonly string[];
-  /** CIDRs; empty: everybody. */
+  /** CIDRs; empty: all addresses. */
   allowedSources: readonly Cidr[];
-  /** CIDRs whose `X-Forwarded-For` is believed; empty: nobody's. */
+  /** CIDRs of proxies whose `X-Forwarded-For` is trusted; empty: none. */
   trustedProxies: readonly Cidr[];
   /** Unset: the embedded store. */
   store: RedisAddress | undefined;
@@ -32,17 +32,17 @@ export interface Config {
   encryptionKeys: readonly Buffer[];
   maxWaiters: number;
   tls: { certFile: string; keyFile: string } | undefined;
-  /** What it takes to ask Carat for tokens; unset: the routes that do so answer `not_configured`. */
+  /** Settings for asking Carat for tokens; unset: those routes answer `not_configured`. */
   carat: CaratConfig | undefined;
-  /** Where alerts are posted; a secret. */
+  /** The address for alerts; a secret. */
   alertWebhookUrl: string | undefined;
   logLevel: LogLevel;
-  /** Instead of production's deadlines for a post's answer and for Redis; no variable sets them. */
+  /** Replacements for production's deadlines of a post's answer and of Redis; no variable sets them. */
   deadlines?: { answerMs: number; redisMs: number };
 }
 
 export interface CaratConfig {
-  /** By merchant, as AUTHENTICITY_PATHS names it. */
+  /** Credentials by merchant, as AUTHENTICITY_PATHS names it. */
   credentials: ReadonlyMap<string, CaratCredentials>;
   /** Absent when both addresses are given. */
   environment: 'production' | 'homologation' | undefined;
@@ -59,7 +59,7 @@ export interface CaratCredentials {
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** One variable that cannot be used. */
+/** A variable that cannot be used. */
 export interface ConfigProblem {
   variable: string;
   message: string;
@@ -74,15 +74,15 @@ export class ConfigError extends Error {
   }
 }
 
-/** @throws ConfigError naming every variable that cannot be used */
+/** @throws ConfigError that names every variable that cannot be used */
 export function readConfig(env: Record<string, string | undefined>): Config {
-  // An empty variable is the same as none: that is how compose files and shells leave one out.
+  // An empty variable counts as unset: compose files and shells leave a variable out that way.
   const given = Object.fromEntries(
     Object.entries(env).filter(([, value]) => value !== undefined && value.trim() !== ''),
   );
   const parsed = VARIABLES.safeParse(given);
   const problems: ConfigProblem[] = parsed.success ? [] : parsed.error.issues.map(problemOf);
-  // What depends on two variables is checked as far as both can be read.
+  // Checks across two variables run only if both are readable.
   const readable = parsed.success ? parsed.data : readEach(given);
   problems.push(...contradictions(readable));
   if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
@@ -149,16 +149,16 @@ const VARIABLES = z.object({
 });
 type Variables = z.output<typeof VARIABLES>;
 
-/** The default of every variable as it would be written, for the documentation's test. */
+/** The default of every variable in written form, for the documentation's test. */
 export const VARIABLE_DEFAULTS: ReadonlyMap<string, string> = new Map(
   Object.entries(VARIABLES.shape).map(([name, schema]) => [name, schema.in.def.defaultValue]),
 );
 export const VARIABLE_NAMES: readonly string[] = [...VARIABLE_DEFAULTS.keys()];
 
-/** A name this short is within two characters of names that others use (`HOME`, `HOST`). */
+/** Names this short are within two characters of common names (`HOME`, `HOST`). */
 const SHORT_NAME = 5;
 
-/** Variables whose name is one or two characters off one of ours that is not set. */
+/** Returns variables whose name is one or two characters off one of ours that is unset. */
 export function misspelt(env: Record<string, string | undefined>): { variable: string; meant: string }[] {
   const unset = VARIABLE_NAMES.filter((name) => env[name] === undefined);
   return Object.keys(env).flatMap((variable) => {
@@ -234,7 +234,7 @@ function isLoopback(host: string): boolean {
 
 export interface WorkerKey {
   key: string;
-  /** The one merchant that the key may see; every merchant without it. */
+  /** The only merchant that the key may see; absent: every merchant. */
   merchant?: string;
 }
 
@@ -244,7 +244,10 @@ export interface Cidr {
   family: 'ipv4' | 'ipv6';
 }
 
-/** A variable read by `read`, which throws an Error that says what was expected; a secret one is not repeated. */
+/**
+ * Describes a variable parsed by `read`, which throws an Error with the expected form. A secret
+ * value is not repeated.
+ */
 function variable<T>(fallback: string, read: (text: string) => T, { secret = false } = {}) {
   return z
     .string()
@@ -263,7 +266,7 @@ function variable<T>(fallback: string, read: (text: string) => T, { secret = fal
 
 const UNQUOTED = 'expected a value without quotes around it (docker run --env-file keeps those of the file)';
 
-/** A quote at one end is enough: a list may be quoted item by item. */
+/** Matches a quote at either end: a list may be quoted item by item. */
 function isQuoted(text: string): boolean {
   return /^["']|["']$/.test(text);
 }
@@ -293,9 +296,9 @@ function choice<const T extends string>(options: readonly T[], fallback: T) {
   });
 }
 
-/** 1 to 64 letters, digits, dots, underscores and hyphens: safe in a Redis key and as a metric's label. */
+/** 1 to 64 letters, digits, dots, underscores and hyphens: safe in a Redis key and as a metric label. */
 const MERCHANT = /^[A-Za-z0-9._-]{1,64}$/;
-/** What the files in `deploy/` have in the place of a secret. */
+/** Placeholder of secrets in the files of `deploy/`. */
 const PLACEHOLDER = /change-me/i;
 /** A shorter key of the worker API can be guessed. */
 const LEAST_KEY_CHARS = 16;
@@ -366,7 +369,7 @@ function readEncryptionKeys(value: string): Buffer[] {
   });
 }
 
-/** The formats of Carat's headers, `merchant_id` and `merchant_key`. */
+/** Formats of Carat's headers `merchant_id` and `merchant_key`. */
 const MERCHANT_ID = /^[0-9A-Za-z_.-]{1,15}$/;
 const MERCHANT_KEY = /^[0-9A-Za-z_.-]{1,80}$/;
 
@@ -409,7 +412,7 @@ function readWebhookUrl(value: string): string | undefined {
   return url.href;
 }
 
-/** The path of a file, which must be there to be read. */
+/** Accepts the path of a readable file. */
 function readableFile() {
   return variable('', (path) => {
     if (path === '') return undefined;

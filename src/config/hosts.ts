@@ -1,10 +1,10 @@
-/** Whether the service can listen where `HOST` and `WORKER_HOST` say. */
+/** Checks that the service can listen at `HOST` and `WORKER_HOST`. */
 import { createServer } from 'node:net';
 import type { ConfigProblem } from './config.ts';
 
 const NOT_HERE = new Set(['EADDRNOTAVAIL', 'EAI_AGAIN', 'EINVAL', 'ENOTFOUND']);
 
-/** Listens for a moment at each host that is given, on a free port. */
+/** Listens briefly at each given host, on a free port. */
 export async function unusableHosts(env: Record<string, string | undefined>): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
   for (const variable of ['HOST', 'WORKER_HOST']) {

@@ -1,4 +1,4 @@
-/** The known name that was probably meant; none when nothing is close. */
+/** Returns the known name that is closest to a misspelt one; none if nothing is close. */
 export function nearest(given: string, known: readonly string[]): string | undefined {
   const [best] = known
     .map((name) => ({ name, away: name.startsWith(given) && given.length > 1 ? 0 : distance(given, name) }))
@@ -6,7 +6,7 @@ export function nearest(given: string, known: readonly string[]): string | undef
   return best !== undefined && best.away <= Math.max(2, given.length / 3) ? best.name : undefined;
 }
 
-/** How many letters have to be put in, taken out or changed (Levenshtein). */
+/** Levenshtein distance: the number of letters to insert, delete or change. */
 export function distance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, at) => at);
   for (const [at, letter] of [...from].entries()) {

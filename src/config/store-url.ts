@@ -10,14 +10,14 @@ export interface RedisAddress {
   username?: string;
   password?: string;
   db: number;
-  /** The name that the sentinels know the master by. */
+  /** The name of the master in Sentinel. */
   masterName?: string;
-  /** For sentinels that have a user or password of their own, from the query. */
+  /** Credentials of the sentinels, if separate, from the query. */
   sentinelUsername?: string;
   sentinelPassword?: string;
-  /** The certificate authority to trust, as PEM: the file of the query `?ca=`. */
+  /** The trusted certificate authority, as PEM: the file of the query `?ca=`. */
   ca?: string;
-  /** The address without user and password, to be shown. */
+  /** The address without user and password, for display. */
   shown: string;
 }
 
@@ -36,16 +36,20 @@ const NOT_ENCODED = 'expected @ / % in the user and password of the address to b
 const FORMS = 'redis://, rediss://, redis-sentinel://h1:p,h2:p/NAME or redis-cluster://h1:p,h2:p';
 
 /**
- * Reads `scheme://[user[:password]@]host[:port][,host[:port]…][/path][?ca=FILE&sentinel_password=…]`. The path is the database's number; for
- * Sentinel the master's name, and then, if wanted, `/number`.
+ * Parses a store URL.
+ * The form is
+ * `scheme://[user[:password]@]host[:port][,host[:port]…][/path][?ca=FILE&sentinel_password=…]`. The
+ * path is the database number. For Sentinel it is the master's name, optionally followed by
+ * `/number`.
  *
- * @throws Error that says what was expected, and repeats nothing of a user or password
+ * @throws Error with the expected form, without any part of a user or password
  */
 export function parseStoreUrl(url: string): RedisAddress {
   try {
     return parse(url);
   } catch (error) {
-    // A password with a character that ends it is the likeliest reason, whatever part of the address then looks wrong.
+    // The likeliest cause is a password with a reserved character, whatever part of the address
+    // appears wrong.
     if (!/^[a-z-]+:\/\/[^?]*[@/].*@/s.test(url)) throw error;
     throw new Error(`${NOT_ENCODED}; or ${(error as Error).message}`);
   }
@@ -93,7 +97,7 @@ function parse(url: string): RedisAddress {
   };
 }
 
-/** @throws Error when it is missing or not a PEM */
+/** @throws Error if the file is missing or not a PEM */
 function readAuthority(file: string): string {
   let pem: string;
   try {

@@ -1,5 +1,5 @@
 -- uses: announcements, answers, claims, putting-back, tokens, using
--- Settles a claim. ARGV: channel, merchant, claim id, 'use' or 'release'. The answer to a first use
+-- Settles a claim. ARGV: channel, merchant, claim id, 'use' or 'release'. After a use the answer
 -- includes the token.
 local claim = ARGV[3]
 local c = redis.call('HMGET', CLAIMS .. claim, TOKEN, RELEASED)
