@@ -1,7 +1,8 @@
 /**
- * Posts what an operator must act on to `ALERT_WEBHOOK_URL`: notices of level error, posts that were not kept in time,
- * no-shows and orphans of this instance. Grouped, at most one POST a minute. Nothing waits for it. The receiver's answer and
- * the address never reach a log: the address is a secret.
+ * Posts alerts that need action to `ALERT_WEBHOOK_URL`. Alerts are notices of level error, posts
+ * that were not kept in time, no-shows and orphans of this instance. They are grouped, at most one
+ * POST a minute, and nothing waits for a POST. Logs never contain the receiver's answer or the
+ * address: the address is a secret.
  */
 import type { Notice } from '../store/notice.ts';
 import type { Event } from './event.ts';
@@ -9,16 +10,16 @@ import type { Events } from './events.ts';
 
 const MOST_GROUPS = 50;
 const MOST_TEXT_CHARS = 300;
-/** How long a stop waits for the receiver. */
+/** Time that a stop waits for the receiver. */
 const STOP_WITHIN_MS = 1000;
-/** A failure is reported the first time, and then each time so many more POSTs have failed. */
+/** The first failure is reported, then each time this many more POSTs have failed. */
 const REPORT_EVERY = 10;
 
 export interface AlertWebhookOptions {
   url: string;
   events: Events;
   onNotice: (notice: Notice) => void;
-  /** One POST ended. */
+  /** Called at the end of each POST. */
   onPosted: (outcome: 'sent' | 'failed') => void;
   /** Time between two POSTs, time to gather before the first, and time for an answer. */
   pace?: Partial<AlertPace>;
@@ -32,13 +33,13 @@ interface AlertPace {
 
 const PACE: AlertPace = { everyMs: 60_000, gatherMs: 1000, timeoutMs: 10_000 };
 
-/** What a plain receiver reads; Slack and Teams read `text`. */
+/** The body for a plain receiver; Slack and Teams read `text`. */
 export interface AlertBody {
   text: string;
   source: 'carat-authenticity';
   instance: string;
   alerts: Alert[];
-  /** Alerts of further codes, counted only. */
+  /** Number of alerts with further codes. */
   more: number;
 }
 
@@ -46,12 +47,12 @@ export interface Alert {
   /** The code of a notice, or `post_late`, `post_failed`, `no_show`, `orphan`. */
   code: string;
   merchant?: string;
-  /** How many since the last POST that was taken. */
+  /** Number since the last accepted POST. */
   count: number;
   /** RFC 3339. */
   first_at: string;
   last_at: string;
-  /** The newest. */
+  /** The newest message. */
   message: string;
 }
 
@@ -78,7 +79,7 @@ export class AlertWebhook {
     this.#unfollow = this.#options.events.follow((event) => this.#onEvent(event));
   }
 
-  /** Sends what is gathered if the minute allows it, for as long as a stop may take. */
+  /** Sends the gathered alerts if the minute allows it, within the time of a stop. */
   async stop(): Promise<void> {
     this.#unfollow();
     clearTimeout(this.#timer);
@@ -91,7 +92,7 @@ export class AlertWebhook {
   }
 
   #onEvent(event: Event): void {
-    // Each instance posts its own.
+    // Each instance posts its own alerts.
     if (event.instance !== this.#options.events.instance) return;
     const alert = alertOf(event);
     if (alert === undefined) return;
@@ -127,7 +128,7 @@ export class AlertWebhook {
       this.#posting = undefined;
       this.#options.onPosted(problem === undefined ? 'sent' : 'failed');
       if (problem !== undefined) {
-        // They go with the next POST.
+        // These alerts go with the next POST.
         for (const group of groups.values()) this.#add(group);
         this.#more += more;
       }
@@ -136,7 +137,7 @@ export class AlertWebhook {
     });
   }
 
-  /** What went wrong, if anything. Never the text of an error: it may hold the address. */
+  /** Returns the problem, if any. Never an error's text: it may contain the address. */
   async #send(body: AlertBody): Promise<string | undefined> {
     try {
       const response = await fetch(this.#options.url, {
@@ -194,7 +195,7 @@ function alertOf({ name, merchant, facts }: Event): Pick<Group, 'code' | 'mercha
   }
 }
 
-/** Without what Slack reads as a mention or a link. */
+/** Blanks the characters that Slack reads as a mention or a link. */
 function plainText(text: string): string {
   return text.slice(0, MOST_TEXT_CHARS).replace(/[<>]/g, ' ');
 }

@@ -1,14 +1,18 @@
-/** What reached the public listener and was not a request to an authenticity path: counted by door, since the start. */
+/**
+ * Counts, by door, input at the public listener that is not a request to an authenticity path.
+ * Since the start.
+ */
 export const DOORS = ['not_found', 'near_miss', 'bad_request', 'tls_handshake', 'alpn', 'given_up'] as const;
 /**
- * `near_miss`: nothing is at the path, but it is nearly that of a merchant. `bad_request`: what Node could not read as a
- * request. `alpn`: a TLS client that speaks HTTP/2 only. `given_up`: a connection closed because there were too many.
+ * `near_miss`: the path resembles a merchant's, but does not match. `bad_request`: Node could not
+ * parse a request. `alpn`: a TLS client that speaks HTTP/2 only. `given_up`: a connection closed
+ * because of the limit.
  */
 export type Door = (typeof DOORS)[number];
 
 export interface DoorCount {
   door: Door;
-  /** Whose path was nearly meant. */
+  /** The merchant whose path is similar. */
   merchant: string | undefined;
   count: number;
   /** Milliseconds since 1970. */
@@ -38,7 +42,7 @@ export class DoorCounts {
     }
   }
 
-  /** How many there were in the last 15 minutes, of one merchant or of all. */
+  /** Returns the count of the last 15 minutes, of one merchant or of all. */
   recent(now: number, merchant: string | undefined): number {
     this.#forget(now);
     const counted = this.#recent.filter((one) => merchant === undefined || one.merchant === merchant);
@@ -50,7 +54,7 @@ export class DoorCounts {
     this.#recent = this.#recent.filter(({ minute }) => minute >= oldest);
   }
 
-  /** In the order of `DOORS`; of one merchant, or of all. */
+  /** Counts in the order of `DOORS`, of one merchant or of all. */
   list(merchant: string | undefined): DoorCount[] {
     const shown = [...this.#counts.values()].filter((one) => merchant === undefined || one.merchant === merchant);
     return shown.sort((a, b) => DOORS.indexOf(a.door) - DOORS.indexOf(b.door));

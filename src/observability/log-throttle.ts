@@ -1,10 +1,10 @@
 /**
- * Keeps what strangers can cause as often as they like from filling the log: of each sort so many lines go through in a
- * window of time, the rest is counted and told in one line when the window is over.
+ * Throttles log lines that unauthenticated clients can trigger. The first N per kind and window are
+ * written. The rest are counted and summarised in one line when the window ends.
  */
 
 export interface LogThrottleOptions {
-  /** How many lines of a sort go through in a window. */
+  /** Limit of lines of a kind per window. */
   mostLines?: number | undefined;
   windowMs?: number | undefined;
 }
@@ -19,7 +19,7 @@ interface Window {
 export class LogThrottle {
   readonly #mostLines: number;
   readonly #windowMs: number;
-  /** One for each kind of line that came lately. Their number is bounded, because the kinds are. */
+  /** One window for each kind of line. The number of kinds is bounded. */
   readonly #windows = new Map<string, Window>();
 
   constructor({ mostLines = 20, windowMs = 10_000 }: LogThrottleOptions = {}) {
@@ -31,7 +31,10 @@ export class LogThrottle {
     return this.#windowMs;
   }
 
-  /** True for a line that may be written. `report` gets the number of suppressed lines later, if any were. */
+  /**
+   * Returns true for a line that may be written. `report` gets the number of suppressed lines
+   * later, if any.
+   */
   allows(sort: string, report: (more: number) => void): boolean {
     let window = this.#windows.get(sort);
     if (window === undefined) {
@@ -47,7 +50,7 @@ export class LogThrottle {
     return false;
   }
 
-  /** Reports what is not reported yet. */
+  /** Reports suppressed lines of open windows. */
   close(): void {
     for (const sort of [...this.#windows.keys()]) this.#end(sort);
   }

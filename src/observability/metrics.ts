@@ -1,6 +1,7 @@
 /**
- * The figures of `/metrics`, by Prometheus' conventions. Every label takes a bounded number of values: merchants, kinds and
- * outcomes come from the configuration and the protocol, never from what was sent.
+ * The metrics of `/metrics`, by Prometheus' conventions. Every label has a bounded number of
+ * values. Merchants, kinds and outcomes come from the configuration and the protocol, never from
+ * input.
  */
 import { statfs } from 'node:fs/promises';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
@@ -10,7 +11,7 @@ import { DOORS } from './doors.ts';
 
 const PREFIX = 'carat_authenticity_';
 
-/** What the gauges look at when they are scraped. */
+/** Sources of the gauges, read at each scrape. */
 export interface Watched {
   version: string;
   merchants: readonly string[];
@@ -117,8 +118,8 @@ export class Metrics {
   }
 
   /**
-   * Adds the gauges, and each series that an alert or a panel uses at 0. `increase()` sees nothing of a series that is born
-   * at 1, so the first lost post would raise no alert.
+   * Adds the gauges, and each series of an alert or a panel at 0. `increase()` ignores a series
+   * that starts at 1: the first lost post would raise no alert.
    */
   watch({
     version,
@@ -195,7 +196,7 @@ export class Metrics {
     }
   }
 
-  /** Adds the gauge of recharges whose end Carat does not know yet. */
+  /** Adds the gauge of recharges without a known end at Carat. */
   watchRecharges(merchants: Iterable<string>, owedOf: (merchant: string) => number): void {
     const names = [...merchants];
     this.#gauge('recharges_owed', 'Recharges that Carat has not yet confirmed or undone', ['merchant'], (gauge) => {

@@ -1,22 +1,23 @@
 /**
- * What masks: the only code that turns something secret into something that may be shown. A value becomes a fingerprint;
- * a text that somebody else wrote (an error's message) loses the secrets of the configuration and whatever looks like one.
+ * Redaction: the only code that turns a secret into printable text. A value becomes a fingerprint.
+ * A foreign text, such as an error's message, loses the configured secrets and every run of
+ * characters that resembles one.
  */
 import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 
-/** A shorter secret would blank common words; it also is none. */
+/** A shorter value would blank common words, and is not a secret. */
 const LEAST_SECRET_CHARS = 6;
-/** Tokens (64, 66), keys (44) and secret paths are made of such runs; words and names are not. */
+/** Matches tokens (64, 66), keys (44) and secret paths, but not words and names. */
 const LONG_RUN = /[A-Za-z0-9_+=-]{32,}/g;
 
 export interface RedactionOptions {
-  /** The key of the fingerprints; without one, they compare only within this process. */
+  /** The key of the fingerprints. Without it, fingerprints are comparable only within this process. */
   fingerprintKey?: Buffer | undefined;
   /** Secrets of the configuration: keys, passwords, paths. */
   secrets?: readonly string[] | undefined;
 }
 
-/** What may be shown of an error: never a field that a library hung on it, such as the command that failed. */
+/** The printable parts of an error. Fields that a library adds, such as the failed command, are excluded. */
 export interface ShownError {
   type: string;
   code?: string | undefined;
@@ -30,16 +31,16 @@ export class Redaction {
 
   constructor({ fingerprintKey = randomBytes(32), secrets = [] }: RedactionOptions = {}) {
     this.#fingerprintKey = createSecretKey(fingerprintKey);
-    // The longest first: one may hold another.
+    // Longest first: one secret may contain another.
     this.#secrets = secrets.filter(({ length }) => length >= LEAST_SECRET_CHARS).sort((a, b) => b.length - a.length);
   }
 
-  /** 8 hexadecimal digits that tell tokens apart and give nothing away. */
+  /** Returns 8 hexadecimal digits that distinguish tokens and reveal nothing. */
   fingerprint(value: string): string {
     return createHmac('sha256', this.#fingerprintKey).update(value).digest('hex').slice(0, 8);
   }
 
-  /** A text that somebody else wrote. */
+  /** Redacts a foreign text. */
   text(text: string): string {
     let masked = text;
     for (const secret of this.#secrets) masked = masked.replaceAll(secret, '[secret]');
@@ -50,7 +51,7 @@ export class Redaction {
     if (!(error instanceof Error))
       return { type: typeof error, message: 'a thrown value that is not an Error', stack: [] };
     const { code } = error as { code?: unknown };
-    // The first lines of a stack repeat the message; the frames hold nothing but places in the code.
+    // The first lines of a stack repeat the message; the frames contain only places in the code.
     const frames = error.stack?.split('\n').filter((line) => /^\s+at /.test(line)) ?? [];
     return {
       type: error.name,

@@ -1,6 +1,6 @@
 /**
- * Sends spans to a collector, as OTLP's JSON over HTTP. Nothing waits for it: there is one request at a time, what comes
- * in between is kept up to a bound, and what the collector does not take is lost and counted.
+ * Sends spans to a collector, as OTLP JSON over HTTP. Best effort: one request at a time, and a
+ * bounded queue. Spans that the collector does not take are lost and counted.
  */
 import type { Notice } from '../../store/notice.ts';
 import type { TracingSettings } from './settings.ts';
@@ -8,14 +8,14 @@ import { attributesOf, type Span, wireOf } from './span.ts';
 
 const MAX_QUEUED = 4096;
 const MAX_SENT_AT_ONCE = 512;
-/** How often dropped spans are reported. */
+/** Interval between reports of dropped spans. */
 const TELL_EVERY_MS = 60_000;
-/** How long a stop waits for the collector. */
+/** Time that a stop waits for the collector. */
 const STOP_WITHIN_MS = 1000;
 
 export interface ExporterOptions {
   settings: TracingSettings;
-  /** Who we are, beside what the settings say. */
+  /** Resource attributes of this instance, beside those of the settings. */
   attributes: Readonly<Record<string, string>>;
   version: string;
   onNotice: (notice: Notice) => void;
@@ -41,7 +41,7 @@ export class Exporter {
     if (this.#queue.length >= MAX_SENT_AT_ONCE) this.#send();
   }
 
-  /** Sends what is left, for as long as a stop may take. */
+  /** Sends the remaining spans, within the time of a stop. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     const stopAt = performance.now() + STOP_WITHIN_MS;
@@ -68,7 +68,7 @@ export class Exporter {
     });
   }
 
-  /** What went wrong, if anything. */
+  /** Returns the problem, if any. */
   async #post(spans: readonly Span[]): Promise<string | undefined> {
     const { settings, attributes, version } = this.#options;
     const { endpoint, headers, timeoutMs } = settings;
@@ -90,7 +90,7 @@ export class Exporter {
     }
   }
 
-  /** Told when it changes, and not for each request. */
+  /** Reports a change of state only, not each request. */
   #tell(problem: string | undefined): void {
     const { onNotice } = this.#options;
     if (problem !== undefined) {

@@ -1,18 +1,19 @@
 /**
- * The usual variables of OpenTelemetry that ask for traces. What they say wrong is told and turns tracing off: unlike our
- * own options, they are often set for all that runs somewhere, and no post is lost for want of a trace.
+ * The standard OpenTelemetry variables that enable tracing. A wrong value is logged and turns
+ * tracing off. Unlike our own options, these variables are often set for all processes of a
+ * machine. A tracing problem must not cost a post.
  */
 
 export interface TracingSettings {
-  /** Where spans are posted to, as JSON. */
+  /** The address for spans, as JSON. */
   endpoint: string;
-  /** Sent with each request. They hold keys. */
+  /** Headers of each request. They contain keys. */
   headers: Readonly<Record<string, string>>;
-  /** Of the resource: who we are. */
+  /** Resource attributes that identify this service. */
   attributes: Readonly<Record<string, string>>;
-  /** Which share of traces that begin here is recorded, 0 to 1. */
+  /** The share of traces begun here that is recorded, 0 to 1. */
   ratio: number;
-  /** Whether a caller's trace decides for itself, whatever the share. */
+  /** Whether a caller's trace decides about recording, whatever the share. */
   parentDecides: boolean;
   sendEveryMs: number;
   timeoutMs: number;
@@ -25,7 +26,7 @@ const SEND_EVERY_MS = 5000;
 const TIMEOUT_MS = 10_000;
 const USUAL_ENDPOINT = 'http://localhost:4318';
 
-/** What is asked for; undefined when nothing is. */
+/** Returns the settings of tracing; undefined when tracing is not enabled. */
 export function readTracing(env: Environment): TracingWish | undefined {
   const own = (name: string): string | undefined =>
     env[`OTEL_EXPORTER_OTLP_TRACES_${name}`] || env[`OTEL_EXPORTER_OTLP_${name}`] || undefined;
@@ -61,7 +62,7 @@ export function readTracing(env: Environment): TracingWish | undefined {
   };
 }
 
-/** `name=value` pairs, separated by commas, values percent-encoded. */
+/** Parses `name=value` pairs, separated by commas, values percent-encoded. */
 function pairsOf(text = ''): Record<string, string> {
   const pairs = text.split(',').map((pair) => /^\s*([^=\s]+)\s*=(.*)$/.exec(pair));
   return Object.fromEntries(pairs.flatMap((pair) => (pair === null ? [] : [[pair[1], decoded(pair[2] ?? '')]])));

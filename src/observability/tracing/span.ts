@@ -1,4 +1,4 @@
-/** A span, as OTLP's JSON has it, and the ids by which spans find each other. */
+/** A span in OTLP's JSON, and the ids that link spans. */
 import { createHash, randomBytes } from 'node:crypto';
 
 export interface SpanPlace {
@@ -24,29 +24,32 @@ export interface Parent extends SpanPlace {
 }
 
 /**
- * Where the post of a token is: every instance finds it by the token's id alone, so that who is handed the token anywhere
- * can point to it.
+ * Returns the place of a token's post. It derives from the token's id alone: any instance that
+ * hands the token over can link to it.
  */
 export function placeOfPost(tokenId: string): SpanPlace {
   const digest = createHash('sha256').update(`post ${tokenId}`).digest('hex');
   return { traceId: digest.slice(0, 32), spanId: digest.slice(32, 48) };
 }
 
-/** A span of a caller's trace, or the first of its own. */
+/** Returns a new span of the caller's trace, or the first of a new trace. */
 export function newPlace(parent?: Parent): SpanPlace {
   return { traceId: parent?.traceId ?? randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex') };
 }
 
 const TRACEPARENT = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
-/** Reads W3C's header; undefined when there is none, or it is none. */
+/** Parses W3C's header; undefined if the header is missing or malformed. */
 export function parentOf(traceparent: string | undefined): Parent | undefined {
   const [, traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? '') ?? [];
   if (traceId === undefined || spanId === undefined) return undefined;
   return { traceId, spanId, isSampled: (Number.parseInt(flags ?? '0', 16) & 1) === 1 };
 }
 
-/** Whether a trace belongs to a share of all traces: by its id, so that everybody decides alike. */
+/**
+ * Returns whether a trace is within a share of all traces. Decided by its id: every process decides
+ * alike.
+ */
 export function isWithin(ratio: number, traceId: string): boolean {
   return Number.parseInt(traceId.slice(-12), 16) / 2 ** 48 < ratio;
 }
@@ -76,7 +79,10 @@ export function attributesOf(attributes: Span['attributes']): object[] {
   });
 }
 
-/** A number of nanoseconds since 1970 has no room in a double: the last three digits are none of the clock's. */
+/**
+ * A double cannot hold nanoseconds since 1970. The clock provides no nanoseconds: the last three
+ * digits are constant.
+ */
 function nanosOf(ms: number): string {
   return `${Math.round(ms * 1000)}000`;
 }

@@ -1,9 +1,11 @@
 /**
- * OpenTelemetry traces, run only when the environment asks for them: a span for each authenticity post, until it was
- * kept, and one for each request of a worker, that goes on with the caller's trace and points to the post whose token it
- * was given. In them are names, kinds, outcomes and ids; never a token, a path of Carat's, a correlator or a key.
+ * OpenTelemetry traces, enabled only by the environment. Each authenticity post has a span until
+ * the post is kept. Each worker request has a span that continues the caller's trace and links to
+ * the post of its token. Spans contain names, kinds, outcomes and ids. They never contain a token,
+ * a path of Carat's, a correlator or a key.
  *
- * Written by hand and without the SDK: its exporter wants a newer Node than we do, and what is sent here is one shape.
+ * The SDK is not used: its exporter needs a newer Node than we support, and only one shape is sent
+ * here.
  */
 import { VERSION } from '../../config/version.ts';
 import type { Notice } from '../../store/notice.ts';
@@ -13,7 +15,7 @@ import { Exporter } from './exporter.ts';
 import type { TracingSettings } from './settings.ts';
 import { isWithin, newPlace, parentOf, placeOfPost, type Span } from './span.ts';
 
-/** A request of a worker that was answered, or whose client went away. */
+/** A worker request that was answered, or whose client disconnected. */
 export interface AnsweredRequest {
   method: string;
   /** The pattern of its path. */
@@ -25,7 +27,7 @@ export interface AnsweredRequest {
   token: string | undefined;
 }
 
-/** The worker API; who looks at health, figures and pages asks often and says little. */
+/** The worker API. Health, metrics and pages are excluded: frequent requests with little information. */
 const TRACED = /^\/v1\/(tokens|claims|expectations)/;
 
 export class Tracing {
@@ -76,7 +78,8 @@ export class Tracing {
 
   #posted({ at, merchant, facts }: EventOf<'post'>): void {
     const { kind, outcome, reason, token, tookMs = 0 } = facts;
-    // The first of a token is where all can find it; one that comes again points there.
+    // The first post of a token gets the place that every instance can derive. A repeated post
+    // links to that place.
     const known = outcome === 'known' ? token : undefined;
     const place = token === undefined || known !== undefined ? newPlace() : placeOfPost(token);
     if (!isWithin(this.#settings.ratio, place.traceId)) return;
