@@ -1,4 +1,4 @@
-/** Durations as a person reads them. */
+/** Durations and numbers as text for people. */
 
 const UNITS: readonly (readonly [string, number])[] = [
   ['d', 86_400_000],
@@ -7,7 +7,7 @@ const UNITS: readonly (readonly [string, number])[] = [
   ['s', 1000],
 ];
 
-/** The largest unit that fits, with one decimal below ten: `3.2 s`, `14 ms`, `2 h`. */
+/** Formats in the largest unit that fits, with one decimal below ten: `3.2 s`, `14 ms`, `2 h`. */
 export function durationText(ms: number, language: string): string {
   for (const [unit, size] of UNITS) {
     if (ms >= size) {
@@ -20,7 +20,7 @@ export function durationText(ms: number, language: string): string {
   return `${Math.max(0, Math.round(ms))} ms`;
 }
 
-/** Numbers as a person reads them. To make a format costs far more than to use it, so each is made once. */
+/** Number formats of each language. Created once: a format costs far more to create than to use. */
 const formats = new Map<string, Intl.NumberFormat>();
 
 export function numberText(value: number, language: string, digits = 0): string {

@@ -1,4 +1,4 @@
-/** Text that is safe in a page. What is put into a template is escaped, unless it is such text itself. */
+/** Text that is safe in a page. A template escapes its values, unless they are such text. */
 
 export class Html {
   readonly text: string;

@@ -1,11 +1,11 @@
-/** The life of one token, as far as its events are still kept: posted, read, claimed, put back, used, expired. */
+/** The life of one token from the kept events: posted, read, claimed, put back, used, expired. */
 import type { Event } from '../observability/event.ts';
 import type { LifeStep } from './view.ts';
 
 /** @param wanted a fingerprint or the id of a token */
 export function lifeOf(events: readonly Event[], wanted: string): LifeStep[] {
   const tokens = new Set(events.map((event) => tokenNamed(event, wanted)).filter((token) => token !== undefined));
-  /** Claims that hold one of the tokens, by merchant and id. */
+  /** Claims that hold the token, by merchant and id. */
   const claims = new Set<string>();
   return events.flatMap((event): LifeStep[] => {
     const { name, at, instance, merchant = '', facts } = event;
@@ -34,7 +34,7 @@ export function lifeOf(events: readonly Event[], wanted: string): LifeStep[] {
   });
 }
 
-/** The token of an event, if it is the wanted one. */
+/** Returns the token of an event, if it is the wanted one. */
 function tokenNamed({ name, facts }: Event, wanted: string): string | undefined {
   switch (name) {
     case 'post':

@@ -1,10 +1,10 @@
-/** The last hours in figures, minute by minute, for one merchant. In memory, and of a fixed size. */
+/** Statistics of the last hours per minute, for one merchant. In memory, and of a fixed size. */
 import type { Kind } from '../token.ts';
 import { HANDOVER_BOUNDS_MS, type Minute, type Recent, SERIES, type Series } from './view.ts';
 
 const MINUTES_KEPT = 180;
 const RECENT_MINUTES = 15;
-/** The plots show the shortest of these spans that holds all there is. */
+/** Spans of the plots: the shortest that holds all data is shown. */
 const SPANS_MINUTES = [15, 30, 60, 120, MINUTES_KEPT];
 const MINUTE_MS = 60_000;
 
@@ -41,7 +41,7 @@ export class MinuteStats {
     minute.pending = Math.max(minute.pending, pending);
   }
 
-  /** The last hours until now, oldest first, without gaps. */
+  /** Returns the last hours until now, oldest first, without gaps. */
   minutes(now: number): Kept[] {
     const last = Math.floor(now / MINUTE_MS);
     return Array.from({ length: MINUTES_KEPT }, (_, at) => {
@@ -55,7 +55,7 @@ export class MinuteStats {
     const minute = Math.floor(time / MINUTE_MS);
     const index = minute % MINUTES_KEPT;
     const kept = this.#ring[index];
-    // What comes late from another instance belongs to its own minute, if that is still kept.
+    // A late event from another instance counts in its own minute, if that is still kept.
     if (kept !== undefined && kept.minute >= minute) return kept;
     const fresh = nothingIn(minute);
     this.#ring[index] = fresh;
@@ -63,7 +63,7 @@ export class MinuteStats {
   }
 }
 
-/** Several merchants' minutes, added up. Those of a minute stand at the same place in each. */
+/** Adds up the minutes of several merchants. A minute has the same place in each. */
 export function addedUp(all: readonly Kept[][]): Kept[] {
   const [first = [], ...others] = all;
   return first.map((minute, at) => {
@@ -83,7 +83,7 @@ export function addedUp(all: readonly Kept[][]): Kept[] {
   });
 }
 
-/** The last of these minutes, from the first in which something was counted: the plots begin short and grow. */
+/** Returns the last minutes, from the first with a count: the plots begin short and grow. */
 export function shownOf<M extends Minute>(minutes: readonly M[]): M[] {
   const first = minutes.findIndex(
     ({ posts, waiters, pending }) => waiters + pending > 0 || SERIES.some((name) => posts[name] > 0),
@@ -93,7 +93,7 @@ export function shownOf<M extends Minute>(minutes: readonly M[]): M[] {
   return minutes.slice(-span);
 }
 
-/** What went wrong in the last of these minutes. */
+/** Counts the failures of the last minutes. */
 export function recentOf(minutes: readonly Kept[]): Recent {
   const recent: Recent = { minutes: RECENT_MINUTES, failed: 0, noShows: 0, orphans: 0, unusable: 0, doors: 0 };
   for (const { posts, noShows, orphans } of minutes.slice(-RECENT_MINUTES)) {

@@ -1,16 +1,17 @@
 /**
- * What the operator page shows beside the last posts: expectations, no-shows, orphans, recharges, and
- * figures of the last hours. Updated with each event, in memory, bounded, and separate for each merchant.
+ * The state of the operator page beside the last posts: expectations, no-shows, orphans, recharges,
+ * and statistics of the last hours. Each event updates it. It is in memory, bounded, and separate
+ * for each merchant.
  */
 import type { Event, FactsOf } from '../observability/event.ts';
 import { CORRELATORS } from '../token.ts';
 import { addedUp, handoversOf, MinuteStats, recentOf, shownOf } from './minute-stats.ts';
 import type { ExpectationView, OrphanView, RechargeView, View } from './view.ts';
 
-/** What is kept for each merchant. */
+/** Limit of kept entries per merchant. */
 const EXPECTATIONS_KEPT = 500;
 const ENDED_KEPT = 20;
-/** What is shown. */
+/** Limit of shown entries. */
 const EXPECTATIONS_SHOWN = 20;
 const ENDED_SHOWN = 10;
 
@@ -45,8 +46,8 @@ export class OperatorState {
   }
 
   /**
-   * Records merged events, oldest first. An expectation of another instance may have been met here
-   * before it is known: known events are applied to it again.
+   * Records merged events, oldest first. A post may meet another instance's expectation here before
+   * the expectation is known. Known events are therefore applied to it again.
    */
   recordMerged(event: Event, isNew: boolean): void {
     const state = this.#merchants.get(event.merchant ?? '');
@@ -54,12 +55,12 @@ export class OperatorState {
     else if (state !== undefined) trackExpectation(state, event);
   }
 
-  /** Records how many workers wait for a merchant's tokens, and how many tokens are not in Redis yet. */
+  /** Records the number of waiters of a merchant, and of tokens that are not in Redis yet. */
   sample(at: number, merchant: string, waiters: number, pending: number): void {
     this.#merchants.get(merchant)?.stats.sample(at, waiters, pending);
   }
 
-  /** The view of one merchant, or of all. `postOf`: what else is known of a token. */
+  /** Returns the view of one merchant, or of all. `postOf`: further data of a token. */
   view(
     now: number,
     only: string | undefined,
@@ -83,7 +84,7 @@ export class OperatorState {
   }
 }
 
-/** Counts an event, and lists it if something ended with it. */
+/** Counts an event, and lists it if it ended an entry. */
 function count({ stats, expected, noShows, orphans, recharges }: MerchantState, event: Event): void {
   const { name, at, merchant = '', facts } = event;
   switch (name) {
@@ -147,7 +148,7 @@ function meetExpectation(expected: Map<string, ExpectationView>, post: FactsOf<'
 
 function push<T extends { at: number }>(list: T[], item: T, most: number): void {
   list.push(item);
-  // The past of another instance is older than what is here.
+  // Events from another instance may be older than the entries here.
   list.sort((a, b) => a.at - b.at);
   if (list.length > most) list.shift();
 }

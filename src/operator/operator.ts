@@ -1,4 +1,4 @@
-/** Gathers what the operator page shows: from the events, the store's health, the waiters, and the other instances. */
+/** The data of the operator page: from events, the store's health, waiters, and the other instances. */
 import type { Waiters } from '../handoff/waiters.ts';
 import type { Event } from '../observability/event.ts';
 import type { RecentPost } from '../observability/recent-posts.ts';
@@ -12,7 +12,7 @@ import type { InstanceView, View } from './view.ts';
 
 const SAMPLE_EVERY_MS = 2000;
 const POSTS_SHOWN = 50;
-/** Looked through when there is a filter. */
+/** Number of posts searched by a filter. */
 const POSTS_FILTERED = 500;
 export const WAITERS_SHOWN = 20;
 
@@ -25,11 +25,11 @@ export interface OperatorOptions {
   needsKey: boolean;
   /** Absent without Redis: then there is one instance. */
   relay: Relay | undefined;
-  /** Recharges owed for a merchant; undefined when the service asks Carat for nothing. */
+  /** Recharges owed for a merchant; undefined if the service does not ask Carat. */
   owed: (merchant: string) => number | undefined;
-  /** What this instance says of itself. */
+  /** The report of this instance. */
   self: () => InstanceState;
-  /** Known only once the listeners listen. */
+  /** Known only after the listeners have started. */
   addresses: () => { authenticityUrl: string; workerUrl: string };
 }
 
@@ -58,7 +58,7 @@ export class Operator {
     this.#unfollow();
   }
 
-  /** Like `view`, with what happened at the other instances; asked for, it takes at most 200 ms. */
+  /** Returns the view with the events of the other instances. The request to them takes at most 200 ms. */
   async viewOfAll(only: string | undefined, filter = ''): Promise<View> {
     const endReading = await this.#options.relay?.beginReading();
     try {
@@ -69,9 +69,10 @@ export class Operator {
   }
 
   /**
-   * All there is to see, or what there is of one merchant.
+   * Returns the view of all merchants, or of one.
    *
-   * @param filter words that a post must have; a fingerprint or the id of a token shows what happened to it
+   * @param filter words that a post must have; a fingerprint or the id of a token shows the token's
+   * life
    */
   view(only: string | undefined, filter = ''): View {
     const { recorder, store, waiters, merchants, maxWaiters, needsKey } = this.#options;

@@ -1,4 +1,4 @@
-/** The operator page as a whole: its frame, whether all is well, the plots, and what to do when there is nothing yet. */
+/** The operator page: frame, status, plots, and first steps for an empty page. */
 import { durationText, numberText } from './durations.ts';
 import { Html, html } from './html.ts';
 import { handoverPlot, postsPlot, quantileText, spanOf, waitersPlot } from './plots.ts';
@@ -16,11 +16,11 @@ import { STYLE } from './style.ts';
 import type { Texts } from './texts/en.ts';
 import { SERIES, type View } from './view.ts';
 
-/** A dot in the colour of the service's mood; a page without an icon makes browsers ask for one. */
+/** The icon: a dot in the colour of the service's status. Without an icon, browsers request one. */
 const ICON =
   "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' fill='%230f8a6d'/%3E%3C/svg%3E";
 
-/** The live script replaces each element with `data-part` by what the server draws next. */
+/** The live script replaces each element with `data-part` by the server's next rendering. */
 export function renderPage(view: View, t: Texts): string {
   return html`<!doctype html>
 <html lang="${t.lang}">
@@ -65,7 +65,7 @@ ${plotsSection(view, t)}
 `.text;
 }
 
-/** Shown by the script in the place of the status, which nothing keeps up to date without contact. */
+/** Shown by the script in place of the status, which is out of date without contact. */
 function lostSection(t: Texts): Html {
   return html`<section class="status bad lost" role="alert" aria-labelledby="lost" hidden>
 <div><h2 id="lost"><span class="dot" aria-hidden="true"></span>${t.status.lost}</h2>

@@ -1,4 +1,4 @@
-/** The plots, drawn by the server as inline SVG: shapes and classes only, colours are in the style sheet. */
+/** The plots, drawn by the server as inline SVG: shapes and classes only. The style sheet has the colours. */
 import { durationText } from './durations.ts';
 import { Html, html } from './html.ts';
 import type { Texts } from './texts/en.ts';
@@ -6,7 +6,7 @@ import { HANDOVER_BOUNDS_MS, type Minute, SERIES } from './view.ts';
 
 const WIDTH = 420;
 const HEIGHT = 170;
-/** Room for the labels of the axes. */
+/** Space for the labels of the axes. */
 const LEFT = 36;
 const BOTTOM = 22;
 const TOP = 8;
@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 const PLOT_WIDTH = WIDTH - LEFT;
 const PLOT_HEIGHT = HEIGHT - BOTTOM - TOP;
 
-/** Bars, one a minute, stacked by what the posts were. */
+/** Draws one bar a minute, stacked by the outcome of posts. */
 export function postsPlot(minutes: readonly Minute[], t: Texts): Html {
   const totals = minutes.map(({ posts }) => SERIES.reduce((sum, name) => sum + posts[name], 0));
   const top = niceTop(Math.max(...totals));
@@ -35,7 +35,7 @@ export function postsPlot(minutes: readonly Minute[], t: Texts): Html {
   return svg(label, [grid(top), ...bars, timeAxis(minutes, t)].join(''));
 }
 
-/** Who waited and what was pending, as two lines. */
+/** Draws waiters and pending tokens as two lines. */
 export function waitersPlot(minutes: readonly Minute[], t: Texts): Html {
   const most = Math.max(...minutes.flatMap(({ waiters, pending }) => [waiters, pending]));
   const top = niceTop(most);
@@ -56,7 +56,7 @@ export function waitersPlot(minutes: readonly Minute[], t: Texts): Html {
   );
 }
 
-/** How many handovers took how long; the scale of time is logarithmic. */
+/** Draws handovers by duration, on a logarithmic scale of time. */
 export function handoverPlot(counts: readonly number[], t: Texts): Html {
   const top = niceTop(Math.max(...counts));
   const step = PLOT_WIDTH / counts.length;
@@ -72,7 +72,7 @@ export function handoverPlot(counts: readonly number[], t: Texts): Html {
   return svg(`${t.plots.handover}: ${t.plots.handoverWhy(total)}`, [grid(top), ...bars, ...labels].join(''));
 }
 
-/** The bound below which so much of the handovers lie. */
+/** Formats the bound below which this share of the handovers lies. */
 export function quantileText(counts: readonly number[], share: number, t: Texts): string {
   const total = counts.reduce((sum, count) => sum + count, 0);
   if (total === 0) return '–';
@@ -89,7 +89,7 @@ export function quantileText(counts: readonly number[], share: number, t: Texts)
   return '–';
 }
 
-/** How long the plots go back. */
+/** Formats the span of the plots. */
 export function spanOf(minutes: readonly Minute[], t: Texts): string {
   return durationText(minutes.length * MINUTE_MS, t.lang);
 }
@@ -98,7 +98,7 @@ function svg(label: string, shapes: string): Html {
   return html`<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}">${new Html(shapes)}</svg>`;
 }
 
-/** Lines at nothing, half and the top, with their figures. */
+/** Draws lines at zero, half and the top, with their figures. */
 function grid(top: number): string {
   return [0, top / 2, top]
     .map((value) => {
@@ -122,7 +122,7 @@ function timeAxis(minutes: readonly Minute[], t: Texts): string {
   return marks.join('');
 }
 
-/** Only figures and our own words come in here. */
+/** Accepts only figures and our own words. */
 function text(x: number, y: number, anchor: string, words: string): string {
   return html`<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${words}</text>`.text;
 }
@@ -135,7 +135,7 @@ function yOf(value: number, top: number): number {
   return TOP + PLOT_HEIGHT * (1 - value / top);
 }
 
-/** The next round figure, so that the axis reads well and does not jump with every post. */
+/** Returns the next round figure: the axis is readable and does not jump at each post. */
 function niceTop(most: number): number {
   for (let unit = 1; ; unit *= 10) for (const step of [2, 4, 10]) if (unit * step >= most) return unit * step;
 }

@@ -1,4 +1,4 @@
-/** The routes of the operator page: the page itself, and its script. */
+/** The routes of the operator page: the page and its script. */
 import { createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { renderPage } from './page.ts';
@@ -8,13 +8,13 @@ import { textsFor } from './texts.ts';
 import type { View } from './view.ts';
 
 export interface OperatorRoutesOptions {
-  /** What a request may see: everything, or the one merchant that its key is limited to. */
+  /** The scope of a request: all merchants, or the one merchant of its key. */
   viewFor: (request: FastifyRequest, filter: string) => Promise<View>;
 }
 
 const MOST_FILTER_CHARS = 128;
 
-/** Only the style that stands in the page and the one script are let in; nothing from elsewhere, and no frame. */
+/** Allows only the page's own style and script. Frames and foreign content are refused. */
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,

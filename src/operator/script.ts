@@ -1,6 +1,7 @@
 /**
- * The page's own script. It follows the events and asks for the page again (at most once a second, and every ten
- * seconds anyway), and puts the parts that changed in place. All drawing stays with the server.
+ * The page's script. It follows the events, and requests the page again at most once a second and
+ * at least every ten seconds. It then replaces the parts that changed. The server does all
+ * rendering.
  */
 export const SCRIPT_PATH = '/operator/live.js';
 /** A stream of server-sent events that say no more than that something happened. */

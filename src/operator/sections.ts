@@ -1,4 +1,4 @@
-/** The tables of the operator page. On a narrow screen each row becomes a card, and each cell brings its heading along. */
+/** The tables of the operator page. On a narrow screen each row becomes a card with headings in its cells. */
 import type { PostOutcome } from '../observability/event.ts';
 import type { RecentPost } from '../observability/recent-posts.ts';
 import { CORRELATORS, type Correlators } from '../token.ts';
@@ -7,7 +7,7 @@ import { type Html, html } from './html.ts';
 import type { OutcomeText, Texts } from './texts/en.ts';
 import type { View } from './view.ts';
 
-/** There is nothing to say; a card leaves it out. */
+/** An empty cell; a card leaves it out. */
 const VOID = html`<span class="quiet">–</span>`;
 
 export function postsSection(view: View, t: Texts): Html {
@@ -52,7 +52,7 @@ ${earlier.length > 0 && html`<details><summary>${t.posts.more(earlier.length)}</
 const POSTS_AT_FIRST = 15;
 const SHOWN_CHARS = 24;
 
-/** A long value is cut in the middle: its ends tell it from others. */
+/** Shortens a long value in the middle: its ends distinguish it from others. */
 function value(text: string): Html {
   if (text.length <= SHOWN_CHARS) return html`<span class="mono">${text}</span>`;
   return html`<span class="mono" title="${text}">${text.slice(0, 12)}…${text.slice(-8)}</span>`;
@@ -91,7 +91,7 @@ function textOfOutcome(outcome: string, t: Texts): OutcomeText {
   return texts[outcome] ?? { label: outcome };
 }
 
-/** What could not be read, by name. */
+/** Lists the unread parts of a post, by name. */
 function unreadOf({ dropped = [], contentType, contentEncoding }: RecentPost, t: Texts): Html | undefined {
   const parts = [
     ...(dropped.length === 0 ? [] : [t.posts.dropped(dropped.join(', '))]),
@@ -101,7 +101,7 @@ function unreadOf({ dropped = [], contentType, contentEncoding }: RecentPost, t:
   return parts.length === 0 ? undefined : html`<p class="advice mono">${parts.join(' · ')}</p>`;
 }
 
-/** What happened to the token that was asked for, by its fingerprint or id. */
+/** Renders the life of the wanted token, by its fingerprint or id. */
 export function lifeSection({ life, filter, instances, merchants, only }: View, t: Texts): Html {
   if (life.length === 0) return html`<div data-part="life"></div>`;
   const showMerchant = merchants.length > 1 && only === undefined;
@@ -117,7 +117,7 @@ ${table('life', [t.posts.at, t.life.what], rows, '')}
 </section>`;
 }
 
-/** Shown where the service asks Carat for recharges. */
+/** Shown if the service asks Carat for recharges. */
 export function rechargesSection({ owed, recharges, merchants, only }: View, t: Texts): Html {
   if (owed === undefined) return html`<div data-part="recharges"></div>`;
   const showMerchant = merchants.length > 1 && only === undefined;
@@ -133,7 +133,7 @@ ${table('recharges', [t.expected.what, t.posts.outcome, t.expected.at], rows, t.
 </section>`;
 }
 
-/** Nothing is shown while nothing was refused. */
+/** Empty if nothing was refused. */
 export function doorsSection({ doors }: View, t: Texts): Html {
   if (doors.length === 0) return html`<div data-part="doors"></div>`;
   const rows = doors.map(({ door, merchant, count, lastAt }) => [
@@ -222,13 +222,13 @@ ${table('instances', headings, rows, '')}
 </section>`;
 }
 
-/** The script shows it in the reader's own time; without, it is UTC. */
+/** UTC; the script shows it in the reader's own time. */
 function time(at: number): Html {
   const text = new Date(at).toISOString();
   return html`<time datetime="${text}">${text.slice(11, 19)}</time>`;
 }
 
-/** Roles are stated, because a row that is shown as a card is no row to every browser. */
+/** States roles explicitly: not every browser treats a row that is shown as a card as a row. */
 function table(labelledBy: string, headings: readonly string[], rows: readonly Html[][], none: string): Html {
   if (rows.length === 0) return html`<p class="none">${none}</p>`;
   return html`<table role="table" aria-labelledby="${labelledBy}">

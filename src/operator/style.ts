@@ -1,4 +1,4 @@
-/** The style of the operator page. It stands in the page, and the policy of the page names its hash. */
+/** The style of the operator page, inline. The page's policy contains its hash. */
 export const STYLE = `
 :root{color-scheme:light dark;--bg:#f6f7f5;--card:#fff;--ink:#1b1f23;--quiet:#5b636b;--line:#dfe3e0;--soft:#eef1ee;--link:#0b5f86;
 --good:#0b7a5c;--warn:#8a5a00;--bad:#b3261e;--goodbg:#e3f3ec;--warnbg:#fcf0d8;--badbg:#fbe6e4;--openbg:#e5eefa;--open:#1d4f91;

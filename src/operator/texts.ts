@@ -1,10 +1,10 @@
-/** The words of the operator page, in Portuguese and English. */
+/** The texts of the operator page, in Portuguese and English. */
 import { ENGLISH, type Texts } from './texts/en.ts';
 import { PORTUGUESE } from './texts/pt.ts';
 
 const LANGUAGES: Record<string, Texts> = { pt: PORTUGUESE, en: ENGLISH };
 
-/** The language that a browser likes best, of those there are; English if it names none of them. */
+/** Returns the available language that the browser prefers; English if it names none. */
 export function textsFor(acceptLanguage = ''): Texts {
   let best: { texts: Texts; quality: number } = { texts: ENGLISH, quality: 0 };
   for (const item of acceptLanguage.slice(0, 500).split(',')) {

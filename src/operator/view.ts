@@ -1,10 +1,10 @@
-/** What the operator page shows: plain data, gathered for one merchant or for all of them. Holds no token's value. */
+/** The data of the operator page, for one merchant or for all. It contains no token's value. */
 import type { DoorCount } from '../observability/doors.ts';
 import type { RecentPost, TokenStatus } from '../observability/recent-posts.ts';
 import type { StoreHealth } from '../store/contract.ts';
 import type { Correlators, Kind } from '../token.ts';
 
-/** A waiting worker. Times are in milliseconds since 1970, as everywhere here. */
+/** A waiting worker. Times are in milliseconds since 1970, in the whole file. */
 export interface WaiterView {
   merchant: string;
   topic: string;
@@ -23,12 +23,12 @@ export interface OrphanView {
   merchant: string;
   kind: Kind;
   fingerprint: string | undefined;
-  /** Of its post, if that is still kept. */
+  /** Of the token's post, if that is still kept. */
   correlators: Correlators;
   at: number;
 }
 
-/** One thing that happened to a token. */
+/** One event in the life of a token. */
 export interface LifeStep {
   at: number;
   instance: string;
@@ -37,7 +37,7 @@ export interface LifeStep {
   claimId: string | undefined;
 }
 
-/** How a recharge ended, or that the guard undoes it. */
+/** The end of a recharge, or the guard's undo. */
 export interface RechargeView {
   at: number;
   merchant: string;
@@ -55,7 +55,7 @@ export interface InstanceView {
   self: boolean;
 }
 
-/** The colours of the plot: tokens by kind, and then what became of the other posts. */
+/** Series of the plot: tokens by kind, then other posts by outcome. */
 export const SERIES = ['seid', 'nit', 'token', 'replay', 'unusable', 'failed'] as const;
 export type Series = (typeof SERIES)[number];
 
@@ -63,14 +63,14 @@ export interface Minute {
   /** Minutes since 1970. */
   minute: number;
   posts: Record<Series, number>;
-  /** The most that waited at once, and the most that were pending, in that minute. */
+  /** The maximum of waiters, and of pending tokens, in that minute. */
   waiters: number;
   pending: number;
   noShows: number;
   orphans: number;
 }
 
-/** What went wrong in the last minutes, in full: not only what is listed. */
+/** Failures of the last minutes, complete: listed or not. */
 export interface Recent {
   minutes: number;
   /** Posts answered before they were kept. */
@@ -78,19 +78,19 @@ export interface Recent {
   noShows: number;
   orphans: number;
   unusable: number;
-  /** What reached the public listener of this instance and no authenticity path. */
+  /** Input at this instance's public listener outside the authenticity paths. */
   doors: number;
 }
 
 export interface View {
   now: number;
-  /** The one merchant that is shown, or all of them. */
+  /** The merchant that is shown, or all of them. */
   only: string | undefined;
-  /** What the posts are filtered by. */
+  /** The filter of the posts. */
   filter: string;
-  /** Of the token whose fingerprint or id the filter is. */
+  /** The life of the token whose fingerprint or id the filter is. */
   life: readonly LifeStep[];
-  /** Recharges whose end Carat does not know yet; undefined when the service asks Carat for nothing. */
+  /** Recharges without a known end at Carat; undefined if the service does not ask Carat. */
   owed: number | undefined;
   recharges: readonly RechargeView[];
   merchants: readonly string[];
@@ -99,7 +99,7 @@ export interface View {
   waiting: { count: number; max: number; first: readonly WaiterView[] };
   instances: readonly InstanceView[];
   posts: readonly RecentPost[];
-  /** What else reached the public listener of this instance since its start. */
+  /** Other input at this instance's public listener since its start. */
   doors: readonly DoorCount[];
   expected: readonly ExpectationView[];
   noShows: readonly ExpectationView[];
@@ -107,7 +107,10 @@ export interface View {
   recent: Recent;
   /** Oldest first, without gaps. */
   minutes: readonly Minute[];
-  /** How many handovers took up to each bound of `HANDOVER_BOUNDS_MS`, each counted once; the last is beyond all. */
+  /**
+   * Number of handovers up to each bound of `HANDOVER_BOUNDS_MS`, each counted once; the last is
+   * above all bounds.
+   */
   handovers: readonly number[];
   /** Where Carat posts to, for the first steps; the path only if it is the default. */
   authenticityUrl: string;

@@ -3,7 +3,7 @@ import type { PostOutcome } from '../../observability/event.ts';
 import type { TokenStatus } from '../../observability/recent-posts.ts';
 import type { Series } from '../view.ts';
 
-/** What happened to a post, in a word or two, and what to do about it, if anything. */
+/** The label of an outcome, and advice if action is useful. */
 export interface OutcomeText {
   label: string;
   advice?: string;
