@@ -1,4 +1,4 @@
-/** `ask`: asks Carat for a token through the service, and `recharge`: confirms or undoes what was asked for. */
+/** `ask`: asks Carat for a token through the service. `recharge`: confirms or undoes a recharge. */
 import type {
   AskedCancellation,
   AskedRecharge,
@@ -51,7 +51,7 @@ interface Service {
 }
 type AnyAsked = AskedScheduleEdit | AskedRecharge | AskedToken | AskedCancellation;
 
-/** What Carat can be asked for. */
+/** The services of Carat that can be asked. */
 const SERVICES: Readonly<Record<string, Service>> = {
   'schedule-edit': {
     needs: ['sid'],
@@ -110,7 +110,7 @@ export const ask: Command = {
   },
 };
 
-/** @throws UsageError for another service, an option that it does not take, or one that it lacks */
+/** @throws UsageError for an unknown service, a foreign option, or a missing one */
 function serviceOf(args: Arguments): Service {
   const [what, ...more] = args.positionals;
   const service = what !== undefined && Object.hasOwn(SERVICES, what) ? SERVICES[what] : undefined;
@@ -129,12 +129,15 @@ function serviceOf(args: Arguments): Service {
   return service;
 }
 
-/** An option that `serviceOf` has found. */
+/** Returns an option that `serviceOf` has validated. */
 function given(args: Arguments, name: Field): string {
   return text(args, name) ?? '';
 }
 
-/** Everything for programs; the value alone for people and shells, and beside it what to do. */
+/**
+ * Prints all fields for programs. For people and shells, prints the value alone, and the next step
+ * beside it.
+ */
 function report(asked: AnyAsked, args: Arguments, terminal: Console): void {
   const value = 'seid' in asked ? asked.seid : 'nit' in asked ? asked.nit : asked.token;
   const isForPrograms = args.values['json'] === true;

@@ -1,4 +1,4 @@
-/** `claim`, and what ends a claim: `used` and `release`. */
+/** `claim`, and the ends of a claim: `used` and `release`. */
 import type { ClaimRequest } from '../client/index.ts';
 import { type Arguments, type Command, EXIT, seconds, text, UsageError, WORKER_OPTIONS } from './command.ts';
 import type { Console } from './terminal.ts';

@@ -1,4 +1,4 @@
-/** What a command is, how its arguments are read, and how it says what it can do. */
+/** Commands: their definition, the parsing of arguments, and the help. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from '../config/nearest.ts';
 import type { Console } from './terminal.ts';
@@ -18,7 +18,7 @@ export const EXIT = {
 export interface Option {
   type: 'string' | 'boolean';
   short?: string;
-  /** What stands for its value in the help. */
+  /** The placeholder of its value in the help. */
   value?: string;
   help: string;
 }
@@ -31,21 +31,21 @@ export interface Arguments {
 export interface Command {
   name: string;
   summary: string;
-  /** What comes after the name and the options. */
+  /** The arguments after the name and the options. */
   positional?: string;
   options: Readonly<Record<string, Option>>;
-  /** More for the help: examples, what is special. */
+  /** More text for the help: examples, special cases. */
   more?: string;
   /**
-   * Milliseconds after SIGTERM or SIGINT in which it ends its work; its own exit code counts then. Without it a command
-   * ends at once, with 130.
+   * Milliseconds that the command may work on after SIGTERM or SIGINT; its own exit code then
+   * counts. Without it, a command ends at once, with 130.
    */
   finishesWithinMs?: number;
-  /** The exit code. */
+  /** Runs the command and returns the exit code. */
   run(args: Arguments, terminal: Console): Promise<number>;
 }
 
-/** The command line was wrong: one clear line, exit 2. */
+/** A wrong command line: one clear line, exit 2. */
 export class UsageError extends Error {}
 
 const COMMON: Readonly<Record<string, Option>> = {
@@ -116,13 +116,13 @@ export function text(args: Arguments, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** @throws UsageError when it is none of HTTP */
+/** @throws UsageError for any other text than an HTTP address */
 export function httpAddress(command: string, given: string | undefined): string {
   if (given !== undefined && /^https?:\/\//i.test(given) && URL.canParse(given)) return given;
   throw new UsageError(`${command}: expected an http or https address`);
 }
 
-/** @throws UsageError when it is no number within the limits */
+/** @throws UsageError for any other text than a number within the limits */
 export function seconds(args: Arguments, name: string, usual: number, most = 86_400): number {
   const given = text(args, name);
   const value = given === undefined ? usual : Number(given);

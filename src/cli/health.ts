@@ -1,4 +1,4 @@
-/** `health`: for container checks. Exit 0 when the service is ready (or alive), 1 when it is not. */
+/** `health`: for container checks. Exits with 0 if the service is ready (or alive), else with 1. */
 import { type Command, EXIT, seconds, WORKER_OPTIONS } from './command.ts';
 import { workerUrl } from './worker.ts';
 

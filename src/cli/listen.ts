@@ -1,4 +1,4 @@
-/** `listen`: claims tokens and posts each to a worker that cannot wait: a local or a serverless one. */
+/** `listen`: claims tokens and posts each to a worker without its own wait: local or serverless. */
 import { type ClaimRequest, isWorkerError, type WorkerClient, WorkerError } from '../client/index.ts';
 import { Lease } from '../client/lease.ts';
 import { pause } from '../client/retries.ts';
@@ -16,17 +16,17 @@ import {
 import type { Console } from './terminal.ts';
 import { clientOf, SELECTOR_OPTIONS, selectorOf } from './worker.ts';
 
-/** One wait for a token; the next follows at once. */
+/** Length of one wait for a token; the next wait follows at once. */
 const WAIT_MS = 60_000;
-/** Pauses after a worker that did not take its token; each is twice the one before. */
+/** Pauses after a worker that did not take its token; each is twice the previous one. */
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
-/** Node's `fetch` waits no longer than this for an answer. */
+/** Limit of Node's `fetch` for an answer. */
 const MOST_WORKER_SECONDS = 300;
-/** After SIGTERM: how long the worker may still answer, and after that the service. Together below Docker's 10 s. */
+/** Time after SIGTERM for the worker to answer, then for the service. Together below Docker's 10 s. */
 const FINISH_MS = 5000;
 const SETTLE_MS = 2000;
-/** How long a token is put back for; the end of its lease does it otherwise. */
+/** Time for attempts to put a token back; after that the end of its lease does it. */
 const RELEASE_MS = 10_000;
 
 export const listen: Command = {
@@ -77,7 +77,7 @@ interface Listener {
 type Event = 'listening' | 'used' | 'released' | 'lost' | 'away';
 type Facts = Readonly<Record<string, string | number>>;
 
-/** What a stop ends, in this order: the claims, a worker that is still busy, the calls that settle. */
+/** The phases that a stop ends, in this order: the claims, a busy worker, the calls that settle. */
 interface Ends {
   claiming: AbortSignal;
   working: AbortSignal;
@@ -109,7 +109,7 @@ async function follow(listener: Listener): Promise<number> {
   const { claiming } = listener.ends;
   let pauseMs = FIRST_PAUSE_MS;
   let claimId = crypto.randomUUID();
-  // The first claim asks once, so that a wrong address or key ends the command at once.
+  // The first claim asks once: a wrong address or key ends the command at once.
   let timeout = 0;
   while (!claiming.aborted) {
     const token = await claimOnce(listener, claimId, timeout);
@@ -128,7 +128,10 @@ async function follow(listener: Listener): Promise<number> {
   return EXIT.ok;
 }
 
-/** @throws WorkerError when the service answers what no further claim can change, or cannot be reached at the start */
+/**
+ * @throws WorkerError for an answer that no further claim can change, or an unreachable service at
+ * the start
+ */
 async function claimOnce(
   { client, lead, ends, report }: Listener,
   claimId: string,
@@ -138,7 +141,7 @@ async function claimOnce(
     return await client.claim({ ...lead, claimId }, { timeout, signal: ends.claiming });
   } catch (error) {
     if (ends.claiming.aborted) {
-      // The answer that was not awaited may have held a token.
+      // The abandoned answer may have contained a token.
       await client.release(held(client, claimId), { timeout: 0, signal: ends.settling }).catch(() => undefined);
       return undefined;
     }
@@ -154,7 +157,10 @@ function held({ merchant }: WorkerClient, id: string) {
   return { merchant, claim: { id } };
 }
 
-/** Posts a token to the worker, holds it as long as that takes, and settles it. Resolves to whether the worker took it. */
+/**
+ * Posts a token to the worker, extends its lease during the call, and settles it.
+ * Resolves to whether the worker took it.
+ */
 async function handOver(listener: Listener, token: ClaimedToken, retryInMs: number): Promise<boolean> {
   const { client, ends, leaseMs, report } = listener;
   const { id, merchant, kind, claim } = token;
@@ -168,7 +174,7 @@ async function handOver(listener: Listener, token: ClaimedToken, retryInMs: numb
   const isTaken = 'status' in answer && answer.status >= 200 && answer.status < 300;
   try {
     if (isTaken) {
-      // As long as the token lives: until the service knows, another worker may get it.
+      // For the token's life: until the service knows of the use, another worker may get the token.
       const lifeMs = Math.max(token.expiresAt.getTime() - token.receivedAt.getTime(), 0);
       await client.used(token, { timeout: lifeMs, signal: ends.settling });
       report('used', seen);
@@ -179,7 +185,8 @@ async function handOver(listener: Listener, token: ClaimedToken, retryInMs: numb
     }
   } catch (error) {
     if (isWorkerError(error) && ['unauthorized', 'forbidden'].includes(error.code)) throw error;
-    // The lease puts back what is not used. After a stop an unsettled use is an error of the command.
+    // The end of the lease puts an unused token back. After a stop, an unsettled use is an error of
+    // the command.
     report('lost', { ...seen, settling: isWorkerError(error) ? error.code : 'stopped' });
     if (isTaken && ends.settling.aborted)
       throw new WorkerError('unreachable', 'listen: stopped before a use was settled');
@@ -187,7 +194,7 @@ async function handOver(listener: Listener, token: ClaimedToken, retryInMs: numb
   return isTaken;
 }
 
-/** What came of a post to the worker. */
+/** The result of a post to the worker. */
 type Answer = { status: number } | { reason: string };
 
 async function forward({ url, timeoutMs, ends }: Listener, token: ClaimedToken, lost: AbortSignal): Promise<Answer> {
@@ -197,7 +204,7 @@ async function forward({ url, timeoutMs, ends }: Listener, token: ClaimedToken, 
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(tokenAnswerOf(token)),
-      // A token goes to the address that was given, and to no other.
+      // The token must reach only the given address.
       redirect: 'manual',
       signal: AbortSignal.any([late, lost, ends.working]),
     });

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command line: finds the command, runs it, and turns what went wrong into one line and an exit code. */
+/** The command line: finds and runs the command, and turns an error into one line and an exit code. */
 import process from 'node:process';
 import { isWorkerError } from '../client/index.ts';
 import { nearest } from '../config/nearest.ts';
@@ -18,7 +18,7 @@ import { wait } from './wait.ts';
 import { exitOf } from './worker.ts';
 
 const PROGRAM = 'carat-authenticity';
-/** How long a command may take to clean up when it is interrupted. */
+/** Time that an interrupted command may take to clean up. */
 const INTERRUPT_GRACE_MS = 2000;
 const COMMANDS: readonly Command[] = [
   ...[serve, simulator, send, wait, claim, used, release],
@@ -33,7 +33,7 @@ const terminal: Console = {
   error: (line) => process.stderr.write(`${line}\n`),
   paint: painter(process.stdout.isTTY === true && process.stderr.isTTY === true, process.env),
 };
-// A reader such as `head` may go away.
+// A reader such as `head` may close the pipe.
 process.stdout.on('error', () => process.exit(EXIT.ok));
 
 function overview(): string {
@@ -75,7 +75,7 @@ async function main([name, ...rest]: string[]): Promise<number> {
     return EXIT.ok;
   }
   const args = read(command, rest);
-  // These two are processes of their own, which know what to do with a signal.
+  // These two commands are whole processes with their own signal handlers.
   if (command !== serve && command !== simulator) {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupt(command));
   }
@@ -83,7 +83,7 @@ async function main([name, ...rest]: string[]): Promise<number> {
   return command.run(args, terminal);
 }
 
-/** A terminal and npm both send the signal: a second one changes nothing. */
+/** Interrupts the command once: a terminal and npm both send the signal. */
 function interrupt({ finishesWithinMs = INTERRUPT_GRACE_MS }: Command): void {
   stop.abort();
   setTimeout(() => process.exit(EXIT.interrupted), finishesWithinMs).unref();

@@ -1,4 +1,4 @@
-/** `serve` and `simulator`: the two servers. Both are configured by the environment, and end by a signal. */
+/** `serve` and `simulator`: the two servers. The environment configures them, and a signal ends them. */
 import { type Command, EXIT, text } from './command.ts';
 
 export const serve: Command = {

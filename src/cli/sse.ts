@@ -1,6 +1,6 @@
-/** Reads server-sent events from a body. */
+/** Parses server-sent events from a body. */
 export interface StreamEvent {
-  /** None for a note about the stream itself. */
+  /** Absent in a note about the stream itself. */
   id: string | undefined;
   name: string;
   data: Record<string, unknown>;

@@ -1,4 +1,7 @@
-/** `tail`: what happens, as it happens, redacted by the service. Comes back by itself, to where it was. */
+/**
+ * `tail`: follows events, redacted by the service. Reconnects automatically and continues at its
+ * last event.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { nearest } from '../config/nearest.ts';
 import { type Arguments, type Command, EXIT, text, UsageError, WORKER_OPTIONS } from './command.ts';
@@ -61,7 +64,7 @@ function check(option: string, given: string, known: readonly string[]): void {
 async function follow(args: Arguments, terminal: Console, lastId: string | undefined) {
   const { createWorkerClient, WorkerError } = await import('../client/index.ts');
   const url = workerUrl(args, terminal);
-  // The same checks of the address as everywhere.
+  // The same checks of the address as for all commands.
   createWorkerClient({ url });
   const merchant = text(args, 'merchant');
   const key = workerKey(args, terminal);

@@ -1,4 +1,4 @@
-/** Where a command writes to, and what it gets from its environment. */
+/** The output of a command, and its environment. */
 export interface Console {
   env: Readonly<Record<string, string | undefined>>;
   /** Aborts at SIGINT and SIGTERM. */
@@ -12,14 +12,14 @@ export type Paint = (colour: 'red' | 'green' | 'yellow' | 'dim' | 'bold', text: 
 
 const CODES = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1 } as const;
 
-/** Colours on a terminal only, and never with NO_COLOR. */
+/** Returns colours for a terminal only, and never with NO_COLOR. */
 export function painter(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): Paint {
   const noColour = (env['NO_COLOR'] ?? '') !== '' || env['TERM'] === 'dumb';
   if (!isTerminal || noColour) return (_colour, text) => text;
   return (colour, text) => `\u001b[${CODES[colour]}m${text}\u001b[0m`;
 }
 
-/** What came from outside, fit for a terminal: no control character moves its cursor. */
+/** Makes foreign text safe for a terminal: control characters must not move its cursor. */
 export function plain(text: string): string {
   return text.replace(/\p{Cc}/gu, ' ');
 }

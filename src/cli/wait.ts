@@ -1,4 +1,4 @@
-/** `wait`: waits for a token, and reads it. */
+/** `wait`: waits for a token and reads it. */
 import type { Selector } from '../client/index.ts';
 import { type Command, EXIT, seconds, UsageError, WORKER_OPTIONS } from './command.ts';
 import { clientOf, SELECTOR_OPTIONS, selectorOf, tellToken } from './worker.ts';

@@ -1,4 +1,4 @@
-/** What the commands that talk to a service have in common. */
+/** Shared parts of the commands that call a service. */
 import {
   type Correlators,
   createWorkerClient,
@@ -23,13 +23,13 @@ export function workerUrl(args: Arguments, { env }: Console): string {
   return text(args, 'worker') ?? env['WORKER_URL'] ?? listenerOf(env['WORKER_HOST'], env['WORKER_PORT']);
 }
 
-/** The worker listener that a service with this environment has, as it is reached from its own machine. */
+/** Returns the worker listener of a service with this environment, as reachable from its own machine. */
 function listenerOf(host = '', port = ''): string {
   const address = ANY_ADDRESS[host.trim()] ?? host.trim();
   return `http://${address.includes(':') ? `[${address}]` : address}:${port.trim() || 8081}`;
 }
 
-/** Where it listens at every address, or its default. */
+/** Local addresses for the default host and for hosts that mean all addresses. */
 const ANY_ADDRESS: Readonly<Record<string, string>> = { '': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 export function workerKey(args: Arguments, { env }: Console): string | undefined {
@@ -41,7 +41,7 @@ export function clientOf(args: Arguments, terminal: Console): WorkerClient {
   return createWorkerClient(options);
 }
 
-/** @throws UsageError when there is more than one correlator, or none where one is needed */
+/** @throws UsageError for more than one correlator, or for none where one is required */
 export function selectorOf(args: Arguments): { kind: Kind | undefined } & Correlators {
   const kind = text(args, 'kind');
   if (kind !== undefined && !['seid', 'nit', 'token'].includes(kind)) {
@@ -60,7 +60,7 @@ export function selectorOf(args: Arguments): { kind: Kind | undefined } & Correl
   return { kind: kind as Kind | undefined, ...correlators };
 }
 
-/** The whole token for programs, its value alone for people and shells. */
+/** Prints the whole token for programs, and its value alone for people and shells. */
 export function tellToken(token: Token, args: Arguments, terminal: Console): void {
   terminal.out(args.values['json'] === true ? JSON.stringify(token) : token.value);
   if (args.values['json'] !== true && token.claim !== null) {

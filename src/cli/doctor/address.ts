@@ -1,4 +1,4 @@
-/** The address itself: its scheme, its name, and the certificate behind it. */
+/** Checks of the address: its scheme, its name, and its certificate. */
 import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';

@@ -1,4 +1,4 @@
-/** `doctor URL`: whether an authenticity URL, ours or anybody's, would satisfy Carat, before it is registered. */
+/** `doctor URL`: checks before registration whether any authenticity URL satisfies Carat. */
 import { type Command, EXIT, httpAddress, seconds, text, WORKER_OPTIONS } from '../command.ts';
 import { clientOf } from '../worker.ts';
 import { examineName, examineTls } from './address.ts';
@@ -6,7 +6,7 @@ import { announce, examineHandover } from './handover.ts';
 import { examinePosts, testPosts } from './posts.ts';
 import { type Finding, tell, type Verdict } from './verdict.ts';
 
-/** What cannot be checked from here; see docs/cli.md. */
+/** Checks that are impossible from here; see docs/cli.md. */
 const UNKNOWABLE: readonly Finding[] = [
   {
     check: 'seen from Carat',

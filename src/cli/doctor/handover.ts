@@ -1,4 +1,4 @@
-/** Whether what was posted arrives at the workers, and is handed over. What was posted is used up afterwards. */
+/** Checks that posts reach the workers and are handed over. The posted tokens are used up afterwards. */
 import { isWorkerError, type Lead, type WorkerClient, WorkerError } from '../../client/index.ts';
 import { tokenId } from '../../token.ts';
 import type { TestPost } from './posts.ts';
@@ -6,7 +6,10 @@ import type { Finding } from './verdict.ts';
 
 const ARRIVES_MS = 5000;
 
-/** Announces the posts, for a service that lets in only what is expected. Answers how to cancel what did not come. */
+/**
+ * Announces the posts, for a service that accepts only expected tokens. Returns how to cancel the
+ * unfilled announcements.
+ */
 export async function announce(client: WorkerClient, posts: readonly TestPost[]): Promise<() => Promise<void>> {
   const announced = await Promise.all(
     posts.map(({ kind, selector }) =>
@@ -28,7 +31,7 @@ async function examineOne(client: WorkerClient, post: TestPost): Promise<Finding
   const id = tokenId(merchant, post.kind, post.value);
   try {
     const pooled = Object.keys(post.selector).length === 0;
-    // From the pool anybody's token would come; that ours is known there is seen by using it up.
+    // The pool would return any token. Using up ours proves that it is there.
     const token = pooled
       ? undefined
       : await client.waitForToken({ kind: post.kind, ...post.selector } as Lead & { sid: string }, {

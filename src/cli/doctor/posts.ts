@@ -1,14 +1,14 @@
-/** The posts: each documented shape and what Carat may vary, each to be answered by a literal 200. */
+/** Checks of posts: each documented shape and each variation of Carat must get a literal 200. */
 import { randomBytes } from 'node:crypto';
 import { FORM, type Probe, type Probed, probe } from './probe.ts';
 import type { Finding } from './verdict.ts';
 
-/** Every value begins so, to be recognised where one is found. */
+/** Prefix of every value: it identifies the doctor's posts. */
 const MARK = 'DOCTOR';
 const AT_ONCE = 20;
 const SLOW_MS = 2000;
 
-/** A documented shape, with what a worker would find its token by. */
+/** A documented shape, with the selector of its token for a worker. */
 export interface TestPost {
   check: string;
   kind: 'seid' | 'nit' | 'token';
@@ -62,7 +62,7 @@ export async function examinePosts(url: URL, posts: readonly TestPost[], timeout
   const findings: Finding[] = [];
   for (const { check, fields } of posts) {
     findings.push(await tried(check, { body: form(fields), contentType: `${FORM}; charset=utf-8` }));
-    // A URL that does not answer at all is not asked a dozen times more.
+    // A URL without any answer gets no further requests.
     if (findings[0]?.seen.startsWith('no answer') === true) return findings;
   }
   findings.push(

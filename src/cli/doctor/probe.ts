@@ -1,4 +1,4 @@
-/** One request to the URL that is examined, on a connection of its own, with all that can be seen of it. */
+/** One request to the examined URL, on its own connection, with all observable facts. */
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 
@@ -9,7 +9,7 @@ export interface Probe {
 }
 
 export interface Probed {
-  /** 0 when there was no answer; `error` says why. */
+  /** 0 without an answer; `error` has the reason. */
   status: number;
   error: string | undefined;
   location: string | undefined;
@@ -18,7 +18,7 @@ export interface Probed {
 
 export const FORM = 'application/x-www-form-urlencoded';
 
-/** Follows no redirect. A certificate that is wrong is looked at elsewhere, and does not keep the answer from being seen. */
+/** Follows no redirect, and accepts a wrong certificate: another check examines the certificate. */
 export function probe(
   url: URL,
   { method = 'POST', contentType = FORM, body = '' }: Probe,

@@ -1,15 +1,15 @@
-/** What the doctor found, and how it is printed. */
+/** Findings of the doctor, and their output. */
 import { type Console, plain } from '../terminal.ts';
 
-/** `unknown`: it cannot be seen from here. */
+/** `unknown`: not observable from here. */
 export type State = 'pass' | 'warn' | 'fail' | 'unknown';
 
 export interface Finding {
   check: string;
   state: State;
-  /** What was seen. */
+  /** The observed facts. */
   seen: string;
-  /** What to mend, when something is to be mended. */
+  /** The correction, if one is needed. */
   mend?: string | undefined;
 }
 
