@@ -1,6 +1,6 @@
 /**
- * What all of Carat's calls have in common here: who calls, which faults are due, the authenticity post in the middle
- * of a call, and the answer. The files beside this one say what each call does.
+ * Shared parts of Carat's calls: the caller, due faults, the authenticity post during a call, and
+ * the answer. The files beside this one define each call.
  */
 import { randomBytes } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
@@ -13,23 +13,23 @@ import type { Issued, World } from './world.ts';
 export interface Store {
   id: string;
   key: string;
-  /** Where this store's posts go; default: the simulator's `authenticityUrl`. */
+  /** The address for this store's posts; default: the simulator's `authenticityUrl`. */
   authenticityUrl?: string;
 }
 
-/** What the simulator's parts share. */
+/** The state that the simulator's parts share. */
 export interface Context {
   world: World;
   plan: FaultPlan;
   /** Emits `held` with the name of a call that a `hold` fault has stopped, and `post` with each `PostMade`. */
   events: EventEmitter;
-  /** Releases what is held. */
+  /** Functions that release held calls. */
   held: Map<string, (() => void)[]>;
-  /** The known stores; every well-formed pair of id and key is let in when there are none. */
+  /** The known stores; if empty, every well-formed pair of id and key is accepted. */
   stores: readonly Store[];
   authenticityUrl: string;
   postTimeoutMs: number;
-  /** Posts that go on after their call was answered. */
+  /** Posts that continue after the answer to their call. */
   afterwards: Set<Promise<unknown>>;
 }
 
@@ -42,14 +42,17 @@ export type Fields = { readonly [name: string]: unknown };
 
 export interface Call {
   name: string;
-  /** The key of the calling store: the owner of what it is issued. */
+  /** The key of the calling store: the owner of the issued identifiers. */
   owner: string;
   faults: Faults;
   params: Record<string, string>;
   query: Record<string, string>;
   body: Fields;
   headers: FastifyRequest['headers'];
-  /** Posts to the store and returns whether it answered exactly 200. If not, what was issued becomes `INV`. */
+  /**
+   * Posts to the store and returns whether it answered exactly 200. Otherwise the issued identifier
+   * becomes `INV`.
+   */
   post(issued: Issued, fields: (id: string) => Record<string, string>): Promise<boolean>;
 }
 
@@ -57,9 +60,12 @@ export interface CallSpec {
   name: string | ((body: Fields) => string);
   method: 'GET' | 'POST' | 'PUT';
   url: string;
-  /** `headers`: merchant_id and merchant_key; `recharge`: the key is in the body or query, if anywhere. */
+  /** `headers`: merchant_id and merchant_key; `recharge`: the key is in the body or query, if present. */
   merchant: 'headers' | 'recharge';
-  /** Runs before any delay; what it answers is the answer. Its `leave` runs when the call is over. */
+  /**
+   * Runs before any delay. Its `answer` replaces the call's answer; its `leave` runs at the end of
+   * the call.
+   */
   enter?: (call: Call) => { answer?: Answer; leave?: () => void };
   handle(call: Call): Promise<Answer> | Answer;
 }
@@ -149,7 +155,10 @@ async function post(
   return accepted;
 }
 
-/** The key of the caller; nothing when it is not let in. A recharge call without a key acts for whom the NIT belongs to. */
+/**
+ * Returns the key of the caller; undefined if it is refused. A recharge call without a key acts for
+ * the NIT's owner.
+ */
 function callerOf(
   context: Context,
   merchant: CallSpec['merchant'],

@@ -1,4 +1,4 @@
-/** The result codes and messages that the simulator answers. Carat publishes few of them: 9xx are the simulator's own. */
+/** Result codes and messages of the simulator. Carat publishes few of them: 9xx are the simulator's own. */
 import type { Answer, Call, Fields } from './call.ts';
 
 export const OK_MESSAGE = 'OK. Transaction successful.';
@@ -11,17 +11,17 @@ const WRONG_STATUS = '902';
 export const TERMINAL_BUSY = ['903', 'Terminal in use by another request'] as const;
 const DENIED = '999';
 
-/** Success, with `code` at the top. */
+/** Returns a success, with `code` at the top. */
 export function success(body: Record<string, unknown> = {}, status = 200): Answer {
   return { status, body: { code: '0', message: OK_MESSAGE, ...body } };
 }
 
-/** Failure, with `code` at the top. */
+/** Returns a failure, with `code` at the top. */
 export function failure([code, message]: readonly [string, string], status = 400): Answer {
   return { status, body: { code, message } };
 }
 
-/** The denial that a fault asks for, if it does. */
+/** Returns the denial that a fault requests, if any. */
 export function deniedBy(call: Call): readonly [string, string] | undefined {
   return call.faults.has('denied') ? [call.faults.get('denied') || DENIED, 'Denied on demand'] : undefined;
 }
@@ -34,7 +34,7 @@ export function wrongStatus(status: string): readonly [string, string] {
   return [WRONG_STATUS, `Not possible in status ${status}`];
 }
 
-/** The name of the first field that does not have its format; a field in `optional` may be missing. */
+/** Returns the name of the first malformed field; a field in `optional` may be missing. */
 export function firstBad(
   fields: Fields,
   formats: Record<string, RegExp>,

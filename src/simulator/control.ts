@@ -1,11 +1,14 @@
-/** The simulator's own calls, under `/simulator`: faults, expiry, status notifications, and a look at its state. */
+/** The simulator's own calls, under `/simulator`: faults, expiry, status notifications, and its state. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import { type Context, isFields } from './call.ts';
 import { FAULTS, faultName } from './faults.ts';
 import { postForm } from './poster.ts';
 
-/** A status notification is repeated until it gets a 200 [doc]; here at most so often, with a pause between. */
+/**
+ * Carat repeats a status notification until it gets a 200 [doc]. Here the attempts are limited,
+ * with a pause between.
+ */
 const NOTIFICATION_ATTEMPTS = 3;
 const NOTIFICATION_PAUSE_MS = 100;
 

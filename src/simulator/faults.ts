@@ -1,6 +1,6 @@
 /**
- * The faults that the simulator commits on demand: asked for by the header `x-simulator-fault` of the very call, or put
- * on a list beforehand by `POST /simulator/faults`, for the next calls of a name.
+ * Faults of the simulator, on request. The header `x-simulator-fault` sets a fault for its own
+ * call. `POST /simulator/faults` plans faults for the next calls of a name.
  */
 
 export const FAULTS = {
@@ -26,23 +26,23 @@ export type FaultName = keyof typeof FAULTS;
 /** The faults of one call, each with its value, if any. */
 export type Faults = ReadonlyMap<FaultName, string | undefined>;
 
-/** A fault on the list. */
+/** A planned fault. */
 export interface PlannedFault {
   fault: FaultName;
   value?: string | undefined;
-  /** The call it is for, e.g. `scheduleEdits.begin`; any when left out. */
+  /** The target call, e.g. `scheduleEdits.begin`; any call if absent. */
   call?: string | undefined;
-  /** For how many calls it still stands. */
+  /** Number of calls that the fault still applies to. */
   times: number;
 }
 
-/** The name of a fault; nothing when there is none of that name. */
+/** Returns the name of a fault; undefined for an unknown name. */
 export function faultName(text: string): FaultName | undefined {
   const name = text === '500' ? 'error-500' : text;
   return Object.hasOwn(FAULTS, name) ? (name as FaultName) : undefined;
 }
 
-/** Reads `no-post, delay=300`. Unknown names are ignored. */
+/** Parses `no-post, delay=300`. Unknown names are ignored. */
 export function faultsInHeader(header: string | undefined): [FaultName, string | undefined][] {
   return (header ?? '').split(',').flatMap((part) => {
     const [text = '', value] = part.split('=', 2).map((piece) => piece.trim());
@@ -66,7 +66,7 @@ export class FaultPlan {
     return this.#planned.map((fault) => ({ ...fault }));
   }
 
-  /** The planned faults for a call; each is used up once. */
+  /** Returns the planned faults for a call, and counts one use of each. */
   takeFor(call: string): [FaultName, string | undefined][] {
     const hits = this.#planned.filter((planned) => planned.call === undefined || planned.call === call);
     for (const hit of hits) hit.times -= 1;

@@ -1,4 +1,7 @@
-/** The simulator as a process: `npm run simulator`. Its environment: `SIMULATOR_HOST`, `SIMULATOR_PORT`, `AUTHENTICITY_URL`. */
+/**
+ * The simulator as a process: `npm run simulator`. Environment: `SIMULATOR_HOST`, `SIMULATOR_PORT`,
+ * `AUTHENTICITY_URL`.
+ */
 import { createSimulator } from './simulator.ts';
 
 const { SIMULATOR_HOST = '127.0.0.1', SIMULATOR_PORT = '8090' } = process.env;

@@ -1,4 +1,7 @@
-/** Sends forms to a store, as Carat does; encodes them by hand, so that it shares nothing with the code that reads them. */
+/**
+ * Posts forms to a store, as Carat does. The encoding is handwritten: it shares no code with the
+ * parser under test.
+ */
 import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,11 +10,11 @@ export interface PostOptions {
   timeoutMs: number;
   /** Default: `application/x-www-form-urlencoded; charset=utf-8`, as in Carat's example. */
   charset?: string | undefined;
-  /** Sends the body in pieces over this many milliseconds. */
+  /** Sends the body in parts over this many milliseconds. */
   slowMs?: number | undefined;
 }
 
-/** Posts a form; the HTTP status of the answer, 0 when there was none in time. Follows no redirect. */
+/** Posts a form; resolves to the HTTP status, 0 without a timely answer. Follows no redirect. */
 export async function postForm(target: string, fields: Record<string, string>, options: PostOptions): Promise<number> {
   const url = new URL(target);
   const body = Buffer.from(encodeForm(fields), 'latin1');
@@ -46,7 +49,7 @@ async function trickle(request: ReturnType<typeof httpRequest>, body: Buffer, ms
   request.end();
 }
 
-/** Percent-encodes every byte but unreserved ones; a space becomes `+`. */
+/** Percent-encodes every byte except unreserved ones; a space becomes `+`. */
 function encodeForm(fields: Record<string, string>): string {
   const encode = (text: string): string =>
     Array.from(Buffer.from(text, 'utf8'), (byte) => {

@@ -1,4 +1,4 @@
-/** Recharges: everything in envelopes, no merchant headers, steps 4 and 5 on the same path. */
+/** Recharges: all bodies in envelopes, no merchant headers, steps 4 and 5 on the same path. */
 import type { FastifyInstance } from 'fastify';
 import { type Answer, addCall, type Call, type Context, type Fields, isFields } from './call.ts';
 import {
@@ -64,7 +64,7 @@ export function addRecharges(app: FastifyInstance, context: Context): void {
         payment: undefined,
       };
       world.recharges.set(issued.id, issued);
-      // In the example the field is spelled so; the further fields are not published.
+      // Carat's example has this spelling; the further fields are not published.
       const usn = issued.merchantUsn === '' ? {} : { merchantUSN: issued.merchantUsn };
       const accepted = await call.post(issued, (nit) => ({ nit, ...usn, merchantId: 'simulator' }));
       return accepted ? done(envelope) : failed(envelope, AUTHENTICITY);
@@ -91,7 +91,7 @@ export function addRecharges(app: FastifyInstance, context: Context): void {
     const found = named(context, call, nit, envelope, ['NOV']);
     if ('answer' in found) return found.answer;
     const { status } = found.recharge;
-    // What stands in this answer is not published; these fields are the simulator's own.
+    // Carat does not publish the content of this answer; these fields are the simulator's own.
     const branch = {
       code: '98006000000',
       name: 'Filial simulada',

@@ -1,4 +1,4 @@
-/** Schedule edits: the SEID comes by authenticity post, lives for a while and serves once. */
+/** Schedule edits: the SEID comes by authenticity post, expires, and works once. */
 import type { FastifyInstance } from 'fastify';
 import { type Answer, addCall, type Call, type Context, isFields } from './call.ts';
 import {
@@ -69,7 +69,7 @@ function edit({ world }: Context, call: Call): Answer {
   const denied = deniedBy(call);
   found.status = denied ? 'NEG' : 'CON';
   if (denied) return failure(denied);
-  // An attribute sent empty, or not at all, keeps its value.
+  // An empty or absent attribute keeps its value.
   const kept = (name: string, old: string): string => String(body[name] || old);
   schedule.status = kept('status', schedule.status);
   schedule.amount = kept('amount', schedule.amount);

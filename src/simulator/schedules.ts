@@ -15,7 +15,7 @@ import {
 import type { Payment, Schedule } from './world.ts';
 
 const BASE = '/e-sitef/api';
-/** Card data that must be there. */
+/** Mandatory card data. */
 export const CARD = { number: FORMAT.card, expiry_date: FORMAT.expiry };
 
 export function addSchedules(app: FastifyInstance, context: Context): void {
@@ -173,7 +173,7 @@ function newSchedule(call: Call, { world }: Context, terms: Fields): Schedule {
   };
 }
 
-/** A confirmed payment activates its schedule, an undone one undoes it. */
+/** Applies a payment's end to its schedule: confirmed activates it, undone undoes it. */
 function settledPayment(context: Context, payment: Payment): Record<string, unknown> {
   const schedule = payment.sid === undefined ? undefined : context.world.schedules.get(payment.sid);
   const became: Record<string, string> = { CON: 'ATV', PPC: 'PEN', PPN: 'DES' };
@@ -189,7 +189,7 @@ function paymentBody({ world }: Context, payment: Payment): Record<string, unkno
   return { payment: body, ...(schedule === undefined ? {} : { schedule: scheduleBody(schedule) }) };
 }
 
-/** A schedule as answers show it. */
+/** Returns a schedule in the form of answers. */
 export function scheduleBody(schedule: Schedule): Record<string, unknown> {
   return {
     status: schedule.status,

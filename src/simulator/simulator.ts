@@ -1,6 +1,7 @@
 /**
- * A stand-in for Carat: the calls of both its base addresses, with statuses, expiry and single use, and the authenticity
- * post made inside the call. It shares no code with the service and the client that are tried against it.
+ * A simulator of Carat: the calls of both base addresses, with statuses, expiry and single use. It
+ * makes the authenticity post during the call. It shares no code with the service and the client
+ * under test.
  */
 import { EventEmitter } from 'node:events';
 import type { FastifyInstance } from 'fastify';
@@ -17,35 +18,41 @@ import { addTokens } from './tokens.ts';
 import { World } from './world.ts';
 
 export interface SimulatorOptions {
-  /** Where the authenticity posts go. */
+  /** The address for authenticity posts. */
   authenticityUrl: string;
-  /** The stores that are let in; any well-formed pair of id and key when left out. */
+  /** The accepted stores; absent: any well-formed pair of id and key. */
   stores?: readonly Store[];
-  /** How long a NIT, SEID or token lives, in milliseconds; default 900 000. Carat's time is not published. */
+  /** Life of a NIT, SEID or token in milliseconds; default 900 000. Carat's time is not published. */
   expiryMs?: number;
-  /** How long the store may take to answer a post, in milliseconds; default 30 000. Carat's time is not published. */
+  /**
+   * Limit for the store's answer to a post in milliseconds; default 30 000. Carat's time is not
+   * published.
+   */
   postTimeoutMs?: number;
 }
 
 export interface Simulator {
   app: FastifyInstance;
   world: World;
-  /** `held` (name of the call) when a `hold` fault has stopped a call; `post` (a `PostMade`) after each post. */
+  /**
+   * `held` (name of the call) after a `hold` fault has stopped a call; `post` (a `PostMade`) after
+   * each post.
+   */
   events: EventEmitter;
-  /** Starts to listen; port 0 takes a free one. Answers the address, without a path. */
+  /** Starts to listen; port 0 takes a free port. Resolves to the address, without a path. */
   listen(options?: { host?: string; port?: number }): Promise<string>;
-  /** Where it listens, without a path; empty until then. */
+  /** The address, without a path; empty before `listen`. */
   readonly url: string;
-  /** The base addresses to give to a client, once it listens. */
+  /** The base addresses for a client, after `listen`. */
   addresses(): { portal: string; recharge: string };
-  /** Plans a fault for the next call of that name, or `times` of them. */
+  /** Plans a fault for the next call of that name, or the next `times` calls. */
   plan(fault: Omit<PlannedFault, 'times'> & { times?: number }): void;
-  /** Changes where the posts go. */
+  /** Changes the address for posts. */
   postTo(authenticityUrl: string): void;
   close(): Promise<void>;
 }
 
-/** Makes a simulator. `listen` starts it. */
+/** Creates a simulator. `listen` starts it. */
 export function createSimulator(options: SimulatorOptions): Simulator {
   const events = new EventEmitter();
   const context: Context = {
@@ -58,7 +65,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
     postTimeoutMs: options.postTimeoutMs ?? 30_000,
     afterwards: new Set(),
   };
-  // Carat's own examples end some paths with a slash.
+  // Some paths in Carat's examples end with a slash.
   const app = fastify({
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 200 },
     forceCloseConnections: true,

@@ -1,4 +1,4 @@
-/** What runs on a token without correlator: generic operations and the registration of merchants. */
+/** Services with a token without correlator: generic operations and the registration of merchants. */
 import type { FastifyInstance } from 'fastify';
 import { addCall, type Call, type Context, isFields } from './call.ts';
 import {
@@ -16,7 +16,7 @@ import {
 import type { Token } from './world.ts';
 
 const BASE = '/e-sitef/api';
-/** Operations that run without a token. Which ones do at Carat is documented per routing. */
+/** Operations without a token. Carat documents per routing which ones need none. */
 const TOKENLESS: ReadonlySet<string> = new Set(['1', '2', '3']);
 
 export function addTokens(app: FastifyInstance, context: Context): void {
@@ -28,7 +28,7 @@ export function addTokens(app: FastifyInstance, context: Context): void {
     world.tokens.set(issued.id, issued);
     return call.post(issued, (token) => ({ token }));
   };
-  /** Carat validates and deactivates the token before it does anything else. */
+  /** Carat validates and deactivates the token before any other step. */
   const burn = (call: Call, value: unknown): readonly [string, string] | undefined => {
     const token = typeof value === 'string' ? world.find(world.tokens, value, call.owner) : undefined;
     if (token === undefined) return AUTHENTICITY;

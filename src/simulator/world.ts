@@ -1,11 +1,11 @@
-/** What the simulated Carat knows: transactions with Carat's statuses, when they expire, and what happened. In memory. */
+/** The simulated Carat's state: transactions with Carat's statuses, expiry, and the history. In memory. */
 import { randomBytes } from 'node:crypto';
 
-/** Something that was issued, lives for a while as `NOV`, and is then used or expires. */
+/** An issued identifier: `NOV` for a limited time, then used or expired. */
 export interface Issued {
   /** The SID, SEID, NIT or token. */
   id: string;
-  /** The key of the store that it belongs to; never shown. */
+  /** The key of the owning store; never shown. */
   owner: string;
   /** Carat's status; a used token is `CON` here. */
   status: string;
@@ -46,10 +46,10 @@ export interface Cancellation extends Issued {
 }
 
 export interface PostMade {
-  /** The name of the call that made it, or `notification`. */
+  /** The name of the call that made the post, or `notification`. */
   by: string;
   fields: Record<string, string>;
-  /** The HTTP status that came back; 0 when none did. */
+  /** The HTTP status of the answer; 0 without an answer. */
   status: number;
   ms: number;
 }
@@ -60,7 +60,7 @@ export interface CallSeen {
   faults: string[];
 }
 
-/** How many calls and posts are remembered. */
+/** Limit of remembered calls and posts. */
 const MEMORY = 500;
 
 export class World {
@@ -74,7 +74,7 @@ export class World {
   readonly calls: CallSeen[] = [];
   /** Terminals with a pending operation. */
   readonly terminals = new Set<string>();
-  /** How often a terminal was used by two requests at once. */
+  /** Number of times that two requests used a terminal at once. */
   terminalClashes = 0;
 
   readonly #expiryMs: number;
@@ -84,19 +84,22 @@ export class World {
     this.#expiryMs = expiryMs;
   }
 
-  /** A fresh identifier of 64 letters and digits, its status `NOV`. */
+  /** Returns a fresh identifier of 64 letters and digits, with status `NOV`. */
   issue(owner: string, expired: boolean): Issued {
     const id = randomBytes(32).toString('hex');
     return { id, owner, status: 'NOV', expiresAt: expired ? 0 : Date.now() + this.#expiryMs };
   }
 
-  /** A number as Carat gives them: 15 digits. */
+  /** Returns a number in Carat's form: 15 digits. */
   nextUsn(): string {
     this.#usn += 1;
     return `260101${String(this.#usn).padStart(9, '0')}`;
   }
 
-  /** Looks an identifier up for its owner; another store's is as unknown as one that never was. What ran out is `EXP`. */
+  /**
+   * Finds an identifier for its owner. Another store's identifier counts as unknown. Expired ones
+   * become `EXP`.
+   */
   find<T extends Issued>(among: Map<string, T>, id: string, owner?: string): T | undefined {
     const found = among.get(id);
     if (found === undefined || (owner !== undefined && found.owner !== owner)) return undefined;
@@ -109,14 +112,14 @@ export class World {
     if (list.length > MEMORY) list.shift();
   }
 
-  /** Lets everything that is still `NOV` run out. */
+  /** Expires everything that is still `NOV`. */
   expireAll(): void {
     for (const among of [this.schedules, this.payments, this.edits, this.recharges, this.tokens, this.cancellations]) {
       for (const issued of among.values()) if (issued.status === 'NOV') issued.expiresAt = 0;
     }
   }
 
-  /** Everything but the keys of the stores. */
+  /** Returns the whole state except the keys of the stores. */
   shown(): Record<string, unknown> {
     const all = <T extends Issued>(among: Map<string, T>) =>
       [...among.keys()].map((id) => {

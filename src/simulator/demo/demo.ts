@@ -1,4 +1,4 @@
-/** Sets the stage and plays the scenarios: simulator → receiver → token source → client → flows. */
+/** Sets up and runs the scenarios: simulator → receiver → token source → client → flows. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,17 +10,17 @@ import { DEMO_MERCHANT } from './receiver.ts';
 import { endOf, SCENARIOS, type Scenario } from './scenarios.ts';
 
 export interface DemoOptions {
-  /** Listens, and posts to the receiver. */
+  /** Serves Carat's calls, and posts to the receiver. */
   simulator: Simulator;
-  /** Where the flows get their tokens: a client of the receiver. */
+  /** The flows' source of tokens: a client of the receiver. */
   source: TokenSource;
-  /** The receiver, which asks Carat itself. */
+  /** The receiver, which asks Carat directly. */
   service: Asks;
   tell: Tell;
   scenarios?: readonly Scenario[];
 }
 
-/** Plays all scenarios, one after the other; the names of those that did not end as they should. */
+/** Runs all scenarios in turn; returns the names of the failed ones. */
 export async function runDemo({
   simulator,
   source,

@@ -1,7 +1,7 @@
 /**
- * The demo as a process: `npm run demo`. Starts a receiver and a simulator, plays every scenario, and exits with 0 only
- * if all of them ended as they should. `-- --json`: one JSON object per line; `-- --only TEXT`: the scenarios with that
- * text in their name.
+ * The demo as a process: `npm run demo`. Starts a receiver and a simulator, and runs every
+ * scenario. Exits with 0 only if all scenarios ended as expected. `-- --json`: one JSON object per
+ * line; `-- --only TEXT`: only scenarios with that text in their name.
  */
 import { parseArgs } from 'node:util';
 import { createTokenSource, createWorkerClient } from '../../client/index.ts';

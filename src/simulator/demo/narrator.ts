@@ -1,4 +1,7 @@
-/** Tells what happens, step by step: as text for people, or as one JSON object per line for machines. No value of a token is told. */
+/**
+ * Output of the demo, step by step: text for people, or one JSON object per line. It never contains
+ * a token's value.
+ */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { CallReport, TokenSource } from '../../carat/index.ts';
 import type { Asks } from '../../client/index.ts';
@@ -14,7 +17,7 @@ export type Step =
 
 export type Tell = (step: Step) => void;
 
-/** A teller for a stream: text with a step a line, or JSON lines. */
+/** Creates an output for a stream: one text line a step, or JSON lines. */
 export function teller(write: (text: string) => void, json: boolean): Tell {
   return (step) => write(`${json ? JSON.stringify(step) : inWords(step)}\n`);
 }
@@ -40,7 +43,10 @@ function time(ms: number): string {
   return ms < 1000 ? `${ms.toFixed(1)} ms` : `${(ms / 1000).toFixed(2)} s`;
 }
 
-/** 8 hex of an HMAC under a key of this process: enough to follow a token through the steps, and nothing more. */
+/**
+ * Key of this process for 8 hexadecimal digits of an HMAC: they follow a token through the steps
+ * and reveal nothing.
+ */
 const KEY = randomBytes(32);
 function fingerprint(value: string): string {
   return createHmac('sha256', KEY).update(value).digest('hex').slice(0, 8);
@@ -57,7 +63,7 @@ export function tellPost(tell: Tell, { by, fields, status, ms }: PostMade): void
 
 type Told = <T>(what: string, work: Promise<T>, value?: (result: T) => string | undefined) => Promise<T>;
 
-/** Tells what a worker does, how long it took, and of which token it is. */
+/** Reports each action of a worker, its duration and its token. */
 function toldTo(tell: Tell): Told {
   return async (what, work, value) => {
     const started = performance.now();
@@ -75,7 +81,7 @@ function toldTo(tell: Tell): Told {
   };
 }
 
-/** A token source that tells what is asked of it. */
+/** Wraps a token source and reports its calls. */
 export function toldSource(tell: Tell, source: TokenSource): TokenSource {
   const told = toldTo(tell);
   return {
@@ -87,7 +93,7 @@ export function toldSource(tell: Tell, source: TokenSource): TokenSource {
   };
 }
 
-/** The asks of a worker's client; they tell what the service is asked for. */
+/** Wraps the asks of a worker's client and reports them. */
 export function toldAsks(tell: Tell, service: Asks): Asks {
   const told = toldTo(tell);
   const nitOf = ({ nit }: { nit: string }): string => nit;

@@ -1,4 +1,4 @@
-/** The receiver as a child process of the demo, with the embedded store in a folder of its own, on free ports. */
+/** The receiver as a child process of the demo, with an embedded store in its own folder, on free ports. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -7,23 +7,23 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export interface Receiver {
-  /** Where Carat posts to. */
+  /** The address for Carat's posts. */
   authenticityUrl: string;
-  /** Where workers ask. */
+  /** The address for workers. */
   workerUrl: string;
-  /** Ends it as an operator would, and removes its folder; its exit code. */
+  /** Stops the receiver by a signal, removes its folder, and resolves to its exit code. */
   stop(): Promise<number | null>;
 }
 
-/** The service as it is built. */
+/** The service as built. */
 const MAIN = new URL('../../main.js', import.meta.url).pathname;
 
 /** The merchant of the demo, at the simulator and in the service. */
 export const DEMO_MERCHANT = { merchantId: 'DEMO', merchantKey: 'DEMOKEY0123456789' } as const;
 
 /**
- * Starts it, and waits until it listens. It asks Carat at these addresses. `ACCEPT=expected`: a post that nobody announced
- * is not handed out.
+ * Starts the receiver, and waits until it listens. It asks Carat at the given addresses.
+ * `ACCEPT=expected`: an unannounced post is not handed out.
  */
 export async function startReceiver(
   { portal, recharge }: { portal: string; recharge: string },
@@ -62,7 +62,7 @@ export async function startReceiver(
   };
 }
 
-/** The log line with the addresses that the service listens on. The rest of its log is read and dropped. */
+/** Finds the log line with the service's addresses. The rest of the log is read and dropped. */
 async function listeningLine(child: ChildProcess): Promise<{ authenticity: string; workers: string } | undefined> {
   if (child.stdout === null) return undefined;
   const lines = createInterface({ input: child.stdout });

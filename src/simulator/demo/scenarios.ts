@@ -1,4 +1,4 @@
-/** The scenarios of the demo: every flow, with and without token, payment and faults, and how each should end. */
+/** Scenarios of the demo: every flow, with and without token, payment and faults, and its expected end. */
 import {
   type CaratClient,
   CaratError,
@@ -19,7 +19,7 @@ import type { Simulator } from '../simulator.ts';
 export interface Stage {
   client: CaratClient;
   source: TokenSource;
-  /** The service, which asks Carat itself. */
+  /** The service, which asks Carat directly. */
   service: Asks;
   notes: RechargeNotes;
   simulator: Simulator;
@@ -27,7 +27,7 @@ export interface Stage {
 
 export interface Scenario {
   name: string;
-  /** How it should end; compared with what `run` answers, or with the code of its `CaratError`. */
+  /** The expected end, compared with the result of `run`, or with the code of its `CaratError`. */
   expects: string;
   run(stage: Stage): Promise<string>;
 }
@@ -39,13 +39,13 @@ const NEW = { merchant_usn: '100', order_id: 'DEMO-1', authorizer_id: '2', sched
 const PAID = { ...NEW, amount: 4990, installments: 1, installment_type: 4 } as const;
 const ORDER = { amount: 1500, dealer: { code: '001' }, phone: { ddd: '11', number: '987654321' } };
 const PARAMETERS = { authorizer_id: '1', terminal_id: 'DEMO0001', merchant_usn: '1', subfunction: '01' };
-/** Nothing at a simulator is worth the pauses that are right with Carat. */
+/** Short pauses: production's pauses serve no purpose at a simulator. */
 const QUICK = { firstDelayMs: 20, maxDelayMs: 100 };
-/** For scenarios in which no post comes. */
+/** For scenarios without a post. */
 const NO_POST = { graceMs: 200 };
 
 let lastUsn = 0;
-/** Tells a recharge from all others: its post is found by it. */
+/** Distinguishes a recharge from all others: the flow finds its post by it. */
 function nextUsn(): string {
   lastUsn += 1;
   return String(lastUsn);
@@ -77,7 +77,7 @@ async function operate(stage: Stage, needsToken: boolean, options: GenericOperat
   return `done at attempt ${done.attempts}${lost(done.lostAnswer)}`;
 }
 
-/** A recharge that Carat has carried out, and about which nobody has decided yet. */
+/** Returns a recharge that Carat has carried out, without a decision yet. */
 async function pending({ service, client }: Stage, settleWithin?: number): Promise<AskedRecharge> {
   const asked = await service.askRecharge({ merchantUsn: nextUsn(), settleWithin });
   await client.recharges.effect({ nit: asked.nit, order: ORDER });
@@ -87,7 +87,7 @@ async function pending({ service, client }: Stage, settleWithin?: number): Promi
 /** The shortest time for a decision. */
 const SETTLE_WITHIN_MS = 30_000;
 
-/** Each flow by one call to the service. */
+/** Flows with one call to the service each. */
 const ASKS: readonly Scenario[] = [
   {
     name: 'one call, schedule edit',
@@ -149,7 +149,7 @@ function lost(error: CaratError | undefined): string {
 
 const TIMED: ReadonlySet<FaultName> = new Set(['delay', 'delay-answer', 'slow-body', 'post-after-answer']);
 
-/** A flow in which a fault is planned for one call. */
+/** Returns a flow with a fault planned for one call. */
 function faulty(fault: FaultName, call: string, run: Scenario['run'], times = 1): Scenario['run'] {
   return (stage) => {
     const value = TIMED.has(fault) ? '50' : undefined;
@@ -161,7 +161,7 @@ function faulty(fault: FaultName, call: string, run: Scenario['run'], times = 1)
 const payment = { amount: 1500, authorizer_id: '2', installments: 1, card: PAYING };
 
 type Flow = (stage: Stage, options?: ObtainOptions) => Promise<string>;
-/** The flows that get a token by post: the call that triggers it, and how they end when all is well. */
+/** Flows that get a token by post: the triggering call, and the end without faults. */
 const FLOWS: readonly { flow: string; trigger: string; well: string; run: Flow }[] = [
   { flow: 'schedule edit', trigger: 'scheduleEdits.begin', well: 'CON INA', run: edit },
   { flow: 'recharge', trigger: 'recharges.begin', well: 'confirmed CON', run: charge },
@@ -172,7 +172,7 @@ const FLOWS: readonly { flow: string; trigger: string; well: string; run: Flow }
     run: (stage, options) => operate(stage, true, options),
   },
 ];
-/** The faults of a trigger, and how a flow ends then; `well`: as if there were none. */
+/** Faults of a trigger, and the resulting end of a flow; `well`: as without a fault. */
 const TRIGGER_FAULTS: readonly (readonly [fault: FaultName, ends: 'well' | 'lost' | string])[] = [
   ['double-post', 'well'],
   ['conflicting-post', 'well'],
@@ -277,12 +277,12 @@ export const SCENARIOS: readonly Scenario[] = [
   ),
 ];
 
-/** Whether the token still comes. */
+/** Returns whether the token still comes. */
 function comes(ends: string): boolean {
   return ends === 'well' || ends === 'lost';
 }
 
-/** Runs a scenario; how it ended, in the words of `expects`. */
+/** Runs a scenario; returns its end, in the words of `expects`. */
 export async function endOf(scenario: Scenario, stage: Stage): Promise<string> {
   try {
     return await scenario.run(stage);
