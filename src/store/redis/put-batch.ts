@@ -3,7 +3,7 @@ import type { NewToken } from '../../token.ts';
 import type { PutAnswer, StoreAway } from '../contract.ts';
 import { tokenArguments } from './wire.ts';
 
-/** Flush early at this size, so that Redis starts while we still read the tick and no call blocks it for long. */
+/** Size for an early flush: Redis starts while we still read the tick, and no call blocks it for long. */
 const MOST_TOKENS_A_CALL = 16;
 
 /** The outcome for a token, and its time of arrival by the clock of Redis. */

@@ -1,11 +1,11 @@
 -- uses: admitting, announcements, clock, closing, expectations, opening, refusals, tokens, verdicts
 -- Merges expectations that were announced elsewhere, or that may be lost here; a cancellation wins.
--- An unfilled expectation admits the first token that was refused while it was open, or makes room
+-- An unfilled expectation admits the first token that was refused during its time, or makes room
 -- for an earlier one. ARGV: channel, merchant, for how long a verdict may be put off (0 where none
 -- is demanded), '1' to judge refused tokens again, then 7 fields an expectation, oldest first: id,
 -- kind, topic, when it was opened (in microseconds), when it ends, when it was cancelled or '', its
--- token or ''. Times are by Redis' clock. Answers how many refused tokens are live now, then the id
--- and the time of each cancellation that only Redis knew.
+-- token or ''. Times are by Redis' clock. Answers how many refused tokens are live now. Then follow
+-- the id and the time of each cancellation that only Redis knew.
 local retention = tonumber(ARGV[3])
 local admitted, under, answer = 0, {}, {}
 local function say(t)
