@@ -1,6 +1,7 @@
 /**
  * The one read path: gives a worker the token it asks for, at once or as soon as it comes. Every wait is *park, read,
- * sleep, read again*: what arrives between reading and sleeping wakes the sleeper, so nothing is missed.
+ * sleep, read again*. An arrival between reading and sleeping wakes the sleeper, so that nothing is missed. A hint that
+ * carries the token may replace the second read.
  */
 import type { ClaimAnswer, ClaimRequest, ReadAnswer, TokenStore } from '../store/contract.ts';
 import { type Claim, type TokenQuery, type TokenRecord, topicOf } from '../token.ts';
@@ -227,11 +228,15 @@ class PatientRead implements Sleeper {
   }
 
   woken(why: WakeReason, arrival?: Arrival): void {
-    const answer = arrival && this.#answerOf(arrival);
-    if (answer !== undefined) this.#end(handedOf(answer, this.#options.onConflict));
-    else if (why === 'notified') this.look('or sleep');
-    else if (why === 'timeout') this.look('for the last time');
+    if (why === 'timeout') this.look('for the last time');
+    else if (why === 'notified') this.#notified(arrival);
     else this.#end({ outcome: why });
+  }
+
+  #notified(arrival: Arrival | undefined): void {
+    const answer = arrival && this.#answerOf(arrival);
+    if (answer === undefined) this.look('or sleep');
+    else this.#end(handedOf(answer, this.#options.onConflict));
   }
 
   /**

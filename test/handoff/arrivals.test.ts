@@ -10,6 +10,7 @@ import { EncryptedStore, ValueCipher } from '../../src/store/encrypted.ts';
 import { RedisStore } from '../../src/store/redis/redis-store.ts';
 import { KINDS, type Kind, type NewToken, type TokenQuery, type TokenRecord, tokenId } from '../../src/token.ts';
 import { ticks } from '../support/counter.ts';
+import { latch } from '../support/latch.ts';
 import { Random } from '../support/random.ts';
 import { type SharedRedis, shareRedis } from '../support/redis.ts';
 import { SteppedStore } from '../support/stepped-store.ts';
@@ -145,6 +146,31 @@ describe('a read that waits', () => {
     const read = await there.store.read(bySid('x'));
     expect(given).toEqual({ outcome: 'token', token: read.state === 'live' && read.token, distinct: 1, claim: null });
     expect(given).toMatchObject({ token: { value: token.value } });
+  });
+
+  it('gives nothing to a client that left while it read, although the announcement came meanwhile', async () => {
+    const [here, there] = [await open(), await open()];
+    const [reading, goOn] = [latch(), latch()];
+    there.store.onPoint = async (point) => {
+      if (point !== 'read ends') return;
+      reading.open();
+      await goOn.opened;
+    };
+    const client = new AbortController();
+    const handed = there.read(bySid('x'), client.signal);
+    await reading.opened;
+    const announced = new Promise<void>((resolve) => {
+      there.store.onHint = (hint, deliver) => {
+        deliver(hint);
+        resolve();
+      };
+    });
+    await here.store.put(tokenFor(merchant, 'x'));
+    await announced;
+    client.abort();
+    goOn.open();
+    expect(await handed).toEqual({ outcome: 'disconnected' });
+    expect(there.store.fromArrivals).toBe(0);
   });
 
   it('asks the store when the announcement is of another kind, or of one of several tokens', async () => {
