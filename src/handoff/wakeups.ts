@@ -36,8 +36,8 @@ export class Wakeups {
     const isGap = sequence !== undefined && !this.#follows(merchant, sequence);
     for (const topic of topics) {
       const token = arrivals?.get(topic);
-      const arrival = token === undefined || sequence === undefined ? undefined : { token, sequence };
-      this.#waiters.wake(merchant, topic, arrival);
+      if (token !== undefined && sequence !== undefined) this.#waiters.wake(merchant, topic, { token, sequence });
+      else if (!isGap) this.#waiters.wake(merchant, topic);
     }
     if (isGap) this.#waiters.wakeMerchant(merchant);
   }
