@@ -90,7 +90,7 @@ type ScriptName = keyof typeof SCRIPTS;
 const SWEEP_EVERY_MS = 1000;
 /** Prefix of an echo. Older versions skip an echo: it has no merchant. */
 const ECHO = '\n\n';
-/** Number of reads of Redis' clock; the quickest answer counts. */
+/** Number of reads of Redis' clock. */
 const CLOCK_SAMPLES = 3;
 const LOOK_FOR_NODES_EVERY_MS = 5000;
 /** Limit of reported reasons per absence. */
@@ -166,9 +166,12 @@ export class RedisStore implements SharedStore {
       else this.#onTokenChange(change);
     });
     // Redis drops hints that are sent without a subscriber: every waiter reads again.
-    for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => events.onGap());
+    const onSubscriber = (): void => {
+      events.onGap();
+      this.#renewEcho();
+    };
+    for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, onSubscriber);
     onTopologyChange(this.#writer, () => this.#renewEcho());
-    for (const event of ['ready', '+subscriber']) this.#subscriber.on(event, () => this.#renewEcho());
     this.#timers = [
       setInterval(() => void this.#sweep(), SWEEP_EVERY_MS),
       setInterval(() => lookForNodes(this.#subscriber), LOOK_FOR_NODES_EVERY_MS),

@@ -33,9 +33,7 @@ export class SeenMarks {
   }
 
   add({ merchant, id, kind, expiresAt }: TokenRecord): void {
-    const marks = this.#open.get(merchant) ?? new Map<string, Mark>();
-    this.#open.set(merchant, marks.set(id, { kind, expiresAt }));
-    this.#flushIn(MARK_AFTER_MS);
+    this.#keep(merchant, [[id, { kind, expiresAt }]], MARK_AFTER_MS);
   }
 
   /** Resolves when all marks are set, or have failed. */
@@ -56,18 +54,14 @@ export class SeenMarks {
     for (let at = 0; at < open.length; at += MOST_A_CALL) {
       const sent = open.slice(at, at + MOST_A_CALL);
       const flat = sent.flatMap(([id, { kind, expiresAt }]) => [id, kind, expiresAt]);
-      await this.#call(merchant, flat).catch(() => this.#keep(merchant, sent));
+      await this.#call(merchant, flat).catch(() => this.#keep(merchant, sent, RETRY_AFTER_MS));
     }
   }
 
-  #keep(merchant: string, marks: [string, Mark][]): void {
+  #keep(merchant: string, marks: [string, Mark][], flushInMs: number): void {
     const open = this.#open.get(merchant) ?? new Map<string, Mark>();
     for (const [id, mark] of marks) open.set(id, mark);
     this.#open.set(merchant, open);
-    this.#flushIn(RETRY_AFTER_MS);
-  }
-
-  #flushIn(ms: number): void {
-    this.#timer ??= setTimeout(() => void this.flush(), ms);
+    this.#timer ??= setTimeout(() => void this.flush(), flushInMs);
   }
 }
