@@ -42,6 +42,13 @@ const isPost =
   (sid: string) =>
   ({ name, data }: StreamedEvent): boolean =>
     name === 'post' && data.sid === sid;
+/** Follows after the event of `seen`: what came to both since is there, and nothing else. */
+async function followAfter(instance: Instance, id: string | undefined): Promise<void> {
+  const stream = await follow(instance, id);
+  await stream.until('what came to the one', isPost('missed-at-a'));
+  await stream.until('what came to the other', isPost('missed-at-b'));
+  expect(stream.events.filter(({ name, data }) => name === 'gap' || data.sid === 'seen')).toEqual([]);
+}
 
 describe('two instances show each other', () => {
   /** The first one's way to Redis is the proxy. */
@@ -120,10 +127,7 @@ describe('two instances show each other', () => {
     await until('the other has it, too', async () => (await postsAt(b)).some(({ sid }) => sid === 'seen'));
     await a.post({ seid: value(), sid: 'missed-at-a' });
     await b.post({ seid: value(), sid: 'missed-at-b' });
-    const second = await follow(b, id);
-    await second.until('what came to the one', isPost('missed-at-a'));
-    await second.until('what came to the other', isPost('missed-at-b'));
-    expect(second.events.filter(({ name, data }) => name === 'gap' || data.sid === 'seen')).toEqual([]);
+    await followAfter(b, id);
   });
 });
 
@@ -318,10 +322,7 @@ describe('two instances send each other', () => {
     first.close();
     await b.post({ seid: value(), sid: 'missed-at-b' });
     await a.post({ seid: value(), sid: 'missed-at-a' });
-    const second = await follow(b, id);
-    await second.until('what came to the one', isPost('missed-at-a'));
-    await second.until('what came to the other', isPost('missed-at-b'));
-    expect(second.events.filter(({ name, data }) => name === 'gap' || data.sid === 'seen')).toEqual([]);
+    await followAfter(b, id);
   });
 
   it('an expectation that is met elsewhere before anybody reads', async () => {
