@@ -61,11 +61,8 @@ export class Operator {
   /** Returns the view with the events of the other instances. The request to them takes at most 200 ms. */
   async viewOfAll(only: string | undefined, filter = ''): Promise<View> {
     const endReading = await this.#options.relay?.beginReading();
-    try {
-      return this.view(only, filter);
-    } finally {
-      endReading?.();
-    }
+    endReading?.();
+    return this.view(only, filter);
   }
 
   /**
