@@ -87,6 +87,7 @@ const FACTS = {
 };
 
 export type EventName = keyof typeof FACTS;
+export const EVENT_NAMES = Object.keys(FACTS);
 export type FactsOf<N extends EventName> = z.output<(typeof FACTS)[N]>;
 
 /** What happened, and to which merchant: none if it concerns the service as a whole. */

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import * as z from 'zod';
 import { Shares } from '../../handoff/shares.ts';
+import { EVENT_NAMES } from '../../observability/event.ts';
 import type { RecentPost } from '../../observability/recent-posts.ts';
 import type { Recorder } from '../../observability/recorder.ts';
 import type { Relay } from '../../observability/relay/relay.ts';
@@ -44,7 +45,7 @@ export async function watchRoutes(
         operationId: 'followEvents',
         summary: 'Follow redacted events as server-sent events. With Redis, those of all instances.',
         description:
-          'Each event has an id, a name (post, handover, settled, lease_lost, expectation, no_show, orphan, door, trouble) and JSON data. ' +
+          `Each event has an id, a name (${EVENT_NAMES.join(', ')}) and JSON data. ` +
           'Last-Event-ID resumes the stream after that event. An event named gap means that events in between are no longer kept. ' +
           'An event named dropped means that the reader was too slow; the stream then ends.',
         querystring: EventsQuery,
