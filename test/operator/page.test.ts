@@ -158,10 +158,13 @@ describe('the operator page', () => {
       connection.destroy();
     }
     // The browser is asked by these fields for what the context holds, and sends nothing before.
-    await onPage({}, async () => {}, { key: 'wrong' }).then(
-      () => expect.unreachable(),
-      () => undefined,
-    );
+    const context = await browser.newContext({ httpCredentials: { username: 'me', password: 'wrong' } });
+    try {
+      const answer = await (await context.newPage()).goto(service.service.workerUrl, { timeout: scaled(15_000) });
+      expect(answer?.status()).toBe(401);
+    } finally {
+      await context.close();
+    }
     await onPage({}, async (page) => {
       expect(await page.locator('main').count()).toBe(1);
     });
