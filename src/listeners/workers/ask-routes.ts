@@ -17,7 +17,6 @@ import {
   TokenAskBody,
 } from './schemas/asks.ts';
 import { LIMITS, NoQuery } from './schemas/fields.ts';
-import type { ProblemCode } from './schemas/problems.ts';
 
 export interface AskRoutesOptions {
   /** Absent when no credentials are configured. */
@@ -26,9 +25,14 @@ export interface AskRoutesOptions {
 }
 
 export const ASK_PROBLEMS = [
-  ...(['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'cancelled', 'not_configured'] as const),
-  ...(['carat_refused', 'carat_unreachable', 'no_post', 'store_away'] as const),
-] satisfies ProblemCode[];
+  'conflict',
+  'cancelled',
+  'not_configured',
+  'carat_refused',
+  'carat_unreachable',
+  'no_post',
+  'store_away',
+] as const;
 
 /** Returns the function that asks Carat on behalf of a request. It throws a `ProblemError` or an `AskError`. */
 export function asksOf({ asker, keys }: AskRoutesOptions) {

@@ -51,7 +51,7 @@ export async function watchRoutes(
         querystring: EventsQuery,
         response: {
           200: { description: 'The stream.', content: { 'text/event-stream': { schema: z.string() } } },
-          ...answers('invalid_request', 'unauthorized', 'forbidden', 'too_many_readers'),
+          ...answers('too_many_readers'),
         },
       },
     },
@@ -105,7 +105,7 @@ export async function watchRoutes(
         operationId: 'lastPosts',
         summary: 'The last posts, redacted, newest first. With Redis, those of all instances.',
         querystring: PostsQuery,
-        response: { 200: PostsAnswer, ...answers('invalid_request', 'unauthorized', 'forbidden') },
+        response: { 200: PostsAnswer, ...answers() },
       },
     },
     async (request) => {

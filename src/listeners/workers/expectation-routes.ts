@@ -23,7 +23,7 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
         summary: 'Announce a post before asking Carat for it.',
         querystring: NoQuery,
         body: ExpectationBody,
-        response: { 201: ExpectationAnswer, ...answers('invalid_request', 'unauthorized', 'forbidden', 'store_away') },
+        response: { 201: ExpectationAnswer, ...answers('store_away') },
       },
     },
     async (request, reply) => {
@@ -44,7 +44,7 @@ export async function expectationRoutes(fastify: FastifyInstance, options: Worke
         params: IdParams,
         querystring: MerchantQuery,
         body: NoBody,
-        response: answers(204, 'invalid_request', 'unauthorized', 'forbidden', 'unknown_expectation', 'store_away'),
+        response: answers(204, 'unknown_expectation', 'store_away'),
       },
     },
     async (request, reply) => {

@@ -20,12 +20,13 @@ import { ApiKeys, checkLoopbackHost, checkSite } from './auth.ts';
 import { watchRoutes } from './event-routes.ts';
 import { expectationRoutes } from './expectation-routes.ts';
 import { describeApi } from './openapi.ts';
-import { answers, ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
+import { ProblemError, problemOf, sendProblem, validatorCompiler, wrongParameter } from './problems.ts';
 import { rechargeRoutes } from './recharge-routes.ts';
 import { workerRoutes } from './routes.ts';
 import { TokenAskBody } from './schemas/asks.ts';
 import { NoBody } from './schemas/fields.ts';
 import { AliveAnswer, HealthAnswer } from './schemas/observing.ts';
+import { Problem } from './schemas/problems.ts';
 
 /** Far above the size of any valid request. */
 const MAX_BODY_BYTES = 16 * 1024;
@@ -186,7 +187,7 @@ export async function createWorkerListener(options: WorkerListenerOptions): Prom
       schema: {
         operationId: 'metrics',
         summary: 'Metrics for Prometheus.',
-        response: { 200: figures, ...answers('unauthorized', 'forbidden') },
+        response: { 200: figures, 401: Problem, 403: Problem },
       },
     },
     async (request, reply) => {

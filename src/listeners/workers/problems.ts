@@ -8,9 +8,17 @@ import { PROBLEMS, Problem, type ProblemCode, type ProblemDocument } from './sch
 
 type Extra = Partial<Pick<ProblemDocument, 'errors' | 'claim_id' | 'lease_expires_at' | 'carat' | 'decision'>>;
 
-/** Returns the schemas of a route's answers, for the OpenAPI document: 204, and one problem for each code's status. */
+/** What every route under `/v1` may answer. */
+const ANY_ROUTE: readonly ProblemCode[] = ['invalid_request', 'unauthorized', 'forbidden'];
+
+/**
+ * Returns the schemas of a route's answers, for the OpenAPI document: 204, and one problem for each code's status. Those
+ * that every route may answer are included.
+ */
 export function answers(...which: (204 | ProblemCode)[]): Record<number, z.ZodType> {
-  return Object.fromEntries(which.map((code) => (code === 204 ? [204, z.null()] : [PROBLEMS[code].status, Problem])));
+  return Object.fromEntries(
+    [...which, ...ANY_ROUTE].map((code) => (code === 204 ? [204, z.null()] : [PROBLEMS[code].status, Problem])),
+  );
 }
 
 /** An error that a handler throws and `sendProblem` answers. */

@@ -19,9 +19,7 @@ export interface RechargeRoutesOptions extends AskRoutesOptions {
   recorder: Recorder;
 }
 
-const STATE_PROBLEMS = [
-  ...(['invalid_request', 'unauthorized', 'forbidden', 'unknown_recharge', 'not_configured', 'store_away'] as const),
-];
+const STATE_PROBLEMS = ['unknown_recharge', 'not_configured', 'store_away'] as const;
 
 export async function rechargeRoutes(fastify: FastifyInstance, options: RechargeRoutesOptions): Promise<void> {
   const { guard, recorder, keys, asker } = options;
