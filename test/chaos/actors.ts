@@ -14,9 +14,12 @@ const WAIT_SLACK_MS = 10_000;
 /** An instance whose clock differs by more had it set by a nemesis; each answer comes sooner. */
 const CLOCK_SET_MS = 100_000;
 
+/** An instance, as an actor sees it. */
+type Target = Pick<Player, 'api'> & Partial<Pick<Player, 'isVolumeAway'>>;
+
 export class Actor {
   readonly #name: string;
-  readonly #players: readonly Pick<Player, 'api'>[];
+  readonly #players: readonly Target[];
   readonly #history: History;
   readonly #random: Random;
   /** Tokens that Carat posted lately, of all actors. */
@@ -27,7 +30,7 @@ export class Actor {
 
   constructor(
     name: string,
-    players: readonly Pick<Player, 'api'>[],
+    players: readonly Target[],
     history: History,
     random: Random,
     recent: Posted[],
@@ -99,9 +102,12 @@ export class Actor {
 
   async #post(token: Posted, instance = this.#anyInstance()): Promise<void> {
     const { value, kind, merchant, data } = token;
-    token.at.add(instance);
     const fields = { [kind]: value, ...(data === undefined ? {} : { merchant_data: data }) };
+    token.first ??= instance;
+    token.at.add(this.#placeOf(instance));
     const answer = await this.#ask('post', instance, ({ api }) => api.post(fields, `/${merchant}`));
+    // The volume may have gone in between.
+    token.at.add(this.#placeOf(instance));
     if (answer === undefined) return;
     this.#history.postMs.push(answer.ms);
     if (answer.status !== 200) this.#history.wrong.push(`a post was answered ${answer.status}`);
@@ -114,8 +120,11 @@ export class Actor {
   /** Mostly where it came first; sometimes elsewhere, and then nobody can promise as much. */
   async #postAgain(): Promise<void> {
     const token = this.#anyToken();
-    const [first] = token?.at ?? [];
-    if (token !== undefined) await this.#post(token, this.#random.below(8) === 0 ? this.#anyInstance() : first);
+    if (token !== undefined) await this.#post(token, this.#random.below(8) === 0 ? this.#anyInstance() : token.first);
+  }
+
+  #placeOf(instance: number): string {
+    return this.#players[instance]?.isVolumeAway ? `${instance} without its volume` : String(instance);
   }
 
   async #read(): Promise<void> {

@@ -36,6 +36,7 @@ export class Player {
   #main: string;
   #stdout: string | undefined;
   #process: ServerProcess | undefined;
+  #isVolumeAway = false;
 
   private constructor(api: Api, proxy: TcpProxy, folder: GuardedFolder, env: Record<string, string>, main: string) {
     this.api = api;
@@ -106,6 +107,7 @@ export class Player {
 
   /** Its volume is not mounted: a file is where its directory is. Call it while the process is gone. */
   async takeVolume(): Promise<void> {
+    this.#isVolumeAway = true;
     await rename(this.#volume, `${this.#volume}.elsewhere`);
     await writeFile(this.#volume, 'a file, where the directory will be');
   }
@@ -115,6 +117,12 @@ export class Player {
     await rm(this.#volume);
     await rename(`${this.#volume}.elsewhere`, this.#volume);
     await until('the disk is back', async () => (await readiness(this.api)).fallback['disk'] === 'ok', 60_000);
+    this.#isVolumeAway = false;
+  }
+
+  /** While it is, the instance knows nothing of what came before. */
+  get isVolumeAway(): boolean {
+    return this.#isVolumeAway;
   }
 
   /** What the environment of the next start holds. */

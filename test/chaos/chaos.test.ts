@@ -27,7 +27,7 @@ const hold = (id: string, takenAt: number, over: Partial<Handed> = {}): Handed =
 
 function historyOf(handed: Handed[], settled: History['settled'] = []): History {
   const history = newHistory();
-  history.posted.set('v', { value: 'v', kind: 'token', merchant: 'm', at: new Set([0]), ackedAt: 1 });
+  history.posted.set('v', { value: 'v', kind: 'token', merchant: 'm', at: new Set(['0']), ackedAt: 1 });
   return { ...history, handed, settled };
 }
 

@@ -133,7 +133,7 @@ function lostTokens({ posted, settled }: History, { live, used }: Found): string
   });
 }
 
-/** Posted to several instances: while these are cut off from each other, each may take it for its own, and only one keeps it. */
+/** Posted to several places: while these are cut off from each other, each may take it for its own, and only one keeps it. */
 export function isRoaming(posted: History['posted'], value: string): boolean {
   return (posted.get(value)?.at.size ?? 0) > 1;
 }

@@ -7,8 +7,10 @@ export interface Posted {
   merchant: string;
   /** The correlator's value; none for the pool. */
   data?: string;
-  /** The instances that it was posted to. */
-  at: Set<number>;
+  /** The instance that it was first posted to. */
+  first?: number;
+  /** Where it was posted. An instance without its volume is another place: it knows nothing of what came before. */
+  at: Set<string>;
   /** When the first answer came; until then nobody promised to keep it. */
   ackedAt?: number;
 }
