@@ -1,48 +1,57 @@
 /**
- * The contract of a token store. A store keeps the tokens that arrived, who holds them and what is expected; it decides
- * every transition atomically and acknowledges it only when it will outlive the process. Every implementation behaves
- * alike, and one suite of tests runs against all of them.
+ * The contract of a token store. A store keeps tokens, claims and expectations. Every transition is
+ * atomic. A store acknowledges a transition only when the change survives the process. All
+ * implementations behave alike: one suite of tests runs against each of them.
  *
- * Words. A token is *live* from its arrival until it is used or expires. A live token can be *claimed*: then one claim
- * holds it exclusively until its lease ends, it is released, or it is used. A *used* token is remembered as used until it
- * expires. A *query* is what a worker knows of the token it is after: a correlator's value, or nothing but the kind (the
- * *pool* of tokens that came without any correlator).
+ * Terms. A token is *live* from its arrival until it is used or expires. A *claim* holds a live
+ * token exclusively, until its lease ends, a worker releases it, or the token is used. A *used*
+ * token stays known as used until it expires. A *query* is what a worker knows of its token: the
+ * value of a correlator, or only the kind (the *pool* of tokens that came without any correlator).
  */
 import type { Claim, Kind, NewToken, TokenQuery, TokenRecord } from '../token.ts';
 import type { Notice } from './notice.ts';
 
 /**
- * `kept`: new, and live. `known`: it was here already, nothing changed. `unexpected`: new, matches no open expectation
- * although one is demanded, never handed out. `deferred`: kept, but whether it was expected cannot be known yet.
+ * The outcome of a put. `kept`: the token is new, and live. `known`: the store has it already,
+ * nothing changed. `unexpected`: new, but it matches no open expectation, and `ACCEPT=expected`
+ * requires one. Nobody gets it. `deferred`: stored, but the store cannot know yet whether it was
+ * expected.
  */
 export type PutAnswer = 'kept' | 'known' | 'unexpected' | 'deferred';
 
-/** `away` is set when the answer comes from what is known locally, while the store itself cannot be asked. */
+/** `away` is set when the shared store is unavailable and the answer uses only local records. */
 export interface Away {
   away?: true;
 }
 
-/** A live token was passed over: the fingerprint of the key that sealed it, which this instance does not have. */
+/**
+ * Set when the store skipped a live token that this instance cannot open: the fingerprint of the
+ * key that sealed it.
+ */
 export interface PassedOver {
   unknownKey?: string | undefined;
 }
 
-/** What a store needs to know of sealed values, so that it gives none that its caller cannot open. */
+/** Which sealed values a store may hand out: only those that its caller can open. */
 export interface KeyOptions {
-  /** The fingerprints of the keys that the caller has; every value is given when this is left out. */
+  /** Fingerprints of the keys that the caller has. Without it, the store hands out every value. */
   openable?: ReadonlySet<string> | undefined;
 }
 
-/** The fingerprint of the key that sealed a value; none if it is in clear. */
+/** Returns the fingerprint of the key that sealed a value; undefined if the value is in clear. */
 export function sealKeyOf(value: string): string | undefined {
   return /^sealed ([0-9a-f]+) /.exec(value)?.[1];
 }
 
-/** The merchant's arrival counter when the store was asked: every later arrival is announced with a higher one. */
+/**
+ * The merchant's arrival counter at the time of the answer. A later arrival has a higher one in its
+ * hint.
+ */
 export interface Sequenced {
   sequence?: number | undefined;
 }
 
+/** `distinct`: the number of different live values under the query. */
 export type ReadAnswer = Away &
   PassedOver &
   Sequenced &
@@ -62,8 +71,9 @@ export type ClaimAnswer = Away &
     | { state: 'used' }
     | { state: 'cancelled' }
     /**
-     * `retryInMs`: when the first lease ends that could make the answer another one. `elsewhere`: this claim id holds, or
-     * may hold, a token that only an unreachable store knows. Another claim id may get a token.
+     * `retryInMs`: the time until a lease ends and a new claim can succeed. `elsewhere`: this claim
+     * id holds, or may hold, a token that only an unreachable store has. Another claim id may get a
+     * token.
      */
     | { state: 'none'; retryInMs?: number; elsewhere?: true }
   );
@@ -72,77 +82,96 @@ export interface ClaimRequest {
   merchant: string;
   claimId: string;
   leaseMs: number;
-  /** What to take; without it only a token that the claim holds already is answered, its lease renewed. */
+  /**
+   * Which token to take. Without it, the claim only renews the lease of the token that it holds.
+   */
   query?: TokenQuery | undefined;
-  /** Without a query: `none` must mean that no instance knows of anything that the claim holds. */
+  /** Without a query: answer `none` only if no instance has a token that the claim holds. */
   isRenewal?: boolean;
-  /** Names this call, for a shared store that may have to take back what a call took whose answer was lost. */
+  /**
+   * Names this call. If its answer is lost, the shared store can put back the token that it took.
+   */
   call?: string;
-  /** Answer `conflict`, and take nothing, when there are different live values under the query. */
+  /** Answers `conflict`, and takes nothing, when the query has different live values. */
   refuseConflict: boolean;
 }
 
-/** `lease_lost`: released, or since claimed by another. `away`: only a store that is away knows the claim. */
+/**
+ * The outcome of a settle. `lease_lost`: the claim was released, or another claim has the token.
+ * `away`: only an unavailable store knows the claim.
+ */
 export type SettleAnswer = 'done' | 'lease_lost' | 'used' | 'unknown' | 'away';
 
 export interface Expectation {
   id: string;
   merchant: string;
   kind: Kind;
-  /** What the post will carry; `pool` for a place for one token without correlator. */
+  /** The topic of the announced post. `pool`: the post carries no correlator. */
   topic: string;
   ttlMs: number;
 }
 
-/** The end of an expectation or a token, reported once, by the store that notices it. */
+/**
+ * An expectation without its post, or a token that nobody read or claimed. Reported once, at its
+ * end.
+ */
 export type Expiry =
   | { what: 'no_show'; merchant: string; kind: Kind; expectation: string }
   | { what: 'orphan'; merchant: string; kind: Kind; id: string };
 
-/** Says that something may have changed under these topics. A hint: it may be lost, doubled or late. */
+/** Reports a possible change under these topics. A hint may be lost, doubled or late. */
 export interface Hint {
   merchant: string;
   topics: string[];
-  /** The tokens whose arrival this is, as the store keeps them, by topic: those that are the only ones under it. */
+  /**
+   * Arrived tokens by topic, as the store keeps them (sealed). A token is here only if it is the
+   * only one under its topic.
+   */
   arrivals?: ReadonlyMap<string, TokenRecord>;
-  /** The merchant's arrival counter after this change: a gap means that a hint was lost. None for local news. */
+  /**
+   * The merchant's arrival counter after this change. A gap shows a lost hint. Unset for local
+   * changes.
+   */
   sequence?: number;
 }
 
-/** What a store reports on its own. */
+/** Events that a store reports without a request. */
 export interface StoreEvents {
   onHint(hint: Hint): void;
-  /** Anything may have changed: hints were or may have been lost. */
+  /** Hints may have been lost: anything may have changed. */
   onGap(): void;
   onExpiry(expiry: Expiry): void;
-  /** Something an operator should know; never holds a value, key or password. */
+  /** A message for the operator. It never contains a value, key or password. */
   onNotice(notice: Notice): void;
 }
 
-/** The state of a store, as `readyz` answers it. */
+/** The state of a store, for `/readyz`. */
 export interface StoreHealth {
   kind: 'embedded' | 'redis' | 'fallback';
-  /** `degraded`: it keeps its promise to Carat only in part. */
+  /** `degraded`: the store works, but a change may not survive the process. */
   state: 'ok' | 'degraded' | 'away';
   detail?: string;
   fallback?: {
-    /** `serving`: the shared store is away, and tokens are kept here. `merging`: what was kept here is brought there. */
+    /**
+     * `serving`: the shared store is unavailable, and this instance keeps the tokens. `merging`: it
+     * sends them to the shared store.
+     */
     state: 'idle' | 'serving' | 'merging';
     disk: 'ok' | 'degraded' | 'away';
-    /** Tokens and expectations that are not in the shared store yet. */
+    /** Number of tokens and expectations that the shared store does not have yet. */
     pending: number;
-    /** Tokens on local disk, copies of what the shared store has among them. */
+    /** Number of tokens on local disk, with the copies of tokens that the shared store has. */
     journaled: number;
-    /** For how long the oldest pending token has been waiting; 0 when none is. */
+    /** Age of the oldest pending token; 0 without one. */
     pendingForMs: number;
   };
 }
 
-/** A store is away: it could not be reached, or did not answer in time. */
+/** The store is unavailable: not reachable, or its answer exceeded the deadline. */
 export class StoreAway extends Error {
-  /** True when the store surely never saw the request. */
+  /** True when the store certainly did not receive the request. False when that is in doubt. */
   readonly unseen: boolean;
-  /** Resolves when the store answered too late; rejects when it will not. */
+  /** Resolves when the answer comes after the deadline. Rejects when no answer can come. */
   late?: Promise<unknown>;
   constructor(message: string, unseen: boolean) {
     super(message);
@@ -151,41 +180,46 @@ export class StoreAway extends Error {
   }
 }
 
+/**
+ * Operations throw `StoreAway` when the store is unavailable and their answer has no word for that.
+ * Times are milliseconds since 1970.
+ */
 export interface TokenStore {
-  /** Starts; a store of other processes starts even when it cannot be reached. */
+  /** Starts the store. A shared store also starts while it is not reachable. */
   open(events: StoreEvents): Promise<void>;
-  /** Resolves when the token will outlive the process. */
+  /** Stores a token. Resolves when the token survives the process. */
   put(token: NewToken): Promise<PutAnswer>;
   read(query: TokenQuery): Promise<ReadAnswer>;
   /**
-   * What a read answered at the moment of an arrival that a hint carried. Counts as a read: the token is not an orphan.
-   * Undefined when only `read` can answer.
+   * Answers a read from an arrival that a hint carried: the state right after that arrival. Counts
+   * as a read, so the token is not an orphan. Undefined when only `read` can answer.
    */
   readArrival(arrival: TokenRecord): ReadAnswer | undefined;
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
-  /** Ends a claim: `use` marks its token as used, `release` puts it back. */
+  /** Ends a claim. `use` marks its token as used, `release` puts it back. */
   settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer>;
   /**
-   * Puts a token back that its claim took, when no answer about it was received; answers whether it did. Does nothing
-   * if the lease was renewed after `claim`. The caller must know that no earlier renewal was received either.
+   * Puts the token of a claim back when the worker did not receive the answer. Returns whether it
+   * did. Does nothing if the lease was renewed after `claim`. The caller must know that the worker
+   * received no answer of an earlier renewal either.
    */
   undo(merchant: string, claim: Claim): Promise<boolean>;
   /** Marks a token as used, with or without a claim. */
   use(merchant: string, id: string): Promise<SettleAnswer>;
-  /** Opens an expectation; answers when it ends. */
+  /** Opens an expectation. Returns when it ends. */
   expect(expectation: Expectation): Promise<number>;
-  /** Cancels an expectation; `unknown` when it never was or is over. */
+  /** Cancels an expectation. `unknown`: it never existed, or it has ended. */
   cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'>;
-  /** The merchant's arrival counter: it has moved if anything arrived since it was last seen. */
+  /** Returns the merchant's arrival counter, which each arrival raises. */
   sequence(merchant: string): Promise<number>;
   health(): StoreHealth;
   close(): Promise<void>;
 }
 
-/** Carries texts between instances, as well as it can. */
+/** Carries texts between instances. Best effort: a text may be lost. */
 export interface Channel {
   open(onText: (text: string) => void): void;
-  /** False when it cannot be sent now. */
+  /** Returns false when the text cannot be sent now. */
   send(text: string): boolean;
   close(): void;
 }

@@ -1,7 +1,8 @@
 /**
- * A store around another, which sees sealed values only: in Redis, on disk and in memory. The inner store passes over
- * values whose key this instance lacks: during a rotation they are for the instances that have it. A value that is broken
- * is for nobody. Both are reported, by the fingerprint of the key.
+ * Encrypts token values at rest. The inner store sees only sealed values: in Redis, on disk and in
+ * memory. It skips values whose key this instance does not have. During a key rotation, other
+ * instances hand those out. Nobody gets a broken value. The operator sees a notice for both, with
+ * the fingerprint of the key.
  */
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import type { NewToken, TokenQuery, TokenRecord } from '../token.ts';
@@ -12,7 +13,7 @@ const REPORT_KEY_EVERY_MS = 60_000;
 
 export class EncryptedStore extends ForwardingStore {
   readonly #vault: ValueCipher;
-  /** When a key that this instance lacks was last reported, by merchant. */
+  /** When a missing key was last reported, by merchant and key. */
   readonly #reportedAt = new Map<string, number>();
   #events: StoreEvents | undefined;
 
@@ -52,9 +53,11 @@ export class EncryptedStore extends ForwardingStore {
       if (answer.state !== 'held') return answer;
       const token = this.#opened(answer.token);
       if (!(token instanceof SealError)) return { ...answer, token };
-      // The claim took it through an instance that has the key. Only there can it be answered.
+      // The claim took the token through an instance that has the key. Only that instance can
+      // answer.
       if (token.code === 'unknown_key') return { state: 'none', away: true };
-      // Put back it would be the first of the pool again, and nobody would get those behind it.
+      // A released token returns to the head of the pool. There, a broken one would block all
+      // others.
       const settled = await this.inner.settle(request.merchant, request.claimId, 'use');
       if (settled !== 'done' || request.query?.by !== 'pool') return noneLike(answer);
     }
@@ -75,7 +78,7 @@ export class EncryptedStore extends ForwardingStore {
     }
   }
 
-  /** Every read may pass over the same tokens: each key is reported once in a while. */
+  /** Reports each key once per interval: every read may skip the same tokens. */
   #reportKey(merchant: string, key: string | undefined): void {
     if (key === undefined) return;
     const now = performance.now();
@@ -87,7 +90,7 @@ export class EncryptedStore extends ForwardingStore {
   }
 }
 
-/** Nothing can be given; whether anybody can know that is as it was. */
+/** Returns `none`, with the `away` of the inner answer. */
 function noneLike({ away }: { away?: true }): { state: 'none'; away?: true } {
   return away === true ? { state: 'none', away } : { state: 'none' };
 }
@@ -95,7 +98,7 @@ function noneLike({ away }: { away?: true }): { state: 'none'; away?: true } {
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** A sealed value that does not open. `unknown_key`: its key is not among those configured. */
+/** A sealed value cannot be opened. `unknown_key`: `ENCRYPTION_KEYS` does not have its key. */
 export class SealError extends Error {
   readonly code: 'unknown_key' | 'broken';
   /** The fingerprint of the key that sealed the value. */
@@ -110,11 +113,15 @@ export class SealError extends Error {
   }
 }
 
+/** Seals and opens values with AES-256-GCM, bound to the merchant and the token id. */
 export class ValueCipher {
   readonly #keys = new Map<string, Buffer>();
   readonly #current: { fingerprint: string; key: Buffer } | undefined;
 
-  /** @param keys each 32 bytes; the first seals, all open. Without any, values stay in clear, and sealed ones do not open */
+  /**
+   * @param keys 32 bytes each; the first seals, all open. Without keys, `seal` returns the value
+   *   unchanged, and sealed values cannot be opened
+   */
   constructor(keys: readonly Buffer[]) {
     for (const key of keys) this.#keys.set(fingerprintOf(key), key);
     const [key] = keys;
@@ -136,7 +143,11 @@ export class ValueCipher {
     return `sealed ${fingerprint} ${sealed.toString('base64url')}`;
   }
 
-  /** A value that was kept before there were keys is answered as it is. @throws SealError */
+  /**
+   * Returns a value that is not sealed unchanged: it was stored before keys were configured.
+   *
+   * @throws SealError
+   */
   open(value: string, merchant: string, id: string): string {
     const [mark, fingerprint = '', data = ''] = value.split(' ');
     if (mark !== 'sealed') return value;

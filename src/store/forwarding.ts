@@ -1,4 +1,4 @@
-/** A store around another, which passes every operation on. A decorator extends it and overrides what it changes. */
+/** Base of the store decorators: forwards every operation to the inner store. */
 import type { Claim, NewToken, TokenQuery, TokenRecord } from '../token.ts';
 import type {
   ClaimAnswer,

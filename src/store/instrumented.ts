@@ -1,4 +1,4 @@
-/** A store around another that reports the duration and the outcome of each operation. It changes nothing. */
+/** Reports the duration and the outcome of each operation of the inner store. */
 import type { Claim, NewToken, TokenQuery } from '../token.ts';
 import {
   type ClaimAnswer,
@@ -12,7 +12,7 @@ import {
 } from './contract.ts';
 import { ForwardingStore } from './forwarding.ts';
 
-/** `away`: the shared store could not be asked, and the answer is what is known here. */
+/** `away`: the shared store was unavailable. The answer uses only local records. */
 export type OperationOutcome = 'ok' | 'away' | 'error';
 export type OnOperation = (operation: string, outcome: OperationOutcome, seconds: number) => void;
 
@@ -57,7 +57,7 @@ export class InstrumentedStore extends ForwardingStore {
       (answered) => report(isAway(answered) ? 'away' : 'ok'),
       (error) => report(error instanceof StoreAway ? 'away' : 'error'),
     );
-    // The answer itself: who asked waits for nothing more.
+    // Return the original promise: the caller must not wait for the report.
     return answer;
   }
 }

@@ -1,7 +1,8 @@
 /**
- * The contract of a store of owed recharges. From the moment its NIT is handed out, a recharge is owed to Carat: it must be
- * confirmed or undone. A store keeps what is owed, the one decision about it, and who may act on it now; every operation is
- * atomic and durable once it resolves. A decision that is set is never changed, by no operation.
+ * The contract of a store of owed recharges. Once the service hands out its NIT, a recharge is owed
+ * to Carat: it must be confirmed or undone. A store keeps the recharge, its decision, and which
+ * instance may act on it now. Operations are atomic, and durable when they resolve. No operation
+ * changes a decision that is set.
  */
 
 export type RechargeDecision = 'confirm' | 'undo';
@@ -10,16 +11,19 @@ export interface OwedRecharge {
   merchant: string;
   /** The token id of the NIT. */
   id: string;
-  /** Absent when it is sealed with a key that this instance lacks. */
+  /** Undefined when it is sealed with a key that this instance does not have. */
   nit: string | undefined;
   merchantUsn: string;
-  /** Without a decision by then it is undone; milliseconds since 1970 by the store's clock. */
+  /**
+   * The service undoes a recharge without a decision after this time: ms since 1970, by the store's
+   * clock.
+   */
   settleBy: number;
-  /** Who decided: a worker, or the guard once nobody had by `settleBy`. */
+  /** `guard`: the service decided, because no worker had by `settleBy`. */
   decided?: { decision: RechargeDecision; by: 'worker' | 'guard' };
-  /** How often it was taken to be settled. */
+  /** How often an instance took it to settle it. */
   attempts: number;
-  /** How it ended at Carat, and Carat's status. It is remembered for `REMEMBERED_MS` from then on. */
+  /** Its end at Carat, and Carat's status. The store remembers it for `REMEMBERED_MS`. */
   ended?: RechargeEnd;
 }
 
@@ -28,7 +32,7 @@ export interface RechargeEnd {
   status: string;
 }
 
-/** A recharge that this instance may act on until its lease ends. */
+/** A recharge that this instance may settle at Carat until its lease ends. */
 export type TakenRecharge = OwedRecharge & Required<Pick<OwedRecharge, 'decided'>>;
 
 export interface NewRecharge {
@@ -40,49 +44,59 @@ export interface NewRecharge {
 
 export const REMEMBERED_MS = 24 * 3600 * 1000;
 
-/** Seals NITs at rest, bound to merchant and id. */
+/** Seals NITs at rest, bound to the merchant and the id. */
 export interface NitCipher {
   seal(nit: string, merchant: string, id: string): string;
-  /** @throws when it was sealed with another key */
+  /** @throws Error when the key is missing or the sealed text is broken */
   open(sealed: string, merchant: string, id: string): string;
 }
 
-/** All functions throw `StoreAway` when the store cannot be used; what was asked for may have been done then. */
+/**
+ * Operations throw `StoreAway` when the store is unavailable. Their change may have happened
+ * nevertheless.
+ */
 export interface RechargeStore {
   open(): Promise<void>;
-  /** Begins to owe a recharge. The same NIT again changes nothing. */
+  /** Adds an owed recharge. The same NIT again changes nothing. */
   owe(recharge: NewRecharge): Promise<OwedRecharge>;
-  /** Sets a worker's decision if there is none yet, and answers the recharge as it is then; undefined when it is unknown. */
+  /**
+   * Sets a worker's decision if there is none yet. Returns the recharge after that; undefined if
+   * unknown.
+   */
   decide(merchant: string, id: string, decision: RechargeDecision): Promise<OwedRecharge | undefined>;
   find(merchant: string, id: string): Promise<OwedRecharge | undefined>;
-  /** The ids of up to `most` recharges that may be taken now, the most urgent first, and how many are owed in all. */
+  /**
+   * Returns the ids of up to `most` due recharges, most urgent first, and the number of owed ones.
+   */
   due(merchant: string, most: number): Promise<{ ids: string[]; owed: number }>;
   /**
-   * Gives a due recharge to one instance for `leaseMs`; undefined when it is not due, or another has it. One that nobody
-   * decided about by `settleBy` is decided in the same step: it is undone.
+   * Gives a due recharge to one instance for `leaseMs`. Undefined if it is not due, or another
+   * instance has it. Without a decision by `settleBy`, the same step decides `undo`.
    */
   take(merchant: string, id: string, leaseMs: number): Promise<TakenRecharge | undefined>;
-  /** Ends the lease; the recharge is due again after `ms`. Nothing happens when it was taken again in the meantime. */
+  /**
+   * Ends the lease. The recharge is due again after `ms`. Does nothing if it was taken again since.
+   */
   postpone(taken: TakenRecharge, ms: number): Promise<void>;
-  /** It has ended at Carat. */
+  /** Records the end at Carat. */
   finish(recharge: OwedRecharge, end: RechargeEnd): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A store of many instances, which may lose what it acknowledged. */
+/** A store of many instances. It may lose acknowledged changes. */
 export interface SharedRecharges extends RechargeStore {
   /**
-   * Brings back what the store may have lost, and answers what it has then: a missing recharge is added, a missing decision
-   * too, and none is replaced.
+   * Restores a recharge or a decision that the store has lost. Replaces nothing. Returns the
+   * recharge as the store has it after that.
    *
-   * @param leftMs milliseconds until it must be settled
+   * @param leftMs milliseconds until `settleBy`
    */
   assert(recharge: OwedRecharge, leftMs: number): Promise<OwedRecharge>;
-  /** Calls back after each new connection or change of master. */
+  /** Calls the listener after each new connection or change of master. */
   onReconnect(listener: () => void): void;
 }
 
-/** The NIT, or nothing when its key is not among ours. */
+/** Returns the NIT; undefined when it cannot be opened. */
 export function openedNit(cipher: NitCipher, sealed: string, merchant: string, id: string): string | undefined {
   try {
     return cipher.open(sealed, merchant, id);
