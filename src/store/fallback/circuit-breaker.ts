@@ -1,12 +1,12 @@
 /**
- * Knows whether a shared store is away. The first failure opens it, and until a probe gets through nobody waits for
- * another deadline.
+ * Detects whether a shared store is unavailable. The first failure opens the breaker. Until a probe
+ * succeeds, no operation waits for another deadline.
  */
 
 const PROBE_EVERY_MS = 150;
 
 export interface CircuitBreakerOptions {
-  /** Resolves when the store takes writes. */
+  /** Resolves when the store accepts writes. Rejects otherwise. */
   probe(): Promise<void>;
   onOpen(reason: string): void;
   onClose(): void;
@@ -26,7 +26,7 @@ export class CircuitBreaker {
     return this.#open;
   }
 
-  /** The last failure, while it is open. */
+  /** The last failure, while the breaker is open. */
   get reason(): string {
     return this.#reason;
   }

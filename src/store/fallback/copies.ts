@@ -1,6 +1,6 @@
 /**
- * Copies of the tokens that the shared store has, kept up to date with it. If it loses its data, they
- * are put back. A copy decides nothing: reads and claims do not see it.
+ * Copies of the tokens that the shared store has. They follow its changes. If it loses its data,
+ * the reconciler restores them. Reads and claims ignore copies.
  */
 import type { Claim, TokenRecord } from '../../token.ts';
 import type { DurableLedger } from '../embedded/durable-ledger.ts';
@@ -21,7 +21,10 @@ export class Copies {
     return isCopy ? { entry, ...ledger.claimsOf(entry) } : undefined;
   }
 
-  /** @param which `certain`: used or held tokens. `rest`: the others, which another instance may know to be used. */
+  /**
+   * @param which `certain`: used or held tokens. `rest`: the others; another instance may know a
+   *   use of them.
+   */
   of(merchant: string, which: 'certain' | 'rest'): MergedToken[] {
     const { ledger, now } = this.#durable;
     return [...ledger.tokensOf(merchant)]
@@ -29,16 +32,20 @@ export class Copies {
       .map((entry) => ({ entry, ...ledger.claimsOf(entry) }));
   }
 
-  /** True when the shared store has, or may have, a token of this instance. */
+  /** True if the shared store has, or may have, a token of this instance. */
   hasAny(merchant: string): boolean {
     for (const { replication } of this.#durable.ledger.tokensOf(merchant)) if (replication !== 'local') return true;
     return false;
   }
 
-  /** The shared store gave the token to a claim of this instance. Its clock may differ from the one of the copies. */
+  /**
+   * Records that the shared store gave the token to a claim of this instance. The clocks of the two
+   * may differ.
+   */
   claimed(token: TokenRecord, claim: Claim, leaseMs: number): void {
     const { ledger, disk, now } = this.#durable;
-    // A lease that ends with its token says nothing about the clock.
+    // The end of the token cuts such a lease short. The difference of the clocks cannot be computed
+    // from it.
     const ahead = claim.leaseExpiresAt >= token.expiresAt ? 0 : claim.leaseExpiresAt - leaseMs - now();
     const times = { receivedAt: token.receivedAt - ahead, expiresAt: token.expiresAt - ahead };
     const entry = this.#copyOf({ ...token, ...times }, token.expiresAt);
@@ -51,7 +58,7 @@ export class Copies {
     disk.commitSoon();
   }
 
-  /** The shared store put the token of this claim back. */
+  /** Records that the shared store put the token of this claim back. */
   released(merchant: string, claimId: string): void {
     const { ledger, disk } = this.#durable;
     const taken = ledger.findClaim(merchant, claimId);
@@ -60,14 +67,14 @@ export class Copies {
     disk.commitSoon();
   }
 
-  /** The token is used in the shared store. The copy must say so if that store loses it. */
+  /** Records a use in the shared store. If that store loses it, the copy restores the use. */
   used(token: TokenRecord): void {
     const { ledger, disk } = this.#durable;
     ledger.update(this.#copyOf(token, token.expiresAt), { replication: 'replicated', state: 'used' });
     disk.commitSoon();
   }
 
-  /** Follows a change through any instance. Tokens without a record here are ignored. */
+  /** Follows a change through any instance. Ignores tokens without a record here. */
   changed(change: Exclude<TokenChange, { what: 'cancelled' }>): void {
     const { ledger, disk } = this.#durable;
     const { merchant, id, what } = change;
@@ -83,7 +90,7 @@ export class Copies {
     const { ledger, now } = this.#durable;
     const { merchant, claimId, leaseMs, deliveries, renewals, taken } = change;
     const last = entry.claim?.taken ?? 0;
-    // An answer to this instance may have overtaken the change.
+    // The answer to a claim of this instance may arrive before an older change.
     if (last > taken || (last === taken && (entry.claim?.renewals ?? -1) >= renewals)) return;
     const claim = { id: claimId, leaseExpiresAt: now() + leaseMs, deliveries, renewals, taken };
     const isLastOfClaim = (ledger.findClaim(merchant, claimId)?.claim.taken ?? 0) <= taken;
@@ -91,7 +98,7 @@ export class Copies {
     else ledger.update(entry, { claim, deliveries });
   }
 
-  /** @param ends when the token expires by the clock of the shared store */
+  /** @param ends when the token expires, by the clock of the shared store */
   #copyOf(token: TokenRecord, ends: number): TokenEntry {
     const { ledger } = this.#durable;
     const before = ledger.get(token.merchant, token.id);

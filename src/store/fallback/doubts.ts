@@ -1,13 +1,16 @@
 /**
- * Claim ids in doubt: the shared store was asked for a token and has not answered. It may have given one, so that a token
- * from here would be a second one under the same id. A doubt ends when the shared store has spoken of the claim id, or
- * when no token lives any more that it can have given.
+ * Claim ids in doubt: the shared store received a claim, and the answer is missing. It may have
+ * given a token. A local token would be a second one under the same claim id. A doubt ends when the
+ * shared store answers for the claim id, or when the token that it may have given has expired.
  */
 
 interface Doubt {
-  /** The calls that have no answer yet, oldest first; true for those whose answer nobody waits for. */
+  /**
+   * Calls without an answer, oldest first. True: the call was abandoned, nobody waits for its
+   * answer.
+   */
   calls: Map<string, boolean>;
-  /** When it ends at the latest, in milliseconds of `performance.now()`. */
+  /** The latest end, in milliseconds of `performance.now()`. */
   endsAt: number;
 }
 
@@ -16,7 +19,7 @@ export class Doubts {
   /** By merchant, then by claim id. */
   readonly #doubts = new Map<string, Map<string, Doubt>>();
 
-  /** @param ttlMs how long a token lives */
+  /** @param ttlMs lifetime of a token */
   constructor(ttlMs: number) {
     this.#ttlMs = ttlMs;
   }
@@ -25,7 +28,7 @@ export class Doubts {
     return this.#doubts.get(merchant)?.has(claimId) === true;
   }
 
-  /** A call that asks the shared store for a token goes out. */
+  /** Records a call that asks the shared store for a token, before it is sent. */
   asked(merchant: string, claimId: string, call: string): void {
     const doubts = this.#doubts.get(merchant) ?? new Map<string, Doubt>();
     const doubt = doubts.get(claimId) ?? { calls: new Map(), endsAt: 0 };
@@ -34,12 +37,15 @@ export class Doubts {
     this.#doubts.set(merchant, doubts.set(claimId, doubt));
   }
 
-  /** Nobody waits for the answer to a call any more. */
+  /** Records that nobody waits for the answer of a call any more. */
   unanswered(merchant: string, claimId: string, call: string): void {
     this.#doubts.get(merchant)?.get(claimId)?.calls.set(call, true);
   }
 
-  /** The shared store has answered a call, and so the calls before it; or it surely never saw this one. */
+  /**
+   * Ends a call. `answered`: the shared store answered it, and so has processed the calls before
+   * it. `unseen`: it certainly did not receive this one.
+   */
   ended(merchant: string, claimId: string, call: string, how: 'answered' | 'unseen'): void {
     const calls = this.#doubts.get(merchant)?.get(claimId)?.calls;
     if (calls === undefined) return;
@@ -53,7 +59,7 @@ export class Doubts {
     if (calls.size === 0) this.#forget(merchant, claimId);
   }
 
-  /** The claims of a merchant, with the calls whose answers nobody waits for. */
+  /** The claims of a merchant that have abandoned calls, with these calls. */
   unansweredOf(merchant: string): { claimId: string; calls: string[] }[] {
     return [...(this.#doubts.get(merchant)?.keys() ?? [])]
       .map((claimId) => ({ claimId, calls: this.unansweredCalls(merchant, claimId) }))

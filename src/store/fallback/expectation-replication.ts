@@ -1,13 +1,13 @@
 /**
- * The way of an expectation to the shared store, and the copies of those that it has. An expectation is
- * pending while the shared store lacks it, or lacks its cancellation.
+ * Replicates expectations to the shared store, and keeps copies of those that it has. An
+ * expectation is pending while the shared store lacks it, or lacks its cancellation.
  */
 import type { Expectation } from '../contract.ts';
 import type { DurableLedger } from '../embedded/durable-ledger.ts';
 import type { Change, ExpectationEntry, Replication } from '../embedded/records.ts';
 import type { MergedExpectations } from './shared-store.ts';
 
-/** An expectation as it was when it was sent to the shared store. */
+/** An expectation that is being sent. `sent`: its state at that time. */
 export interface FencedExpectation {
   entry: ExpectationEntry;
   sent: ExpectationEntry;
@@ -22,7 +22,7 @@ export class ExpectationReplication {
     this.#durable = durable;
   }
 
-  /** Adds the expectations that are pending among records from disk. */
+  /** Adds the pending expectations among records from disk. */
   load(records: Iterable<Change>): void {
     for (const { of, merchant, id } of records) {
       const entry = of === 'expectation' ? this.#find(merchant, id) : undefined;
@@ -43,13 +43,13 @@ export class ExpectationReplication {
     return [...this.#pending].filter((entry) => entry.merchant === merchant);
   }
 
-  /** All expectations of a merchant, oldest first, copies among them. */
+  /** All expectations of a merchant with the copies, oldest first. */
   all(merchant: string): ExpectationEntry[] {
     const all = [...this.#durable.ledger.expectations.entries()].filter((entry) => entry.merchant === merchant);
     return all.sort((a, b) => a.openedAt - b.openedAt);
   }
 
-  /** Keeps an expectation that was announced at this time. Returns when it ends. */
+  /** Stores an expectation. Returns when it ends. */
   async keep(expectation: Expectation, announcedAt: number, replication: Replication): Promise<number> {
     const { ledger, disk } = this.#durable;
     const entry = ledger.expectations.open(expectation, announcedAt, replication);
@@ -58,13 +58,16 @@ export class ExpectationReplication {
     return entry.expiresAt;
   }
 
-  /** An open expectation is about to be cancelled here. The shared store does not know it, or lost it. */
+  /**
+   * Marks an open expectation as pending before its local cancellation: the shared store does not
+   * have it.
+   */
   cancelling(merchant: string, id: string): void {
     const entry = this.#find(merchant, id);
     if (entry !== undefined && entry.expiresAt > this.#durable.now()) this.#pending.add(entry);
   }
 
-  /** Keeps a cancellation that the shared store answered. */
+  /** Stores a cancellation that the shared store confirmed. */
   async keepCancelled(cancelled: ExpectationEntry): Promise<void> {
     const { ledger, disk } = this.#durable;
     const { merchant, id, cancelledAt } = cancelled;
@@ -74,7 +77,7 @@ export class ExpectationReplication {
     await disk.commit();
   }
 
-  /** The expectation was cancelled in the shared store. */
+  /** Records a cancellation in the shared store. */
   cancelled(merchant: string, id: string, cancelledAt: number): void {
     const { ledger, disk } = this.#durable;
     const entry = this.#find(merchant, id);
@@ -83,7 +86,7 @@ export class ExpectationReplication {
     disk.commitLater();
   }
 
-  /** Fences expectations: from now on only the shared store fills them. */
+  /** Fences expectations: from now on, only the shared store can fill them. */
   async fence(entries: readonly ExpectationEntry[]): Promise<FencedExpectation[]> {
     const { ledger, disk } = this.#durable;
     const fenced = entries.map((entry) => ({ entry, sent: { ...entry }, wasLocal: entry.replication === 'local' }));
@@ -93,7 +96,7 @@ export class ExpectationReplication {
     return fenced;
   }
 
-  /** The shared store surely never saw them. */
+  /** Reverts a fence: the shared store certainly did not receive the expectations. */
   unfence(fenced: readonly FencedExpectation[]): void {
     const { ledger, disk } = this.#durable;
     for (const { entry, wasLocal } of fenced) {
@@ -102,7 +105,10 @@ export class ExpectationReplication {
     disk.commitSoon();
   }
 
-  /** The shared store has them now. An expectation that changed after it was sent stays pending. */
+  /**
+   * Records that the shared store has them. An expectation that changed after the send stays
+   * pending.
+   */
   merged(merchant: string, fenced: readonly FencedExpectation[], { cancelled }: MergedExpectations): void {
     const { ledger, disk } = this.#durable;
     for (const { entry, sent } of fenced) {

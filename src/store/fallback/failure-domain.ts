@@ -1,6 +1,6 @@
 /**
- * What fails together: the merchants whose part of the shared store is there or away as one. Asks it as long as it is
- * there, and sees to it that the local and the shared store are brought together when it is back.
+ * A failure domain: merchants whose keys share a Redis node and become unavailable together. Sends
+ * operations to the shared store while it is available, and starts reconciliation when it is back.
  */
 import { StoreAway, type StoreEvents } from '../contract.ts';
 import type { Notice } from '../notice.ts';
@@ -10,12 +10,12 @@ import { Membership } from './membership.ts';
 import { Reconciler } from './reconciler.ts';
 import type { SharedStore } from './shared-store.ts';
 
-/** For how long a question waits for what the shared store may have lost, before it is not asked. */
+/** How long an operation waits for reconciliation. After that, the answer is `away`. */
 const STEADY_WITHIN_MS = 500;
 const ATTEND_EVERY_MS = 1000;
 
 export interface FailureDomainOptions {
-  /** Empty when there is but one. */
+  /** Empty when there is only one domain. */
   name: string;
   merchants: readonly string[];
   shared: SharedStore;
@@ -27,7 +27,7 @@ export class FailureDomain {
   readonly #options: FailureDomainOptions;
   readonly #breaker: CircuitBreaker;
   readonly #reconciler: Reconciler;
-  /** True while reconciliation fails by a bug: that is reported once. */
+  /** True while a bug makes reconciliation fail. Such a bug is reported once. */
   #isBroken = false;
   readonly #members: ReadonlyMap<string, Membership>;
   #timer: NodeJS.Timeout | undefined;
@@ -84,17 +84,19 @@ export class FailureDomain {
     return this.#reconciler.isRunning;
   }
 
-  /** True while the shared store may refuse a token that was announced here. */
+  /** True while the shared store may refuse a token that was announced to this instance. */
   get isAnnouncing(): boolean {
     return this.#reconciler.isAnnouncing;
   }
 
-  /** Why it is away. */
+  /** Why the shared store is unavailable. */
   get reason(): string {
     return this.#breaker.reason;
   }
 
-  /** Finds out whether the shared store takes writes, before anybody needs it. */
+  /**
+   * Probes the shared store at the start, so that the first operation need not wait for a deadline.
+   */
   async check(): Promise<void> {
     await this.#probe().catch((error: unknown) => this.trip(error));
   }
@@ -104,19 +106,24 @@ export class FailureDomain {
     await Promise.all(merchants.map((merchant) => shared.probe(merchant)));
   }
 
-  /** Brings there what the shared store never took, and what it may have lost. */
+  /**
+   * Starts reconciliation: sends the records that the shared store never received or may have lost.
+   */
   restore(): void {
     this.#reconciler.restore();
   }
 
-  /** Notes that the shared store failed. @throws errors that are not a failure of the store */
+  /** Records a failure of the shared store. @throws the given error unless it is a `StoreAway` */
   trip(error: unknown): StoreAway {
     if (!(error instanceof StoreAway)) throw error;
     this.#breaker.trip(error.message);
     return error;
   }
 
-  /** What the shared store answers, or that it is away: then nobody asks it until it is back. */
+  /**
+   * Runs an operation on the shared store. A failure opens the breaker: operations answer `away`
+   * until it closes.
+   */
   async ask<T>(question: () => Promise<T>, onUnanswered: () => void = () => {}): Promise<T | 'away'> {
     if (this.isAway) return 'away';
     try {
@@ -127,14 +134,17 @@ export class FailureDomain {
     }
   }
 
-  /** Like `ask`, for what a used token must not be in: a store that came back may have forgotten uses. */
+  /**
+   * Like `ask`, for answers that must not contain a used token. A recovered store may have lost
+   * uses.
+   */
   askAsserted<T>(question: () => Promise<T>): Promise<T | 'away'> {
     return this.#askAfter(this.#reconciler.assertion, question);
   }
 
   /**
-   * Like `ask`, for what concerns claims: a store that came back may have forgotten some. Until it was told, what it
-   * says of them counts for nothing.
+   * Like `ask`, for operations on claims. A recovered store may have lost claims. Until
+   * reconciliation has restored them, its answers about claims are not reliable.
    */
   askSteady<T>(question: () => Promise<T>): Promise<T | 'away'> {
     return this.#askAfter(this.#reconciler.isRunning ? this.#reconciler.idle() : undefined, question);
@@ -153,7 +163,9 @@ export class FailureDomain {
     return this.ask(question);
   }
 
-  /** Whether every other instance confirms that it has nothing of this merchant pending. */
+  /**
+   * Returns whether every other instance confirms that it has nothing pending for this merchant.
+   */
   async areOthersWhole(merchant: string): Promise<boolean> {
     return (await this.ask(() => this.#memberOf(merchant).areOthersWhole())) === true;
   }
@@ -162,7 +174,7 @@ export class FailureDomain {
     this.#timer = setInterval(() => void this.#attend(), ATTEND_EVERY_MS);
   }
 
-  /** A bug must not end the process: reconciliation is tried again. */
+  /** A bug must not end the process: the reconciler retries. */
   #onFailure(error: unknown): void {
     if (error instanceof StoreAway) return void this.trip(error);
     if (!this.#isBroken)
@@ -177,7 +189,7 @@ export class FailureDomain {
     for (const member of this.#members.values()) member.stop();
   }
 
-  /** Says goodbye where nothing of this instance is pending. */
+  /** Removes this instance from the merchants for which it has nothing pending. */
   async leave(): Promise<void> {
     clearInterval(this.#timer);
     await Promise.all(
@@ -188,7 +200,7 @@ export class FailureDomain {
     );
   }
 
-  /** Renews the marks. A missing mark means that data was lost without a new connection. */
+  /** Renews the marks. A missing mark shows that Redis lost data without a reconnect. */
   async #attend(): Promise<void> {
     if (this.isAway || this.#reconciler.isRunning) return;
     const { local } = this.#options;
@@ -204,7 +216,7 @@ export class FailureDomain {
     return this.#members.get(merchant) as Membership;
   }
 
-  /** Resolves when no operation is pending. */
+  /** Resolves when no reconciliation is pending. */
   idle(): Promise<void> {
     return this.#reconciler.idle();
   }

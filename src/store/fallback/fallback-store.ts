@@ -1,10 +1,11 @@
 /**
- * The fallback store: a store around a shared one. While that takes its writes, it only keeps a copy of each token on
- * the local disk. When it does not, tokens are kept here, and workers of this process get them from here; when it is
- * back, the two are brought together, and what it may have lost is put back from the copies.
+ * The fallback store wraps a shared store. While that store accepts writes, this one only keeps a
+ * copy of each token on the local disk. While it does not, this store keeps the tokens, and hands
+ * them out to the workers of this process. After a reconnect, it reconciles the two, and restores
+ * lost tokens from the copies.
  *
- * What keeps a token from being handed out twice: only a token that the shared store surely never saw is given to a
- * claim here, and it is fenced on disk before it is sent there.
+ * No token is handed out twice: a local claim gets only a token that the shared store certainly did
+ * not receive. Such a token is fenced on disk before it is sent.
  */
 import { randomBytes } from 'node:crypto';
 import { type Claim, MOST_DISTINCT, type NewToken, type TokenQuery, type TokenRecord } from '../../token.ts';
@@ -34,10 +35,12 @@ export class FallbackStore implements TokenStore {
   readonly #shared: SharedStore;
   readonly #local: LocalStore;
   readonly #domains = new Map<string, FailureDomain>();
-  /** The pending puts, by token: a second put of the same token waits for the first and decides nothing. */
+  /**
+   * Pending puts, by token. A second put of the same token waits for the first and answers `known`.
+   */
   readonly #puts = new Map<string, Promise<PutAnswer>>();
   #events: StoreEvents | undefined;
-  /** Names the calls of this process that ask the shared store for a token. */
+  /** Prefix of the names of this process's calls that ask the shared store for a token. */
   readonly #callPrefix = randomBytes(6).toString('hex');
   #calls = 0;
 
@@ -62,7 +65,7 @@ export class FallbackStore implements TokenStore {
     const restore = (): void => {
       for (const domain of this.#domains.values()) domain.restore();
     };
-    // The local counter says nothing of the shared one.
+    // The local arrival counter is unrelated to the shared one.
     const onHint: StoreEvents['onHint'] = ({ merchant, topics }) => events.onHint({ merchant, topics });
     await this.#local.open({ ...events, onHint }, restore);
     this.#shared.onReconnect(restore);
@@ -86,7 +89,7 @@ export class FallbackStore implements TokenStore {
 
   async #put(token: NewToken): Promise<PutAnswer> {
     const { merchant, id } = token;
-    // A token that waits to be merged goes there with all that happened to it, and not without.
+    // The reconciler sends a pending token with its claims and uses. A plain put would lose them.
     if (this.#local.tokens.isPending(merchant, id)) {
       await this.#local.written();
       return 'known';
@@ -96,7 +99,8 @@ export class FallbackStore implements TokenStore {
     if (domain.isAway || isPutOff) return this.#local.tokens.keep(token);
     const copy = this.#local.copies.find(merchant, id);
     if (copy !== undefined) {
-      // Send the full copy again. If the shared store lost the token, a used one must not come back as new.
+      // Send the full copy again. If the shared store lost the token, a used one must not come back
+      // as new.
       await domain.ask(() => this.#shared.merge(merchant, [copy], this.#local.now(), this.#local.name));
       await this.#local.written();
       return 'known';
@@ -114,7 +118,8 @@ export class FallbackStore implements TokenStore {
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
     const domain = this.#domainOf(query.merchant);
-    // Until reconciliation ends, the shared store may lack what is known here or at another instance.
+    // Until reconciliation ends, the shared store may lack tokens that this or another instance
+    // has.
     const isIncomplete = domain.isReconciling;
     const shared = await domain.askAsserted(() => this.#shared.read(query));
     if (shared === 'away') return { ...(await this.#local.read(query)), away: true };
@@ -125,7 +130,8 @@ export class FallbackStore implements TokenStore {
   readArrival(arrival: TokenRecord): ReadAnswer | undefined {
     const { merchant } = arrival;
     const domain = this.#domainOf(merchant);
-    // What is pending here may be newer, and a store that lost its data may take a used token for a new one.
+    // A pending token here may be newer. A store that lost its data may announce a used token as
+    // new.
     if (domain.isAway || domain.isReconciling || this.#local.tokens.hasPending(merchant)) return undefined;
     return this.#shared.readArrival(arrival);
   }
@@ -141,19 +147,19 @@ export class FallbackStore implements TokenStore {
     if (shared === 'away') return { ...(await this.#local.claim(request)), away: true };
     if (shared.state === 'held') this.#local.copies.claimed(shared.token, shared.claim, leaseMs);
     if (shared.state !== 'none' || request.query !== undefined) return shared;
-    // What this claim holds may be on its way to the shared store, from here or from another instance.
+    // The token of this claim may be pending here or at another instance.
     const isPending = this.#local.isClaimPending(merchant, claimId);
     const isKnown = isPending || (request.isRenewal && !(await domain.areOthersWhole(merchant)));
     return isKnown ? { ...shared, away: true } : shared;
   }
 
-  /** Asks the shared store; while its answer is open, the claim id is in doubt. */
+  /** Claims from the shared store. Until it answers, the claim id is in doubt. */
   async #claimShared(request: ClaimRequest): Promise<ClaimAnswer> {
     const { merchant, claimId } = request;
     const { doubts } = this.#local;
     this.#calls += 1;
     const call = `${this.#callPrefix}-${this.#calls}`;
-    // A renewal takes nothing, so that one without an answer leaves no doubt.
+    // A renewal takes no token. Without an answer, it leaves no doubt.
     if (request.query !== undefined) doubts.asked(merchant, claimId, call);
     try {
       const answer = await this.#shared.claim({ ...request, call });
@@ -168,7 +174,7 @@ export class FallbackStore implements TokenStore {
     }
   }
 
-  /** The shared store has spoken: what it gave is put back, and then the claim id is not in doubt any more. */
+  /** Handles an answer after the deadline: puts the given token back, and then ends the doubt. */
   async #answeredLate(merchant: string, claimId: string, call: string): Promise<void> {
     const { doubts } = this.#local;
     const calls = doubts.unansweredCalls(merchant, claimId);
@@ -191,16 +197,19 @@ export class FallbackStore implements TokenStore {
       : 'away';
   }
 
-  /** What the shared store does not know may be known here, or at an instance that has something pending. */
+  /**
+   * Returns whether no instance has the record. One that the shared store lacks may be local or
+   * pending.
+   */
   async #isKnownNowhere(domain: FailureDomain, merchant: string, isKnownHere: boolean): Promise<boolean> {
-    // The shared store has lost it, or does not have it yet.
+    // The shared store lost the record, or does not have it yet.
     if (isKnownHere) domain.restore();
     return !isKnownHere && (await domain.areOthersWhole(merchant));
   }
 
   async undo(merchant: string, claim: Claim): Promise<boolean> {
     if (this.#local.decides(merchant, claim.id, 'use')) return this.#local.undo(merchant, claim);
-    // A claim that was brought there since has another lease end by that clock.
+    // The claim may be in the shared store since. By that clock, its lease has another end.
     const there = this.#local.isClaimPending(merchant, claim.id) ? { ...claim, leaseExpiresAt: 0 } : claim;
     // If the store is away, the lease ends automatically.
     const undone = await this.#domainOf(merchant).askSteady(() => this.#shared.undo(merchant, there));
@@ -245,7 +254,7 @@ export class FallbackStore implements TokenStore {
       await this.#local.expectations.keepCancelled(cancelled);
       return 'done';
     }
-    // The shared store may have lost it.
+    // The shared store may have lost the expectation.
     const answer = await this.#local.cancel(merchant, id);
     if (answer === 'done') domain.restore();
     else if (!(await domain.areOthersWhole(merchant))) return 'away';
@@ -261,7 +270,7 @@ export class FallbackStore implements TokenStore {
   health(): StoreHealth {
     const shared = this.#shared.health();
     const local = this.#local.health();
-    // A connection that is lost shows before anybody asks for something.
+    // The shared store may report a lost connection before an operation opens the breaker.
     const away = [...this.#domains.values()].find((domain) => domain.isAway);
     const open = shared.state === 'away' || away !== undefined;
     const pending = this.#local.pendingCount;
@@ -295,7 +304,9 @@ export class FallbackStore implements TokenStore {
   }
 }
 
-/** Combines a shared and a local answer. The more advanced state wins: live, cancelled, used, none. */
+/**
+ * Combines a shared and a local answer. The more advanced state wins: live, cancelled, used, none.
+ */
 function mergeAnswers(shared: ReadAnswer, local: ReadAnswer): ReadAnswer {
   if (shared.state === 'live' && local.state === 'live') {
     if (shared.token.id === local.token.id) return shared;

@@ -2,7 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** The name in a file, which is created with a new name if missing. Without a disk it lasts as long as the process. */
+/**
+ * Reads the name from a file, or creates the file with a new name. Without a disk, the name ends
+ * with the process.
+ */
 export function instanceName(file: string): string {
   const name = randomBytes(8).toString('hex');
   try {

@@ -1,7 +1,7 @@
 /**
- * The local half of the fallback store. It keeps tokens and expectations that the shared store did not
- * take, and copies of those that it took, in one ledger on local disk. Its parts each follow one of
- * these; what concerns several of them is decided here.
+ * The local half of the fallback store: one ledger on the local disk. It has the tokens and
+ * expectations that the shared store did not accept, and copies of those that it has. Each part
+ * follows one of these. Decisions that need several parts are made here.
  */
 import type { Claim, TokenQuery } from '../../token.ts';
 import type { ClaimAnswer, ClaimRequest, ReadAnswer, SettleAnswer, StoreEvents, StoreHealth } from '../contract.ts';
@@ -21,12 +21,12 @@ export class LocalStore {
   readonly tokens: TokenReplication;
   readonly copies: Copies;
   readonly expectations: ExpectationReplication;
-  /** Claim ids of which only the shared store can say what they hold. */
+  /** Claim ids whose tokens only the shared store knows. */
   readonly doubts: Doubts;
-  /** True when a token must be expected: then the shared store has the last word. */
+  /** True with `ACCEPT=expected`: then the shared store has the final verdict on a token. */
   readonly isStrict: boolean;
   readonly #durable: DurableLedger;
-  /** Decides over the tokens that only this instance has. */
+  /** Decides about the tokens that only this instance has. */
   readonly #embedded: EmbeddedStore;
   readonly #nameFile: string;
   #name: string | undefined;
@@ -38,7 +38,7 @@ export class LocalStore {
     this.#durable = new DurableLedger({
       ...options,
       unmatched: 'deferred',
-      // An expectation that has ended may still decide on a token that waits for its verdict.
+      // An ended expectation may still admit a token whose verdict is deferred.
       expectationRetentionMs: this.isStrict ? ttlMs : 0,
       onRestored: (records) => {
         this.#load(records);
@@ -58,7 +58,10 @@ export class LocalStore {
     this.#nameFile = `${directory}.instance`;
   }
 
-  /** @param onLoaded called when a disk that could not be read at the start is loaded: more may be pending than before */
+  /**
+   * @param onLoaded called when the disk becomes readable after the start: more records may be
+   *   pending then
+   */
   async open(events: StoreEvents, onLoaded: () => void): Promise<void> {
     await this.#embedded.open(events);
     this.#load([...this.#durable.ledger.everything()]);
@@ -70,7 +73,10 @@ export class LocalStore {
     this.expectations.load(records);
   }
 
-  /** The name of this instance among those that share a store. Survives a restart as long as the disk does. */
+  /**
+   * The name of this instance among those that share a store. It is on the disk, and survives a
+   * restart.
+   */
   get name(): string {
     this.#name ??= instanceName(this.#nameFile);
     return this.#name;
@@ -81,7 +87,7 @@ export class LocalStore {
     return this.#durable.now();
   }
 
-  /** Resolves when everything so far is on disk. */
+  /** Resolves when all changes so far are on disk. */
   written(): Promise<void> {
     return this.#durable.disk.commit();
   }
@@ -90,7 +96,7 @@ export class LocalStore {
     return this.#embedded.read(query);
   }
 
-  /** While the claim id is in doubt, answers only what it holds here. */
+  /** While the claim id is in doubt, it gets only a local token that it already holds. */
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
     if (!this.doubts.has(request.merchant, request.claimId)) return this.#embedded.claim(request);
     const answer = await this.#embedded.claim({ ...request, query: undefined });
@@ -116,8 +122,9 @@ export class LocalStore {
   }
 
   /**
-   * Whether a settle can be decided here: only this instance has the token, and the claim still holds it or put it back.
-   * After its lease, the claim may have taken another token through another instance.
+   * Returns whether a settle can be decided here: only this instance has the token, and the claim
+   * still holds it or released it. After its lease, the claim may have taken another token through
+   * another instance.
    */
   decides(merchant: string, claimId: string, how: 'use' | 'release'): boolean {
     const taken = this.#durable.ledger.findClaim(merchant, claimId);
@@ -126,13 +133,13 @@ export class LocalStore {
     return holderOf(entry, this.now())?.id === claimId || (claim.released && how === 'release');
   }
 
-  /** Whether the shared store lacks the token that a claim took last. */
+  /** Returns whether the shared store lacks the token that a claim took last. */
   isClaimPending(merchant: string, claimId: string): boolean {
     const taken = this.#durable.ledger.findClaim(merchant, claimId);
     return taken !== undefined && this.tokens.isPending(merchant, taken.claim.token);
   }
 
-  /** Whether the token that a claim took last is known here. */
+  /** Returns whether this instance has a record of the token that a claim took last. */
   knowsClaim(merchant: string, claimId: string): boolean {
     const taken = this.#durable.ledger.findClaim(merchant, claimId);
     return taken !== undefined && this.knowsToken(merchant, taken.claim.token);
@@ -149,12 +156,12 @@ export class LocalStore {
     else this.copies.changed(change);
   }
 
-  /** How many tokens and expectations the shared store lacks. */
+  /** Number of tokens and expectations that the shared store lacks. */
   get pendingCount(): number {
     return this.tokens.pendingCount + this.expectations.pendingCount;
   }
 
-  /** How many tokens are on local disk. */
+  /** Number of tokens on the local disk. */
   get journaledCount(): number {
     return this.#durable.ledger.count;
   }

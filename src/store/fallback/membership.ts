@@ -1,24 +1,32 @@
 /**
- * The instances that share a merchant, as far as this one knows. Each has a mark in the shared store: in which run of the
- * store it asserted its uses and claims, and when it last had nothing pending. A store that restarted, failed over or lost
- * its data has no such mark; then no token may be live again before every instance has asserted what it knows.
+ * The instances that share a merchant, as this instance knows them. Each has a mark in the shared
+ * store. The mark names the run of the store in which the instance asserted its uses and claims,
+ * and the time when it last had nothing pending. After a restart, a failover or a loss of data, the
+ * mark is missing or of another run. Then no token may become live again before every instance has
+ * asserted its uses and claims.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Attendance, Mark, SharedStore } from './shared-store.ts';
 
-/** Marks are renewed once a second. One that is older than this is of an instance that is away, busy or gone. */
+/**
+ * Instances renew their marks every second. An older mark is of an instance that is cut off, busy
+ * or gone.
+ */
 const FRESH_MS = 3000;
-/** How long the others are waited for. An instance that asserts later than that was not running when the store came back. */
+/**
+ * How long to wait for the others. An instance that asserts later was not running when the store
+ * came back.
+ */
 const OTHERS_WITHIN_MS = 5000;
-/** The same for an instance that has just started and knows no other. */
+/** The same limit for an instance that has just started and knows no others. */
 const UNKNOWN_WITHIN_MS = 3000;
 const LOOK_EVERY_MS = 100;
-/** How long an instance may take to confirm that it has nothing pending. */
+/** How long to wait for an instance to confirm that it has nothing pending. */
 const CONFIRMED_WITHIN_MS = 2000;
 
 export interface MembershipOptions {
   merchant: string;
-  /** The name of this instance: the same after a restart. */
+  /** The name of this instance. It survives a restart. */
   instance(): string;
   shared: Pick<SharedStore, 'attend'>;
 }
@@ -28,7 +36,7 @@ export class Membership {
   #others = new Map<string, Mark>();
   /** When this instance last had a mark, by the shared store's clock; 0 before the first. */
   #markedAt = 0;
-  /** True from a loss until the others have asserted, too. */
+  /** True from a loss until the other instances have asserted, too. */
   #isLost = false;
   #stopped = false;
 
@@ -40,17 +48,25 @@ export class Membership {
     this.#stopped = true;
   }
 
-  /** Checks whether the shared store still is as this instance left it. @throws StoreAway */
+  /**
+   * Checks whether the shared store may have lost data since this instance last had a mark.
+   *
+   * @throws StoreAway
+   */
   async look(): Promise<void> {
     const attendance = await this.#attend('look');
     const mine = attendance.marks.get(this.#options.instance());
-    // After a restart, the mark is the time until which it had received everything.
+    // After a restart of this instance, its mark shows until when it had received all changes.
     if (this.#markedAt === 0) this.#markedAt = mine?.at ?? 0;
     if (mine?.run === attendance.run) this.#remember(attendance);
     else this.#isLost = true;
   }
 
-  /** Renews the mark; answers false when it is gone, and with it the data. @throws StoreAway */
+  /**
+   * Renews the mark. Returns false if the mark is missing: then the store lost its data.
+   *
+   * @throws StoreAway
+   */
   async isStillThere(isWhole: boolean): Promise<boolean> {
     const attendance = await this.#attend(isWhole ? 'whole' : 'look');
     if (!attendance.marks.has(this.#options.instance())) return false;
@@ -59,9 +75,10 @@ export class Membership {
   }
 
   /**
-   * Notes that this instance has asserted its uses and claims. Resolves when the others have, too, or are not running.
+   * Records that this instance has asserted its uses and claims. Resolves when the other running
+   * instances have, too.
    *
-   * @param hasCopies false when nothing is to be restored from here
+   * @param hasCopies false when this instance has nothing to restore
    * @throws StoreAway
    */
   async asserted(hasCopies: boolean): Promise<void> {
@@ -83,7 +100,11 @@ export class Membership {
     this.#remember(attendance);
   }
 
-  /** Whether every other instance confirms that it has nothing pending now. @throws StoreAway */
+  /**
+   * Returns whether every other instance confirms that it has nothing pending now.
+   *
+   * @throws StoreAway
+   */
   async areOthersWhole(): Promise<boolean> {
     const begunAt = performance.now();
     let attendance = await this.#attend('look');
@@ -99,18 +120,18 @@ export class Membership {
   }
 
   /**
-   * Says goodbye: nothing of this instance is to be waited for. The mark stays, so that the instance finds at its next start
-   * that the shared store has lost nothing. @throws StoreAway
+   * Records that this instance stops, so that others do not wait for it. The mark stays: at its
+   * next start, the instance can see that the shared store lost nothing. @throws StoreAway
    */
   async leave(): Promise<void> {
     await this.#attend('leave');
   }
 
-  /** Whether an instance has not asserted here yet that may know what this one does not. */
+  /** Returns whether an instance that may know more than this one has not asserted yet. */
   #missing({ run, marks }: Attendance): boolean {
     const known = new Map([...this.#others, ...this.#othersIn(marks)]);
     return [...known].some(([name, { at }]) => {
-      // This instance knows everything that another one did before this one last had a mark.
+      // Until its last mark, this instance received every change of the others.
       const before = Math.max(at, this.#others.get(name)?.at ?? 0);
       return before > this.#markedAt - FRESH_MS && marks.get(name)?.run !== run;
     });

@@ -1,4 +1,4 @@
-/** The tokens that are not in the shared store yet, by merchant, in order of arrival. */
+/** Tokens that the shared store does not have yet, by merchant, in order of arrival. */
 import type { TokenEntry } from '../embedded/records.ts';
 
 export class PendingTokens {
@@ -38,7 +38,7 @@ export class PendingTokens {
     return count;
   }
 
-  /** When the oldest one arrived, in milliseconds since 1970; undefined when there is none. */
+  /** Arrival of the oldest token, in ms since 1970; undefined without one. */
   get since(): number | undefined {
     let since: number | undefined;
     for (const [first] of this.#entries.values()) {
@@ -48,10 +48,10 @@ export class PendingTokens {
     return since;
   }
 
-  /** Drops what has expired. */
+  /** Drops expired tokens. */
   sweep(now: number): void {
     for (const entries of this.#entries.values()) {
-      // Each lives equally long: the first that lives is followed by others that do.
+      // All tokens have the same lifetime: the tokens behind a live one are live, too.
       for (const entry of entries) {
         if (entry.token.expiresAt > now) break;
         this.delete(entry);

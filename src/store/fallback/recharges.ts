@@ -1,6 +1,7 @@
 /**
- * Owed recharges in a shared store, and on local disk a copy of each that this instance handed out, decided or took: what the
- * shared store lost is brought back from the copies, after each reconnect and from time to time.
+ * Owed recharges in a shared store, with copies on the local disk. This instance keeps a copy of
+ * each recharge that it handed out, decided or took. After each reconnect, and every
+ * `ASSERT_EVERY_MS`, it restores from the copies what the shared store lost.
  */
 import { StoreAway } from '../contract.ts';
 import type { EmbeddedRecharges } from '../embedded/recharges.ts';
@@ -79,12 +80,15 @@ export class JournaledRecharges implements RechargeStore {
     await this.#copies.close();
   }
 
-  /** A disk that cannot be written takes nothing from what the shared store has acknowledged. */
+  /** Ignores a failed disk: the shared store has acknowledged the recharge. */
   async #copy(recharge: OwedRecharge): Promise<void> {
     await this.#copies.keepCopy(recharge).catch(ignoreStoreAway);
   }
 
-  /** What this instance has of a recharge that the shared store does not know. */
+  /**
+   * Restores a recharge that the shared store does not have from the local copy. Undefined without
+   * an open one.
+   */
   async #broughtBack(merchant: string, id: string): Promise<OwedRecharge | undefined> {
     const copy = await this.#copies.find(merchant, id).catch(ignoreStoreAway);
     return copy === undefined || copy.ended !== undefined ? undefined : this.#assert(copy);
@@ -95,7 +99,7 @@ export class JournaledRecharges implements RechargeStore {
       .then(async () => {
         for (const copy of await this.#copies.copies()) await this.#copy(await this.#assert(copy));
       })
-      // Away again: the next reconnect asserts them.
+      // Unavailable again: the next reconnect asserts the rest.
       .catch(ignoreStoreAway);
   }
 

@@ -1,8 +1,12 @@
 /**
- * Brings the local and the shared store together, for what fails together. First the expectations, by which tokens are
- * judged. Then what this instance knows for certain: tokens that only it has, and those that were used or are held. When
- * the other instances have done the same, the rest: tokens that the shared store may have taken, and the copies of those
- * that it did take and may have lost.
+ * Reconciles the local and the shared store of one failure domain, in this order:
+ *
+ * - Expectations: they decide which tokens are admitted.
+ * - Certain records: tokens that only this instance has, and tokens that are used or held.
+ * - When the other instances have sent theirs, the rest: tokens in doubt, and copies of tokens that
+ *   the shared store may have lost.
+ *
+ * The reason for the order: docs/adr/0035.
  */
 import { StoreAway } from '../contract.ts';
 import type { ExpectationEntry } from '../embedded/records.ts';
@@ -10,7 +14,7 @@ import type { LocalStore } from './local-store.ts';
 import type { Membership } from './membership.ts';
 import type { SharedStore } from './shared-store.ts';
 
-/** One call's worth: it keeps the shared store from others for about a millisecond. */
+/** Records in a call. A call of this size occupies Redis for about a millisecond. */
 const BATCH = 100;
 const PROGRESS_EVERY_MS = 1000;
 const RETRY_AFTER_MS = 500;
@@ -21,17 +25,17 @@ export interface ReconcilerOptions {
   shared: SharedStore;
   local: LocalStore;
   isAway(): boolean;
-  /** Called when the shared store failed, or with a bug. */
+  /** Called with a failure of the shared store, or with a bug. */
   onFailure(error: unknown): void;
-  /** What was used or held is in the shared store, whichever instance knew. */
+  /** Called when the uses and claims of all running instances are in the shared store. */
   onAsserted(): void;
   onProgress(what: 'merge' | 'restore', done: number, left: number): void;
-  /** How many refused tokens are live now, because their expectation came later. */
+  /** Called with the number of refused tokens that are live now: their expectation came later. */
   onAdmitted(count: number): void;
   onDone(): void;
 }
 
-/** Open until this instance and the others have asserted their uses and claims. */
+/** Pending until this instance and the others have asserted their uses and claims. */
 class Assertion {
   end: () => void = () => {};
   readonly done = new Promise<void>((resolve) => {
@@ -52,7 +56,7 @@ export class Reconciler {
     this.#options = options;
   }
 
-  /** Begins, or begins again when it is in progress. */
+  /** Starts a reconciliation. A running one starts again from the beginning. */
   restore(): void {
     this.#again = true;
     this.#isAnnouncing = true;
@@ -63,7 +67,7 @@ export class Reconciler {
     });
   }
 
-  /** Resolves when what was used or is held is in the shared store; undefined if it is. */
+  /** Resolves when all known uses and claims are in the shared store. Undefined when they are. */
   get assertion(): Promise<void> | undefined {
     return this.#assertion?.done;
   }
@@ -72,7 +76,7 @@ export class Reconciler {
     return this.#running !== undefined;
   }
 
-  /** True while the shared store may lack expectations that are known here. */
+  /** True while the shared store may lack expectations that this instance has. */
   get isAnnouncing(): boolean {
     return this.#isAnnouncing;
   }
@@ -104,7 +108,8 @@ export class Reconciler {
         if (this.#again) continue;
         this.#asserted();
         onAsserted();
-        // Now all that is known of cancellations is there.
+        // Only now does the shared store have all cancellations. A cancelled expectation admits no
+        // token.
         if (this.#options.local.isStrict) await this.#mergeExpectations(true);
         if (!this.#again) this.#isAnnouncing = false;
         for (const merchant of merchants) {
@@ -116,7 +121,8 @@ export class Reconciler {
         if (this.#stopped) return;
         this.#again = true;
         onFailure(error);
-        // The breaker calls again when the store is back. Should it never have opened, nothing is retried in a hurry.
+        // The breaker calls `restore` when the store is back. After a bug it stays closed: retry
+        // slowly.
         await new Promise((resolve) => setTimeout(resolve, RETRY_AFTER_MS));
       }
     }
@@ -128,7 +134,7 @@ export class Reconciler {
       let left = local.expectations.all(merchant);
       if (left.length === 0) continue;
       const ahead = await shared.clockAhead(merchant, () => local.now());
-      // Some may be cancelled while they are sent.
+      // An expectation that is cancelled during the send stays pending.
       for (; left.length > 0; left = local.expectations.pending(merchant)) {
         for (let at = 0; at < left.length; at += BATCH) {
           await this.#mergeBatch(merchant, left.slice(at, at + BATCH), ahead, reconsiders);
@@ -179,7 +185,7 @@ export class Reconciler {
     }
   }
 
-  /** Puts back what calls may have taken whose answers were lost. */
+  /** Puts back the tokens that calls without an answer may have taken. */
   async #settleDoubts(merchant: string): Promise<void> {
     const { shared, local } = this.#options;
     for (const doubt of local.doubts.unansweredOf(merchant)) {

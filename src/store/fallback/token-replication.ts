@@ -1,7 +1,7 @@
 /**
- * The way of a token to the shared store. A put that the shared store did not acknowledge leaves the
- * token pending: `local` if that store surely never saw it, otherwise `in_doubt`. Pending tokens are
- * fenced, sent again in batches, and then `replicated`.
+ * Replicates tokens to the shared store. After a put that the shared store did not acknowledge, the
+ * token is pending: `local` if that store certainly did not receive it, `in_doubt` otherwise. The
+ * reconciler fences pending tokens and sends them again in batches. Then they are `replicated`.
  */
 import { type NewToken, topicsOf } from '../../token.ts';
 import type { PutAnswer } from '../contract.ts';
@@ -25,7 +25,7 @@ export class TokenReplication {
     this.#ttlMs = ttlMs;
   }
 
-  /** Adds the tokens that are pending among records from disk. */
+  /** Adds the pending tokens among records from disk. */
   load(records: Iterable<Change>): void {
     const { ledger } = this.#durable;
     const entries = new Set(this.#pending.all());
@@ -56,7 +56,7 @@ export class TokenReplication {
     return now - Math.min(now, this.#pending.since ?? now);
   }
 
-  /** Keeps a token without asking the shared store. */
+  /** Stores a token only locally. */
   async keep(token: NewToken): Promise<PutAnswer> {
     const { ledger, disk, now } = this.#durable;
     const answer = ledger.put(token, now(), 'local');
@@ -65,18 +65,23 @@ export class TokenReplication {
     return answer;
   }
 
-  /** Records a token in memory before the shared store is asked. `taken` and `notTaken` write the outcome to disk. */
+  /**
+   * Records a token in memory before it is sent. `taken` and `notTaken` write the outcome to disk.
+   */
   begin(token: NewToken): PutAnswer {
     const { ledger, now } = this.#durable;
     return ledger.put(token, now(), 'in_doubt');
   }
 
-  /** The shared store did not take the token: surely (`local`) or perhaps (`in_doubt`). */
+  /**
+   * Records that the shared store did not accept the token: certainly (`local`) or perhaps
+   * (`in_doubt`).
+   */
   async notTaken(token: NewToken, replication: 'local' | 'in_doubt'): Promise<PutAnswer> {
     const { ledger, disk } = this.#durable;
     const entry = ledger.get(token.merchant, token.id);
     if (entry === undefined || entry.replication === 'replicated') return 'known';
-    // Only an answer of the shared store ends a doubt.
+    // Only an answer from the shared store ends a doubt.
     const isInDoubt = entry.replication === 'in_doubt' && this.isPending(token.merchant, token.id);
     const isExpected = entry.state === 'deferred' && ledger.isExpected(token, entry.token.receivedAt);
     ledger.update(entry, {
@@ -91,9 +96,10 @@ export class TokenReplication {
   }
 
   /**
-   * The shared store took the token. If that store knew it, another instance keeps the copy.
+   * Records that the shared store has the token. If that store had it already, another instance
+   * keeps the copy.
    *
-   * @param begun what `begin` answered
+   * @param begun the result of `begin`
    */
   async taken(
     token: NewToken,
@@ -106,7 +112,7 @@ export class TokenReplication {
     if (entry !== undefined && answer === 'kept') {
       ledger.update(entry, { replication: 'replicated', state: usedOr('live', entry), ends });
     } else if (entry?.replication === 'in_doubt' && begun !== 'known' && !this.#pending.has(entry)) {
-      // A later announcement may admit a refused token, also after the shared store lost it.
+      // Keep a refused token: a later announcement may admit it, even if the shared store lost it.
       if (answer === 'unexpected') ledger.update(entry, { replication: 'replicated', state: 'unexpected', ends });
       else ledger.forget(entry);
     }
@@ -114,9 +120,10 @@ export class TokenReplication {
   }
 
   /**
-   * Fences up to `most` pending tokens of a merchant: from now on only the shared store gives them to claims.
+   * Fences up to `most` pending tokens of a merchant: from now on, only the shared store hands them
+   * out.
    *
-   * @param which `certain`: only tokens of which no other instance can know more
+   * @param which `certain`: only tokens about which no other instance can know more
    */
   async fence(merchant: string, which: 'certain' | 'all', most: number): Promise<FencedTokens> {
     const { ledger, disk, now } = this.#durable;
@@ -132,14 +139,14 @@ export class TokenReplication {
     return { tokens: batch.map((entry) => ({ entry, ...ledger.claimsOf(entry) })), wereLocal };
   }
 
-  /** The shared store surely never saw the fenced tokens. */
+  /** Reverts a fence: the shared store certainly did not receive the tokens. */
   unfence({ wereLocal }: FencedTokens): void {
     const { ledger, disk } = this.#durable;
     for (const entry of wereLocal) ledger.update(entry, { replication: 'local' });
     disk.commitSoon();
   }
 
-  /** The shared store has the tokens now, in these states. */
+  /** Records that the shared store has the tokens, in these states. */
   merged(tokens: readonly MergedToken[], results: readonly MergeResult[]): void {
     const { ledger, disk } = this.#durable;
     for (const [i, { entry }] of tokens.entries()) {
@@ -156,7 +163,7 @@ export class TokenReplication {
   }
 }
 
-/** A use that happened here since the token was sent must not be lost. */
+/** Keeps a use that happened here after the token was sent. */
 function usedOr(state: TokenEntry['state'], entry: TokenEntry): TokenEntry['state'] {
   return entry.state === 'used' ? 'used' : state;
 }
