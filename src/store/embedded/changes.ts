@@ -1,4 +1,4 @@
-/** The changes in memory that are not on disk yet. */
+/** Changes in memory that are not on disk yet. */
 import type { Change, ClaimEntry, ExpectationEntry, TokenEntry } from './records.ts';
 
 export class ChangeSet {
@@ -25,7 +25,7 @@ export class ChangeSet {
     this.#changes.push({ of, merchant, id });
   }
 
-  /** Hands over what changed since the last call. */
+  /** Returns the changes since the last call. */
   take(): Change[] {
     const changes = this.#changes;
     this.#changes = [];

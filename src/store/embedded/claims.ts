@@ -1,4 +1,4 @@
-/** The ledger's claims: which claim holds which token, until when, and how it ended. */
+/** The ledger's claims: which claim holds which token, until when, and how the claim ended. */
 import { type Claim, type Kind, topicsOf } from '../../token.ts';
 import type { ClaimAnswer, ClaimRequest, SettleAnswer } from '../contract.ts';
 import type { ChangeSet } from './changes.ts';
@@ -7,7 +7,7 @@ import type { TokenIndex } from './token-index.ts';
 
 type Held = ClaimAnswer & { state: 'held' };
 
-/** A claim and the token that it took last. */
+/** A claim and the last token that it took. */
 export interface TakenToken {
   claim: ClaimEntry;
   entry: TokenEntry;
@@ -29,7 +29,7 @@ export class Claims {
     return claim === undefined || entry === undefined ? undefined : { claim, entry };
   }
 
-  /** Renews the lease of the token that a claim id holds. */
+  /** Renews the lease of the token that a claim id holds. Undefined when it holds none here. */
   renew({ merchant, claimId, leaseMs }: ClaimRequest, now: number): Held | undefined {
     const entry = this.#findUnexpired(merchant, claimId, now)?.entry;
     if (entry?.state !== 'live' || entry.replication !== 'local') return undefined;
@@ -37,13 +37,15 @@ export class Claims {
     return holder?.id === claimId ? this.#lease(entry, claimId, leaseMs, holder.renewals + 1, now) : undefined;
   }
 
-  /** True when the last token of a claim id is not local: the id must not take another one here. */
+  /**
+   * True if the last token of a claim id is not local. Then the id must not take another one here.
+   */
   isElsewhere({ merchant, claimId }: ClaimRequest, now: number): boolean {
     const entry = this.#findUnexpired(merchant, claimId, now)?.entry;
     return entry !== undefined && entry.replication !== 'local';
   }
 
-  /** Records which token a claim id took last. */
+  /** Records the last token of a claim id. */
   record(claim: ClaimEntry): void {
     this.#indexOf(claim.merchant).addClaim(claim);
     this.#changes.claim(claim);
@@ -54,7 +56,8 @@ export class Claims {
     const pool = index.pool(kind);
     let unknownKey: string | undefined;
     for (let entry = pool.take(now); entry !== undefined; entry = pool.take(now)) {
-      // A token that cannot be opened leaves this pool. It stays live for the instances that have its key.
+      // A token that cannot be opened leaves this pool. It stays live for the instances that have
+      // its key.
       const lacking = index.lackingKeyOf(entry);
       if (lacking === undefined) return { ...this.take(entry, request, now), unknownKey };
       unknownKey = lacking;

@@ -1,7 +1,7 @@
 /**
- * The ledger's home on disk: a LevelDB in one directory, for one process. Loads what is there and writes what changed, in
- * synced batches, one at a time. Reports damage, and renames a directory that cannot be read. Keeps in memory what cannot be
- * written, and tries again.
+ * Keeps the ledger on disk: a LevelDB in one directory, for one process. Loads the records, and
+ * writes changes in synced batches, one at a time. Reports damage. Renames an unreadable directory
+ * and starts a new one. Keeps unwritten changes in memory and retries.
  */
 import { access, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import type { Change } from './records.ts';
 
 const RETRY_EVERY_MS = 1000;
 const LATER_MS = 100;
-/** After this many failures in a row, a database that cannot be opened or read is set aside. */
+/** After this many consecutive failures to open or read a database, its directory is set aside. */
 const MAX_FAILURES = 5;
 
 export class Disk {
@@ -23,16 +23,19 @@ export class Disk {
   #onNotice: (notice: Notice) => void = () => {};
   #onRestored: (records: readonly Change[]) => void = () => {};
   #database: Database | undefined;
-  /** What is going to disk now, and what will go after it. */
+  /** The current or last write, and the one after it. */
   #writing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #failure: string | undefined;
   #checker: NodeJS.Timeout | undefined;
   #later: NodeJS.Timeout | undefined;
   #retry = false;
-  /** How often the database could not be opened or read, in a row. */
+  /** Consecutive failures to open or read the database. */
   #failures = 0;
-  /** True once what was in the directory is in the ledger: until then, nothing there may be overwritten. */
+  /**
+   * True once the records of the directory are in the ledger. Until then, nothing may overwrite
+   * them.
+   */
   #loaded = false;
 
   constructor(directory: string, ledger: Ledger, clock: () => number) {
@@ -41,15 +44,15 @@ export class Disk {
     this.#clock = clock;
   }
 
-  /** Why changes are in memory only, while that is so. */
+  /** Why changes are in memory only. Undefined while the disk works. */
   get failure(): string | undefined {
     return this.#failure;
   }
 
   /**
-   * Loads the directory. If it cannot be read now, it is loaded as soon as it can be.
+   * Loads the directory. If that fails now, loads it as soon as it can be read.
    *
-   * @param onRestored called with the records of a directory that was loaded after the start
+   * @param onRestored called with the records when the directory is loaded after the start
    * @throws DirectoryInUse
    */
   async open(
@@ -67,7 +70,10 @@ export class Disk {
     this.#checker = setInterval(() => void this.#check(), RETRY_EVERY_MS);
   }
 
-  /** Resolves when all that changed until now is on disk, or is known to be in memory only. */
+  /**
+   * Resolves when all changes so far are on disk. If the disk failed, it resolves too: see
+   * `failure`.
+   */
   commit(): Promise<void> {
     if (this.#next === undefined) {
       const next = this.#writing.then(endOfTick).then(() => {
@@ -80,12 +86,12 @@ export class Disk {
     return this.#next;
   }
 
-  /** For changes that no answer waits for. */
+  /** Writes changes that no answer waits for. */
   commitSoon(): void {
     if (this.#ledger.changes.any) void this.commit();
   }
 
-  /** For changes that hardly matter: they go with what is written next, or after a moment by themselves. */
+  /** Writes minor changes with the next batch, or after `LATER_MS`. */
   commitLater(): void {
     if (this.#ledger.changes.any) this.#later ??= setTimeout(() => this.#catchUp(), LATER_MS).unref();
   }
@@ -105,7 +111,7 @@ export class Disk {
   async #write(): Promise<void> {
     const changes = this.#ledger.changes.take();
     if (this.#database === undefined) {
-      // Nothing is written piecemeal to a disk that has failed: when it is back, everything is written anew.
+      // After a failure, skip partial writes. Recovery rewrites the whole ledger.
       if (this.#retry) await this.#comeBack();
       return;
     }
@@ -118,8 +124,8 @@ export class Disk {
   }
 
   /**
-   * Opens the directory, and makes it hold what is in memory. What it held before is read first, once. A directory that
-   * cannot be read is set aside and a new one begun.
+   * Opens the directory and makes it hold the ledger. The first time, loads its records before
+   * that. Sets an unreadable directory aside and starts a new one.
    */
   async #attach(): Promise<Database> {
     let database: Database | undefined;
@@ -151,7 +157,11 @@ export class Disk {
     if (isBehind || !isCurrent) await database.rewrite(this.#ledger);
   }
 
-  /** Renames a directory that cannot be read. @throws the given error when the directory may recover */
+  /**
+   * Renames a directory that cannot be read.
+   *
+   * @throws the given error when the directory may recover
+   */
   async #setAside(error: unknown): Promise<void> {
     if (error instanceof DirectoryInUse) throw error;
     if (!isUnreadable(error)) {
@@ -166,7 +176,10 @@ export class Disk {
     });
   }
 
-  /** @throws Error when a new database cannot be made either: then the disk fails, and the directory may be whole */
+  /**
+   * @throws Error when a new database cannot be created either: then the disk fails, and the
+   *   directory may be intact
+   */
   async #checkDisk(): Promise<void> {
     const directory = `${this.#directory}.check`;
     const database = await Database.open(directory);
@@ -178,7 +191,7 @@ export class Disk {
     }
   }
 
-  /** Watches over the directory: notices that it is gone, and comes back when it is there again. */
+  /** Detects that the directory is gone. While the disk fails, retries. */
   async #check(): Promise<void> {
     try {
       if (this.#database !== undefined) await access(join(this.#directory, 'CURRENT'));

@@ -1,7 +1,7 @@
 /**
- * A ledger, its disk and its clock. Writes what changed, forgets what has expired, and reports expiries,
- * damage and clock steps. What a change means is decided by its users: the embedded store, and the local
- * half of the fallback store.
+ * A ledger with its disk and its clock. Writes changes, removes expired records, and reports
+ * expiries, damage and clock steps. Two stores use it: the embedded store, and the local half of
+ * the fallback store. They decide which changes to make.
  */
 import type { StoreEvents } from '../contract.ts';
 import { ProcessClock } from './clock.ts';
@@ -10,11 +10,11 @@ import { Ledger, type LedgerOptions } from './ledger.ts';
 import type { Change } from './records.ts';
 
 export interface DurableLedgerOptions extends LedgerOptions {
-  /** The directory that this process, and no other, keeps its records in. */
+  /** The directory of the records. Only one process may use it. */
   directory: string;
-  /** Called with the records of a directory that could not be read at the start and is loaded now. */
+  /** Called with the records when the directory is loaded after the start. */
   onRestored?(records: readonly Change[]): void;
-  /** Called when everything that has expired by `now` was forgotten. */
+  /** Called after each removal of the records that expired by `now`. */
   onSwept?(now: number): void;
 }
 
@@ -36,7 +36,7 @@ export class DurableLedger {
     this.disk = new Disk(options.directory, this.ledger, this.now);
   }
 
-  /** @throws DirectoryInUse when another process has the directory. */
+  /** @throws DirectoryInUse when another process uses the directory */
   async open(events: StoreEvents): Promise<void> {
     this.#events = events;
     await this.disk.open(
@@ -68,7 +68,7 @@ export class DurableLedger {
     this.#options.onSwept?.(now);
   }
 
-  /** If the wall clock was set, all times move with it: tokens and leases last as long as before. */
+  /** If the wall clock was set, all times move with it: tokens and leases keep their duration. */
   #followClock(): void {
     const stepMs = this.#clock.adjust();
     if (stepMs === 0) return;

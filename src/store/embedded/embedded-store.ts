@@ -1,7 +1,7 @@
 /**
  * The embedded store: the ledger decides in memory, and every transition is on disk before it is
- * acknowledged. Changes during a write form the next batch, with one sync. While the disk fails, the
- * store works in memory and reports it, and it writes everything again once the disk is back.
+ * acknowledged. Changes during a write form the next batch, with one sync. While the disk fails,
+ * the store works in memory and reports it, and it writes everything again once the disk is back.
  */
 import { type Claim, type NewToken, type TokenQuery, topicsOf } from '../../token.ts';
 import type {
@@ -24,7 +24,7 @@ export class EmbeddedStore implements TokenStore {
     this.#durable = durable;
   }
 
-  /** @throws DirectoryInUse when another process has the directory. */
+  /** @throws DirectoryInUse when another process uses the directory */
   open(events: StoreEvents): Promise<void> {
     return this.#durable.open(events);
   }
@@ -32,7 +32,7 @@ export class EmbeddedStore implements TokenStore {
   async put(token: NewToken): Promise<PutAnswer> {
     const { ledger, disk, now } = this.#durable;
     const answer = ledger.put(token, now());
-    // A known token may still be on its way to disk, and must be there before the answer.
+    // A known token may not be on disk yet. It must be there before the answer.
     const committed = disk.commit();
     // Readers see the token at once. Only its sender waits for the disk.
     if (answer === 'kept') this.#durable.announce(token.merchant, topicsOf(token));
@@ -48,7 +48,7 @@ export class EmbeddedStore implements TokenStore {
     return answer;
   }
 
-  /** Its hints carry no arrivals: to read costs nothing. */
+  /** Hints of this store carry no arrivals: a read from memory costs nothing. */
   readArrival(): undefined {}
 
   async claim(request: ClaimRequest): Promise<ClaimAnswer> {
@@ -107,7 +107,7 @@ export class EmbeddedStore implements TokenStore {
     return this.#durable.close();
   }
 
-  /** Resolves when all changes are on disk, and then announces them. */
+  /** Writes all changes to disk, and then announces them. */
   async #commit(merchant: string, topics: string[]): Promise<void> {
     await this.#durable.disk.commit();
     if (topics.length > 0) this.#durable.announce(merchant, topics);

@@ -1,6 +1,6 @@
 /**
- * Records as they are on disk: a key, and JSON behind a checksum. Field names and words are those of
- * version 1.0.0, so that an older version can read the directory, too.
+ * The encoding of records on disk: a key, and JSON behind a checksum. Field names and words are
+ * those of version 1.0.0, which must be able to read the directory, too.
  */
 import { crc32 } from 'node:zlib';
 import { type Correlators, KINDS, type TokenRecord, tokenId } from '../../token.ts';
@@ -18,7 +18,7 @@ const REPLICATIONS = new Map<unknown, Replication>([
 
 export type Operation = { type: 'put'; key: string; value: string } | { type: 'del'; key: string };
 
-/** One operation for each record that changed, with its last state. */
+/** Returns one operation for each changed record, with its last state. */
 export function operationsOf(changes: Iterable<Change>): Operation[] {
   const byKey = new Map<string, Change>();
   for (const change of changes) byKey.set(change.of + SEPARATOR + change.merchant + SEPARATOR + change.id, change);
@@ -30,7 +30,7 @@ export function operationsOf(changes: Iterable<Change>): Operation[] {
   return operations;
 }
 
-/** The record under a key on disk; undefined when it is broken. */
+/** Decodes a record. Undefined when it is broken. */
 export function readRecord(key: string, value: string, hasChecksum = true): Change | undefined {
   const [of, merchant, id] = key.split(SEPARATOR);
   const json = hasChecksum ? value.slice(CHECKSUM_DIGITS) : value;
@@ -53,7 +53,7 @@ function storedOf({ of, entry }: Change): object | undefined {
   return { ...others, standing: STANDINGS[replication] };
 }
 
-/** Lists each field: copying the rest of an object is slow, and this runs for each post. */
+/** Names each field: a spread of the whole entry is slower, and this runs for each post. */
 function storedToken(entry: TokenEntry): object {
   const { state, replication, order, claim, deliveries, seen, ends } = entry;
   const { id, merchant, kind, value, correlators, pooled, receivedAt, expiresAt } = entry.token;
@@ -66,7 +66,7 @@ function nestedOf(token: Omit<TokenRecord, 'correlators'> & Correlators): TokenR
   return { ...others, correlators: { merchant_data, sid, merchant_usn, order_id } };
 }
 
-/** Covers the key, too: a record must not be read under another's key. */
+/** The checksum covers the key, too: a record under the wrong key is broken. */
 function withChecksum(key: string, json: string): string {
   return (
     crc32(key + SEPARATOR + json)
@@ -78,7 +78,11 @@ function withChecksum(key: string, json: string): string {
 const STATES: readonly string[] = ['live', 'used', 'unexpected', 'deferred'] satisfies TokenEntry['state'][];
 const areNumbers = (...values: unknown[]): boolean => values.every(Number.isFinite);
 
-/** Whether a record has every field that decisions need. @throws TypeError when it has another shape */
+/**
+ * Returns whether a record has every field that decisions need.
+ *
+ * @throws TypeError when it has another shape
+ */
 function isWhole({ of, merchant, id, entry }: Change): boolean {
   if (entry === undefined) return false;
   if (of === 'token') {

@@ -1,6 +1,6 @@
 /**
- * What the workers of this store announced: which expectations are open, which post fills which, which were cancelled.
- * In memory; the embedded store keeps its entries on disk.
+ * The ledger's expectations, in memory: which are open, which token fills which, which are
+ * cancelled. The ledger's user writes the changes to disk.
  */
 import TinyQueue from 'tinyqueue';
 import { KINDS, type Kind, type TokenQuery, topicOf } from '../../token.ts';
@@ -10,23 +10,26 @@ import type { ExpectationEntry, Replication } from './records.ts';
 
 export class Expectations {
   readonly #byId = new Map<string, ExpectationEntry>();
-  /** Open and unfilled ones that no shared store may fill, oldest first, and the newest one of all, each by topic and kind. */
+  /**
+   * By topic and kind: the open expectations that this store may fill, oldest first. A shared store
+   * fills the others.
+   */
   readonly #open = new Map<string, ExpectationEntry[]>();
+  /** The newest expectation of any state, by topic and kind. */
   readonly #newest = new Map<string, ExpectationEntry>();
   readonly #byExpiry = queueOf();
-  /** Those that ended, until they are forgotten. */
+  /** Ended expectations that are still remembered. */
   readonly #ended = queueOf();
 
   readonly #changes: ChangeSet;
   readonly #retentionMs: number;
 
-  /** @param retentionMs how long an expectation is remembered after its end */
+  /** @param retentionMs how long to remember an expectation after its end */
   constructor(changes: ChangeSet, retentionMs: number) {
     this.#changes = changes;
     this.#retentionMs = retentionMs;
   }
 
-  /** Opens an expectation. */
   open({ ttlMs, ...what }: Expectation, now: number, replication: Replication = 'local'): ExpectationEntry {
     const entry: ExpectationEntry = { ...what, openedAt: now, expiresAt: now + ttlMs, replication };
     const before = this.#newest.get(placeOf(entry.merchant, entry.topic, entry.kind));
@@ -57,7 +60,10 @@ export class Expectations {
     return this.#byId.get(idOf(merchant, id));
   }
 
-  /** Fills the oldest expectation under the topic that was open at a time with a token; answers it, if there was one. */
+  /**
+   * Fills the oldest expectation under a topic that was open at a time. Returns it; undefined
+   * without one.
+   */
   fill(merchant: string, topic: string, kind: Kind, token: string, at: number): ExpectationEntry | undefined {
     if (this.#open.size === 0) return undefined;
     const place = placeOf(merchant, topic, kind);
@@ -69,7 +75,7 @@ export class Expectations {
     return entry;
   }
 
-  /** @returns also the topics whose waiters must be woken */
+  /** @returns `topics`: their waiters must be woken */
   cancel(merchant: string, id: string, now: number): { answer: 'done' | 'unknown'; topics: string[] } {
     const entry = this.get(merchant, id);
     if (entry === undefined || entry.expiresAt <= now) return { answer: 'unknown', topics: [] };
@@ -78,7 +84,7 @@ export class Expectations {
     return { answer: 'done', topics: [entry.topic] };
   }
 
-  /** Notes where an expectation stands with regard to a shared store, or that it was cancelled there. */
+  /** Updates the replication of an expectation, or records its cancellation. */
   update(entry: ExpectationEntry, change: Partial<Pick<ExpectationEntry, 'replication' | 'cancelledAt'>>): void {
     const place = placeOf(entry.merchant, entry.topic, entry.kind);
     this.#close(place, entry);
@@ -87,7 +93,10 @@ export class Expectations {
     this.#changes.expectation(entry);
   }
 
-  /** What is said of a query without a live token: the last thing that was expected under it may have been cancelled. */
+  /**
+   * Answers a query that has no live token. `cancelled`: the newest expectation under it was
+   * cancelled.
+   */
   absent(query: TokenQuery, used: boolean, now: number): { state: 'used' | 'cancelled' | 'none' } {
     let newest: ExpectationEntry | undefined;
     for (const kind of query.kind === undefined ? KINDS : [query.kind]) {
@@ -96,12 +105,12 @@ export class Expectations {
         newest = entry;
       }
     }
-    // A copy does not know what was announced through another instance since.
+    // Another instance may have announced a newer one since. A copy cannot know that.
     if (newest?.cancelledAt !== undefined && newest.replication !== 'replicated') return { state: 'cancelled' };
     return { state: used ? 'used' : 'none' };
   }
 
-  /** Forgets what has ended, and returns the expectations that ended without their post. */
+  /** Removes expectations after their retention. Returns those that ended without their post. */
   sweep(now: number): Expiry[] {
     const noShows: Expiry[] = [];
     for (let entry = this.#byExpiry.peek(); entry && entry.expiresAt <= now; entry = this.#byExpiry.peek()) {
@@ -147,7 +156,7 @@ function isFillable({ cancelledAt, token, replication }: ExpectationEntry): bool
   return cancelledAt === undefined && token === undefined && replication === 'local';
 }
 
-/** First to end first. */
+/** Earliest end first. */
 function queueOf(): TinyQueue<ExpectationEntry> {
   return new TinyQueue<ExpectationEntry>([], (a, b) => a.expiresAt - b.expiresAt);
 }

@@ -1,8 +1,8 @@
-/** Tokens by the time at which they expire. Those that were forgotten before are left out lazily, within a bound. */
+/** Tokens by expiry. Removed tokens may stay in the queue: `compact` bounds their number. */
 import TinyQueue from 'tinyqueue';
 import type { TokenEntry } from './records.ts';
 
-/** How many forgotten tokens may stand in the queue, beyond as many as are kept. */
+/** Limit of removed tokens in the queue, in addition to the number of kept tokens. */
 const MAX_FORGOTTEN = 1000;
 
 export class ExpiryQueue {
@@ -12,7 +12,7 @@ export class ExpiryQueue {
     this.#queue.push(entry);
   }
 
-  /** Takes out the next token whose time is over. */
+  /** Removes and returns the next expired token. */
   popOver(now: number): TokenEntry | undefined {
     const next = this.#queue.peek();
     return next !== undefined && next.token.expiresAt <= now ? this.#queue.pop() : undefined;
@@ -22,13 +22,13 @@ export class ExpiryQueue {
     this.#queue = queueOf(entries);
   }
 
-  /** Drops the forgotten ones once they are many: strangers must not fill the memory with what gave way. */
+  /** Drops removed tokens above the limit: a flood of refused posts must not fill the memory. */
   compact(kept: number, entries: () => TokenEntry[]): void {
     if (this.#queue.length > 2 * kept + MAX_FORGOTTEN) this.reset(entries());
   }
 }
 
-/** First to expire first. */
+/** Earliest expiry first. */
 function queueOf(entries: TokenEntry[]): TinyQueue<TokenEntry> {
   return new TinyQueue<TokenEntry>(entries, (a, b) => a.token.expiresAt - b.token.expiresAt);
 }

@@ -1,8 +1,8 @@
 /**
- * Every decision of the embedded store, in memory: who gets a token, who holds it, what is used.
- * Callers pass the time in, and write `changes` to disk. Claims and indexes are reached through the
- * ledger only, because a token, its claim and its place in the indexes change together. Expectations
- * have records of their own, and are a part that callers may use.
+ * Makes every decision of the embedded store, in memory: who gets a token, who holds it, what is
+ * used. Callers pass the time, and write `changes` to disk. Only the ledger accesses claims and
+ * indexes: a token, its claim and its place in the indexes change together. Expectations have their
+ * own records, so callers may use them directly.
  */
 import { type Claim, type NewToken, type TokenQuery, topicsOf } from '../../token.ts';
 import type {
@@ -32,10 +32,14 @@ import {
 import { TokenIndex } from './token-index.ts';
 
 export interface LedgerOptions extends KeyOptions {
+  /** Lifetime of a token, in ms. */
   ttlMs: number;
   /** `expected`: a token is live only if it fills an open expectation. */
   accept: 'any' | 'expected';
-  /** State of a token that fills none. `deferred`: a shared store decides later. Default `unexpected`. */
+  /**
+   * State of a token that fills none. `deferred`: a shared store decides later. Default
+   * `unexpected`.
+   */
   unmatched?: 'unexpected' | 'deferred';
   /** Limit of unexpected tokens for each merchant; the oldest are evicted. */
   maxUnexpected: number;
@@ -43,7 +47,7 @@ export interface LedgerOptions extends KeyOptions {
   expectationRetentionMs?: number;
 }
 
-/** What a shared store may say about a token. */
+/** What a shared store may report about a token. */
 export type TokenUpdate = Partial<Pick<TokenEntry, 'replication' | 'state' | 'claim' | 'deliveries' | 'seen' | 'ends'>>;
 
 export class Ledger {
@@ -53,7 +57,7 @@ export class Ledger {
   readonly #claims: Claims;
   readonly expectations: Expectations;
   readonly changes = new ChangeSet();
-  /** Found since the last sweep, which reports them. */
+  /** Orphans since the last sweep. The next one reports them. */
   #orphans: Expiry[] = [];
 
   constructor(options: LedgerOptions) {
@@ -89,7 +93,7 @@ export class Ledger {
     return state === 'live' ? 'kept' : state;
   }
 
-  /** Fills the expectations that a token matched at its arrival; true when there was one. */
+  /** Fills the expectations that a token matched at its arrival. Returns whether there was one. */
   isExpected(token: NewToken, arrivedAt: number): boolean {
     const { merchant, kind, id } = token;
     const filled = topicsOf(token).map((topic) => this.expectations.fill(merchant, topic, kind, id, arrivedAt));
@@ -123,12 +127,15 @@ export class Ledger {
     return { ...this.#claims.take(live, request, now), distinct, unknownKey };
   }
 
-  /** Other instances can open a live token whose key is unknown here: then the answer is not `used` or `cancelled`. */
+  /**
+   * A live token with an unknown key is for other instances: then the answer is not `used` or
+   * `cancelled`.
+   */
   #absent(query: TokenQuery, used: boolean, unknownKey: string | undefined, now: number): ReadAnswer & ClaimAnswer {
     return unknownKey === undefined ? this.expectations.absent(query, used, now) : { state: 'none', unknownKey };
   }
 
-  /** @returns also the topics under which the token is free again */
+  /** @returns `topics`: the token is free again under them */
   settle(
     merchant: string,
     claimId: string,
@@ -151,7 +158,7 @@ export class Ledger {
     return entry.replication === 'local' ? this.#claims.markUsed(entry) : 'away';
   }
 
-  /** Adopts what a shared store said about a token. Does nothing if the token was forgotten since. */
+  /** Applies a report of a shared store. Does nothing if the token was removed since. */
   update(entry: TokenEntry, update: TokenUpdate): void {
     const index = this.#indexOf(entry.token.merchant);
     if (index.tokens.get(entry.token.id) !== entry) return;
@@ -163,7 +170,10 @@ export class Ledger {
     this.#boundUnexpected(index);
   }
 
-  /** A shared store gave the token to the claim in `update`: from now on the claim id stands for it. */
+  /**
+   * Records that a shared store gave the token to the claim in `update`. It is now the last token
+   * of that claim.
+   */
   updateClaimed(entry: TokenEntry, update: TokenUpdate & { claim: Claim }): void {
     this.update(entry, update);
     const { id, taken } = update.claim;
@@ -171,12 +181,12 @@ export class Ledger {
     this.#claims.record({ merchant, id, token, released: false, ...(taken === undefined ? {} : { taken }) });
   }
 
-  /** A shared store put the token back. */
+  /** Records that a shared store put the token back. */
   putBack({ claim, entry }: TakenToken): void {
     this.#claims.putBack(entry, claim);
   }
 
-  /** Adds a token without a change for the disk. */
+  /** Adds a token that needs no write. */
   add(entry: TokenEntry): void {
     this.#indexOf(entry.token.merchant).add(entry);
     this.#byExpiry.push(entry);
@@ -194,12 +204,15 @@ export class Ledger {
     return this.#indexOf(merchant).tokens.get(id);
   }
 
-  /** A claim and the token that it took last. */
+  /** Returns a claim and the last token that it took. */
   findClaim(merchant: string, claimId: string): TakenToken | undefined {
     return this.#claims.find(merchant, claimId);
   }
 
-  /** The claim that took a token last, and the claims before it; none of them has taken another token since. */
+  /**
+   * Returns the last claim of a token, and its earlier claims. Leaves out claims that took another
+   * token since.
+   */
   claimsOf(entry: TokenEntry): { claimEntry: ClaimEntry | undefined; formerClaims: ClaimEntry[] } {
     const claims = this.#indexOf(entry.token.merchant).claimsOf(entry.token.id);
     return {
@@ -216,7 +229,7 @@ export class Ledger {
     return this.#indexOf(merchant).tokens.values();
   }
 
-  /** How many tokens are kept. */
+  /** Number of tokens. */
   get count(): number {
     let count = 0;
     for (const index of this.#merchants.values()) count += index.tokens.size;
@@ -227,7 +240,7 @@ export class Ledger {
     return this.everything()[Symbol.iterator]().next().done === true;
   }
 
-  /** All records, each as a change. */
+  /** Yields all records, each as a change. */
   *everything(): Iterable<Change> {
     for (const [merchant, index] of this.#merchants) {
       for (const [id, entry] of index.tokens) yield { of: 'token', merchant, id, entry };
@@ -242,18 +255,24 @@ export class Ledger {
     return this.#merchants.get(merchant)?.sequence ?? 0;
   }
 
-  /** The hint for a change under these topics, with the next number of the merchant's sequence. */
+  /**
+   * Returns a hint for a change under these topics, with the next number of the merchant's
+   * sequence.
+   */
   hint(merchant: string, topics: string[]): Hint {
     const index = this.#indexOf(merchant);
     index.sequence += 1;
     return { merchant, topics, sequence: index.sequence };
   }
 
-  /** Adds the records that were on disk to those that came before the disk could be read. */
+  /**
+   * Adds the records from disk. The ledger may already have newer ones, from before the disk was
+   * readable.
+   */
   restore(records: readonly Change[], now: number): void {
     for (const { of, entry } of records.toSorted(oldestFirst)) {
       if (entry === undefined) continue;
-      // If the clock was set back while no process ran, nothing may last longer than if it came now.
+      // If the clock was set back while no process ran, no record may last longer than a new one.
       if (of === 'token') shiftToken(entry, Math.min(0, now - entry.token.receivedAt));
       if (of === 'expectation') shiftExpectation(entry, Math.min(0, now - entry.openedAt));
       if (of === 'token') {
@@ -267,7 +286,10 @@ export class Ledger {
     }
   }
 
-  /** The more advanced state wins. If the two disagree about the shared store, the token is in doubt. */
+  /**
+   * The more advanced state wins. If the two disagree about the shared store, the token is in
+   * doubt.
+   */
   #combine(since: TokenEntry, before: TokenEntry): void {
     if (before.deliveries > since.deliveries && before.claim !== undefined) {
       this.update(since, { claim: before.claim, deliveries: before.deliveries });
@@ -276,7 +298,7 @@ export class Ledger {
     if (before.state === 'used') this.#claims.markUsed(since);
   }
 
-  /** Moves all times by as much as the clock was moved. */
+  /** Moves all times by the step of the clock. */
   shift(byMs: number): void {
     for (const { of, entry } of this.everything()) {
       if (of === 'token' && entry !== undefined) {
@@ -287,12 +309,13 @@ export class Ledger {
         this.changes.expectation(entry);
       }
     }
-    // Queues also hold forgotten entries, whose times did not move. Out of order, they would block others.
+    // Queues also hold removed entries, whose times did not move. Out of order, those would block
+    // others.
     this.#byExpiry.reset([...this.tokens()]);
     for (const index of this.#merchants.values()) index.resetPools();
   }
 
-  /** Forgets what has expired. Returns the orphans and no-shows among it. */
+  /** Removes expired records. Returns the orphans and no-shows. */
   sweep(now: number): Expiry[] {
     for (let entry = this.#byExpiry.popOver(now); entry; entry = this.#byExpiry.popOver(now)) {
       if (this.get(entry.token.merchant, entry.token.id) === entry) this.#expire(entry);
@@ -332,7 +355,7 @@ function oldestFirst(a: Change, b: Change): number {
   return ageOf(a) - ageOf(b);
 }
 
-/** Sorts records of the same sort by age. The order of claims does not matter. */
+/** Sorts records of the same type by age. The order of claims does not matter. */
 function ageOf({ of, entry }: Change): number {
   return entry === undefined || of === 'claim' ? 0 : of === 'token' ? entry.order : entry.openedAt;
 }

@@ -1,7 +1,7 @@
 /**
- * A LevelDB in a directory, for one process. LevelDB skips damaged parts of its files without an error, so damage is
- * detected here: each record carries a checksum, each batch a number, and a file beside the database (the witness) names
- * the last batch that was synced.
+ * A LevelDB in a directory, for one process. LevelDB skips damaged parts of its files without an
+ * error, so this module detects damage: each record has a checksum, each batch has a number, and a
+ * file in the directory (the witness) names the last synced batch.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open as openFile, readFile, stat } from 'node:fs/promises';
@@ -11,7 +11,10 @@ import { type Operation, operationsOf, readRecord } from './encoding.ts';
 import type { Ledger } from './ledger.ts';
 import type { Change } from './records.ts';
 
-/** Raised with every change of the records' shape. Version 1.0.0 wrote format 1: the same records without a checksum. */
+/**
+ * A change of the records' shape raises it. Version 1.0.0 wrote format 1: the same records without
+ * checksums.
+ */
 const FORMAT = '2';
 const FORMAT_WITHOUT_CHECKSUMS = '1';
 const FORMAT_KEY = 'format';
@@ -19,7 +22,7 @@ const BATCH_PREFIX = 'batch\n';
 const BATCH_PREFIX_END = 'batch\u000b';
 const WITNESS = 'LAST-BATCH';
 const WITNESS_DIGITS = 16;
-/** Version 1.0.0 wrote dummy records, of a merchant without a name. */
+/** Version 1.0.0 wrote dummy records under an empty merchant name. */
 const NOBODY = '';
 
 export class DirectoryInUse extends Error {
@@ -29,16 +32,19 @@ export class DirectoryInUse extends Error {
   }
 }
 
-/** The directory holds a database of another program, or of a later version. */
+/** The directory has a database of another program, or of a later version. */
 class Unreadable extends Error {}
 
-/** True when the database can never be opened or read again. */
+/** True when no retry can open or read the database. */
 export function isUnreadable(error: unknown): boolean {
   const damaged = /corrupt|(MANIFEST-\d+|\.ldb|\.sst): (No such file|Invalid argument)/i;
   return error instanceof Unreadable || damaged.test(reasonOf(error));
 }
 
-/** True when LevelDB failed, and not for lack of space: if the failure repeats, the database is probably damaged. */
+/**
+ * True when LevelDB failed for another reason than lack of space. If it repeats, the database is
+ * probably damaged.
+ */
 export function isSuspect(error: unknown): boolean {
   const { code = '' } = error as { code?: string };
   return code.startsWith('LEVEL_') && !/no space|quota|too large/i.test(reasonOf(error));
@@ -49,13 +55,13 @@ export function reasonOf(error: unknown): string {
   return cause instanceof Error ? cause.message : message;
 }
 
-/** What was found missing or broken when a database was read; all zero when nothing was. */
+/** Damage that was found when a database was read. All zero: none. */
 export interface Damage {
-  /** Records that make no sense, or whose checksum or id is wrong. */
+  /** Records with a wrong shape, checksum or id. */
   records: number;
-  /** Batches that were synced and are missing. A gap counts as one batch, however long it is. */
+  /** Synced batches that are missing. A gap of any length counts as one batch. */
   batches: number;
-  /** Parts of its files that LevelDB skipped, by its own log. */
+  /** Parts of its files that LevelDB skipped, according to its log. */
   skips: number;
 }
 
@@ -66,7 +72,7 @@ export class Database {
   #witnessing: Promise<void> | undefined;
   /** The number of the last synced batch; 0 before the first. */
   #batch = 0;
-  /** How many batches were found missing. */
+  /** Number of missing batches. */
   #missing = 0;
 
   private constructor(directory: string, level: ClassicLevel) {
@@ -74,7 +80,7 @@ export class Database {
     this.#level = level;
   }
 
-  /** Opens the database of a directory, which is created if missing. @throws DirectoryInUse */
+  /** Opens the database of a directory. Creates a missing directory. @throws DirectoryInUse */
   static async open(directory: string): Promise<Database> {
     await makeDirectory(directory);
     const database = new Database(
@@ -94,8 +100,10 @@ export class Database {
   }
 
   /**
-   * Reads all records that are whole.
-   * @returns `isCurrent` is false when the directory must be rewritten: it is new, damaged, or of an older format
+   * Reads all records that are not broken.
+   *
+   * @returns `isCurrent` is false when the directory must be rewritten: it is new, damaged, or of
+   *   an older format
    * @throws Error when the database is of another format, or LevelDB cannot read it
    */
   async read(): Promise<{ records: Change[]; damage: Damage; isCurrent: boolean }> {
@@ -113,17 +121,21 @@ export class Database {
     }
     if (format === undefined && records.length === 0 && damage.records > 0)
       throw new Unreadable('its format is unknown');
-    // The first batch wrote the format, and is missing.
+    // The first batch wrote the format: it is missing.
     if (format === undefined && records.length > 0) damage.batches += 1;
     const isWhole = damage.records + damage.batches + damage.skips === 0;
     return { records, damage, isCurrent: isWhole && format === FORMAT };
   }
 
-  /** Resolves when all of it is on disk. A chained batch costs a third of an array of operations. */
+  /**
+   * Writes one synced batch. A chained batch costs a third of the CPU time of an array of
+   * operations.
+   */
   async write(operations: readonly Operation[]): Promise<void> {
     const number = this.#batch + 1;
     const batch = this.#level.batch();
-    // Each batch removes the number of the one before. If a batch is lost, the number before it stays.
+    // Each batch removes the number of the previous one. If a batch is lost, the number before it
+    // stays.
     batch.del(BATCH_PREFIX + this.#batch).put(BATCH_PREFIX + number, '');
     for (const operation of operations) {
       if (operation.type === 'put') batch.put(operation.key, operation.value);
@@ -134,7 +146,10 @@ export class Database {
     this.#witnessing ??= this.#writeWitness();
   }
 
-  /** Makes a directory hold what the ledger does, in one batch: if it cannot be written, what was there stays there. */
+  /**
+   * Makes the directory hold exactly the ledger, in one batch. If the write fails, the old records
+   * stay.
+   */
   async rewrite(ledger: Ledger): Promise<void> {
     const operations = operationsOf(ledger.everything());
     const kept = new Set(operations.map(({ key }) => key)).add(FORMAT_KEY);
@@ -154,7 +169,7 @@ export class Database {
     for await (const key of this.#level.keys({ gte: BATCH_PREFIX, lt: BATCH_PREFIX_END })) {
       batches.push(Number(key.slice(BATCH_PREFIX.length)));
     }
-    // Without a witness, only the loss of the last batches goes unnoticed.
+    // Without a witness, only a loss of the last batches stays undetected.
     const flags = constants.O_RDWR | constants.O_CREAT;
     this.#witness = await openFile(join(this.#directory, WITNESS), flags, 0o600).catch(() => undefined);
     const witnessed = Number(await this.#witness?.readFile('utf8').catch(() => '')) || 0;
@@ -163,7 +178,7 @@ export class Database {
     this.#missing = Math.max(0, batches.length - 1) + this.#batch - last;
   }
 
-  /** Needs no sync, and nothing waits for it: a witness that is behind only misses a loss. */
+  /** Needs no sync, and nothing waits for it: a witness that is behind can only miss a loss. */
   async #writeWitness(): Promise<void> {
     for (let written = 0; written < this.#batch; ) {
       written = this.#batch;
@@ -178,7 +193,9 @@ export class Database {
   }
 }
 
-/** Creates a directory and its parents. Node's own recursive `mkdir` loops forever where none can be created, as in /proc. */
+/**
+ * Creates a directory and its parents. Node's recursive `mkdir` loops forever in places like /proc.
+ */
 export async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });

@@ -1,6 +1,6 @@
 /**
- * The tokens of one merchant and kind that came without a correlator, shared out oldest first. Entries are taken out
- * lazily: whether one is still free, or its lease still the one that was given, is checked when its turn comes.
+ * The tokens of one merchant and kind that came without a correlator, oldest first. Queues may
+ * contain outdated entries: each is checked when it reaches the head.
  */
 import TinyQueue from 'tinyqueue';
 import type { Claim } from '../../token.ts';
@@ -13,13 +13,13 @@ export class Pool {
     (a, b) => a.claim.leaseExpiresAt - b.claim.leaseExpiresAt,
   );
 
-  /** Makes a token claimable: now, or when the lease of its claim ends. */
+  /** Makes a token claimable: now, or after the lease of its claim. */
   offer(entry: TokenEntry): void {
     if (entry.claim === undefined) this.#free.push(entry);
     else this.#leased.push({ entry, claim: entry.claim });
   }
 
-  /** The oldest token that is free now. */
+  /** Removes and returns the oldest free token. */
   take(now: number): TokenEntry | undefined {
     this.#endLeases(now);
     for (let entry = this.#free.pop(); entry; entry = this.#free.pop()) {
@@ -29,13 +29,13 @@ export class Pool {
     return undefined;
   }
 
-  /** When the first lease ends that still holds a token. */
+  /** Returns the end of the first lease; undefined without one. */
   nextLeaseEnd(now: number): number | undefined {
     this.#endLeases(now);
     return this.#leased.peek()?.claim.leaseExpiresAt;
   }
 
-  /** Drops what expired, so that a pool that nobody claims from does not grow for ever. */
+  /** Drops expired tokens. Without it, a pool that nobody claims from would grow forever. */
   sweep(now: number): void {
     this.#endLeases(now);
     for (let entry = this.#free.peek(); entry && entry.token.expiresAt <= now; entry = this.#free.peek()) {
@@ -43,7 +43,10 @@ export class Pool {
     }
   }
 
-  /** Frees what has come back, and drops what was used, put back or leased anew since. */
+  /**
+   * Frees tokens whose lease ended. Drops entries of tokens that were used, put back or leased
+   * again.
+   */
   #endLeases(now: number): void {
     for (let next = this.#leased.peek(); next; next = this.#leased.peek()) {
       const { entry, claim } = next;

@@ -1,4 +1,7 @@
-/** Owed recharges in a LevelDB of this process: decided in memory, one change at a time, each synced before it counts. */
+/**
+ * Owed recharges in a LevelDB of this process. One change at a time; each is synced before it takes
+ * effect.
+ */
 import { ClassicLevel } from 'classic-level';
 import { tokenId } from '../../token.ts';
 import { StoreAway } from '../contract.ts';
@@ -15,10 +18,13 @@ import {
 } from '../recharges.ts';
 import { makeDirectory } from './level.ts';
 
-/** As it stands on disk. Times are milliseconds since 1970. */
+/** A recharge on disk. Times are milliseconds since 1970. */
 interface Entry extends Omit<OwedRecharge, 'nit'> {
   sealedNit: string;
-  /** When it may be taken: `settleBy`, the end of a lease, or the time of the next attempt. Once it ended: when to forget it. */
+  /**
+   * When it may be taken: `settleBy`, the end of a lease, or the time of the next attempt. After
+   * its end: when to remove it.
+   */
   due: number;
 }
 
@@ -30,17 +36,17 @@ export class EmbeddedRecharges implements RechargeStore {
   readonly #entries = new Map<string, Entry>();
   #level: ClassicLevel<string, Entry> | undefined;
   #closed = false;
-  /** The changes run one after the other. Never rejects. */
+  /** The last change: changes run one after the other. Never rejects. */
   #last: Promise<unknown> = Promise.resolve();
 
-  /** @param clock monotonic within the process, milliseconds since 1970 */
+  /** @param clock milliseconds since 1970, monotonic within the process */
   constructor(directory: string, cipher: NitCipher, clock = () => performance.timeOrigin + performance.now()) {
     this.#directory = directory;
     this.#cipher = cipher;
     this.#clock = clock;
   }
 
-  /** A directory that cannot be used now is tried again with each operation. */
+  /** Opens the directory. If that fails, each operation retries. */
   async open(): Promise<void> {
     await this.#exclusively(async () => {}).catch(() => {});
   }
@@ -113,7 +119,9 @@ export class EmbeddedRecharges implements RechargeStore {
     });
   }
 
-  /** Keeps a copy of what another store has of a recharge, or forgets it once it ended there. */
+  /**
+   * Keeps a copy of a recharge of the shared store. Removes the copy once the recharge has ended.
+   */
   keepCopy({ nit, ...recharge }: OwedRecharge): Promise<void> {
     return this.#exclusively(async () => {
       const { merchant, id } = recharge;
@@ -124,7 +132,7 @@ export class EmbeddedRecharges implements RechargeStore {
     });
   }
 
-  /** All that has not ended. */
+  /** Returns the copies of recharges that have not ended. */
   copies(): Promise<OwedRecharge[]> {
     return this.#exclusively(async () =>
       [...this.#entries.values()].filter(({ ended }) => ended === undefined).map((entry) => this.#shown(entry)),
@@ -155,7 +163,7 @@ export class EmbeddedRecharges implements RechargeStore {
       const level = new ClassicLevel<string, Entry>(this.#directory, { valueEncoding: 'json' });
       await level.open();
       for await (const [key, entry] of level.iterator()) this.#entries.set(key, entry);
-      // Leases were those of a process that is gone.
+      // The leases belonged to a process that has ended.
       for (const entry of this.#entries.values()) if (entry.decided && !entry.ended) entry.due = this.#clock();
       this.#level = level;
       return level;
@@ -164,7 +172,7 @@ export class EmbeddedRecharges implements RechargeStore {
     }
   }
 
-  /** On disk first: what memory says has been written. */
+  /** Writes to disk before memory: an answer from memory is durable. */
   async #keep(entry: Entry): Promise<OwedRecharge> {
     const level = await this.#opened();
     const key = keyOf(entry.merchant, entry.id);

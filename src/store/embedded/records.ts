@@ -1,38 +1,39 @@
-/** What a process remembers of its own, in memory and on disk: tokens, claim ids and expectations. */
+/** The records of a process, in memory and on disk: tokens, claims and expectations. */
 import type { Claim, NewToken, TokenRecord } from '../../token.ts';
 import type { Expectation } from '../contract.ts';
 
 /**
- * Whether a shared store has a record. `local`: only this process has it. `in_doubt`: it was sent, and
- * the answer is missing. `replicated`: the shared store has it, and this is the copy that survives its
- * loss. In an embedded store everything is `local`.
+ * Whether the shared store has a record. `local`: only this process has it. `in_doubt`: it was
+ * sent, and the answer is missing. `replicated`: the shared store has it, and this is a copy in
+ * case of a loss. In the embedded store, every record is `local`.
  */
 export type Replication = 'local' | 'in_doubt' | 'replicated';
 
 export interface TokenEntry {
   token: TokenRecord;
-  /** `deferred`: whether it was expected cannot be known yet; until then nobody gets it. */
+  /** `deferred`: the store cannot know yet whether it was expected. Until then, nobody gets it. */
   state: 'live' | 'used' | 'unexpected' | 'deferred';
   replication: Replication;
-  /** Position among the merchant's tokens: later ones have a higher one. */
+  /** Position among the merchant's tokens. A later token has a higher one. */
   order: number;
-  /** The last claim that took it, also after its lease; none once it was released. */
+  /** The last claim of the token, also after its lease. Undefined after a release. */
   claim?: Claim;
   deliveries: number;
-  /** True once anybody read it. */
+  /** True once a worker read it. */
   seen: boolean;
-  /** When the token expires by the clock of a shared store, once that has it: milliseconds since 1970. */
+  /** When the token expires in the shared store: milliseconds since 1970, by that store's clock. */
   ends?: number;
 }
 
-/** A claim id, and the token it took last. */
+/** A claim id and its last token. */
 export interface ClaimEntry {
   merchant: string;
   id: string;
   token: string;
   released: boolean;
-  /** When it took the token: milliseconds since 1970 by this process, or microseconds by the clock of a shared store. */
+  /** When it took the token here: milliseconds since 1970. */
   takenAt?: number;
+  /** When it took the token in the shared store: microseconds since 1970, by that store's clock. */
   taken?: number;
 }
 
@@ -41,37 +42,40 @@ export interface ExpectationEntry extends Omit<Expectation, 'ttlMs'> {
   openedAt: number;
   expiresAt: number;
   cancelledAt?: number;
-  /** True once a later one was opened under its topic and kind. A cancellation of this one is no longer answered then. */
+  /**
+   * True once a later one was opened under its topic and kind. After that, reads no longer answer
+   * `cancelled` for this one.
+   */
   replaced?: true;
-  /** The id of the one token it admitted. */
+  /** The id of the token that filled it. */
   token?: string;
-  /** True once it was reported that it ended without its post. */
+  /** True once its no-show was reported. */
   reported?: true;
 }
 
-/** A record as it is now, or without an entry: that it is gone. */
+/** The current state of a record. Without an entry: the record was removed. */
 export type Change =
   | { of: 'token'; merchant: string; id: string; entry?: TokenEntry }
   | { of: 'claim'; merchant: string; id: string; entry?: ClaimEntry }
   | { of: 'expectation'; merchant: string; id: string; entry?: ExpectationEntry };
 
-/** The claim that holds a token now. */
+/** Returns the claim that holds a token now. */
 export function holderOf(entry: TokenEntry, now: number): Claim | null {
   return entry.claim !== undefined && entry.claim.leaseExpiresAt > now ? entry.claim : null;
 }
 
-/** Whether this record says more than the arrival of its token. */
+/** Returns whether the token is used or held. Such a record knows more than the arrival. */
 export function isUsedOrHeld(entry: TokenEntry, now: number): boolean {
   return entry.state === 'used' || holderOf(entry, now) !== null;
 }
 
-/** Written out, so that all records have one shape: to copy the fields of one into another takes far longer. */
+/** Names each field, so that all records have one shape. A spread takes far longer. */
 export function recordOf(token: NewToken, receivedAt: number, expiresAt: number): TokenRecord {
   const { id, merchant, kind, value, correlators, pooled } = token;
   return { id, merchant, kind, value, correlators, pooled, receivedAt, expiresAt };
 }
 
-/** Moves the times of a token, and of the claim that took it. */
+/** Moves the times of a token and of its claim. */
 export function shiftToken({ token, claim }: TokenEntry, byMs: number): void {
   token.receivedAt += byMs;
   token.expiresAt += byMs;

@@ -1,4 +1,7 @@
-/** The indexes of one merchant's tokens, for the ledger: by id, by topic, by claim, and the pools. It decides nothing. */
+/**
+ * The ledger's indexes of one merchant's tokens: by id, by topic, by claim, and the pools. It
+ * decides nothing.
+ */
 import { KINDS, type Kind, MOST_DISTINCT, type TokenQuery, topicOf, topicsOf } from '../../token.ts';
 import { sealKeyOf } from '../contract.ts';
 import { Pool } from './pool.ts';
@@ -25,7 +28,10 @@ export class TokenIndex {
   readonly #byTopic = new Map<string, TopicTokens>();
   readonly #claimsOf = new Map<string, Set<string>>();
 
-  /** @param openable the keys that the store's caller has; undefined when it opens every value */
+  /**
+   * @param openable fingerprints of the keys that the store's caller has; undefined: it can open
+   *   every value
+   */
   constructor(openable?: ReadonlySet<string>) {
     this.#openable = openable;
   }
@@ -37,7 +43,7 @@ export class TokenIndex {
     else this.update(entry);
   }
 
-  /** Lists a token as its state says: in its pool, or under its topics. */
+  /** Lists a token by its state: in its pool, or under its topics. */
   update(entry: TokenEntry): void {
     if (entry.token.pooled) {
       this.offer(entry);
@@ -55,21 +61,24 @@ export class TokenIndex {
     }
   }
 
-  /** Puts a token that was refused, or is not refused any more, where it belongs now. */
+  /** Lists a token again after its state changed from or to `unexpected`. */
   move(entry: TokenEntry): void {
     this.remove(entry);
     this.add(entry);
   }
 
-  /** Makes a pooled token claimable, now or when its lease ends; only a shared store shares out what it may have. */
+  /**
+   * Makes a pooled token claimable, now or after its lease. Only `local` tokens may be claimed
+   * here.
+   */
   offer(entry: TokenEntry): void {
     if (entry.token.pooled && entry.state === 'live' && entry.replication === 'local')
       this.pool(entry.token.kind).offer(entry);
   }
 
   /**
-   * The newest live token under a query that can be opened, how many live ones there are, whether there is a used one, and
-   * the key of one that cannot be opened.
+   * Returns the newest live token under a query that can be opened, the number of live ones,
+   * whether one is used, and the key of one that cannot be opened.
    */
   find(query: TokenQuery, now: number): Found {
     let live: TokenEntry | undefined;
@@ -91,13 +100,15 @@ export class TokenIndex {
     return { live, used, distinct: Math.min(distinct, MOST_DISTINCT), unknownKey };
   }
 
-  /** The key that an entry was sealed with, if it is not among those that can be opened. */
+  /**
+   * Returns the fingerprint of the key of an entry that cannot be opened. Undefined if it can be.
+   */
   lackingKeyOf({ token }: TokenEntry): string | undefined {
     const key = sealKeyOf(token.value);
     return key === undefined || this.#openable === undefined || this.#openable.has(key) ? undefined : key;
   }
 
-  /** The claims that took a token, and have taken no other since. */
+  /** Returns the claims whose last token is this one. */
   claimsOf(token: string): ClaimEntry[] {
     const claims = [...(this.#claimsOf.get(token) ?? [])].map((id) => this.claims.get(id));
     return claims.filter((claim) => claim?.token === token) as ClaimEntry[];
@@ -110,7 +121,7 @@ export class TokenIndex {
     else ids.add(claim.id);
   }
 
-  /** Forgets a token and the claims that took it last; answers their ids. */
+  /** Removes a token and the claims whose last token it is. Returns their ids. */
   remove(entry: TokenEntry): string[] {
     const { id } = entry.token;
     this.tokens.delete(id);
@@ -127,7 +138,7 @@ export class TokenIndex {
     return claims;
   }
 
-  /** Fills the pools anew, after the times of tokens and leases were moved. */
+  /** Fills the pools again after the times of tokens and leases moved. */
   resetPools(): void {
     this.pools.clear();
     for (const entry of this.tokens.values()) this.offer(entry);

@@ -1,11 +1,12 @@
 /**
- * The tokens of one kind under one topic: those that may be handed out, in the order in which they came, and the used one
- * that is remembered longest. Anybody can post any number of tokens under one topic, so nothing here walks all of them.
+ * The tokens of one kind under one topic: the live ones in order of arrival, and the used one that
+ * expires last. Anybody can post any number of tokens under one topic, so no operation here visits
+ * all of them.
  */
 import type { TokenEntry } from './records.ts';
 
 export class TopicTokens {
-  /** Oldest first. Before `#head` everything is undefined. */
+  /** Oldest first. Entries before `#head` are undefined. */
   #live: (TokenEntry | undefined)[] = [];
   #head = 0;
   #lastUsed: TokenEntry | undefined;
@@ -14,7 +15,7 @@ export class TopicTokens {
     return this.#lastUsed === undefined && this.#head === this.#live.length;
   }
 
-  /** Lists a token as its state says, or no longer. */
+  /** Lists a token by its state, or removes it. */
   update(entry: TokenEntry): void {
     if (entry.state === 'live' && entry.replication !== 'replicated') this.#insert(entry);
     else this.#take(entry);
@@ -31,7 +32,7 @@ export class TopicTokens {
     return this.#lastUsed !== undefined && this.#lastUsed.token.expiresAt > now;
   }
 
-  /** Those that have not expired, newest first, and no more than `most`. */
+  /** Returns up to `most` tokens that have not expired, newest first. */
   newest(now: number, most: number): TokenEntry[] {
     const newest: TokenEntry[] = [];
     for (let at = this.#live.length - 1; at >= this.#head && newest.length < most; at -= 1) {
@@ -54,7 +55,7 @@ export class TopicTokens {
       this.#live.splice(at, 1);
       return;
     }
-    // Most tokens expire in the order in which they came: the first goes without moving all the others.
+    // Tokens usually expire in order of arrival: remove the first one without moving the others.
     this.#live[this.#head] = undefined;
     this.#head += 1;
     if (this.#head * 2 < this.#live.length) return;
@@ -69,7 +70,7 @@ export class TopicTokens {
     return -1;
   }
 
-  /** The first place whose token has this one's order, or a later one. */
+  /** Returns the first position with this order or a later one. */
   #placeOf({ order }: TokenEntry): number {
     let [low, high] = [this.#head, this.#live.length];
     while (low < high) {
