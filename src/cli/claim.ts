@@ -2,7 +2,7 @@
 import type { ClaimRequest } from '../client/index.ts';
 import { type Arguments, type Command, EXIT, seconds, text, UsageError, WORKER_OPTIONS } from './command.ts';
 import type { Console } from './terminal.ts';
-import { clientOf, SELECTOR_OPTIONS, selectorOf, tellToken } from './worker.ts';
+import { clientOf, printToken, SELECTOR_OPTIONS, selectorOf } from './worker.ts';
 
 export const claim: Command = {
   name: 'claim',
@@ -20,7 +20,7 @@ export const claim: Command = {
     const options = { timeout: seconds(args, 'timeout', 60), signal: terminal.signal };
     const token = await clientOf(args, terminal).claim(request as ClaimRequest, options);
     if (token === undefined) return EXIT.nothingCame;
-    tellToken(token, args, terminal);
+    printToken(token, args, terminal);
     return EXIT.ok;
   },
 };

@@ -13,17 +13,17 @@ export const health: Command = {
   async run(args, terminal) {
     const path = args.values['live'] === true ? '/livez' : '/readyz';
     const signal = AbortSignal.timeout(seconds(args, 'timeout', 5));
-    let told: { ok: boolean; status: number; [fact: string]: unknown };
+    let report: { ok: boolean; status: number; [fact: string]: unknown };
     try {
       const response = await fetch(`${workerUrl(args, terminal).replace(/\/+$/, '')}${path}`, { signal });
       const body = (await response.json().catch(() => ({}))) as object;
-      told = { ...body, ok: response.status === 200, status: response.status };
+      report = { ...body, ok: response.status === 200, status: response.status };
     } catch {
-      told = { ok: false, status: 0 };
+      report = { ok: false, status: 0 };
     }
-    if (args.values['json'] === true) terminal.out(JSON.stringify(told));
-    else if (told.ok) terminal.out(terminal.paint('green', 'ok'));
-    else terminal.error(terminal.paint('red', told.status === 0 ? 'no answer' : `not ready: ${told.status}`));
-    return told.ok ? EXIT.ok : EXIT.failed;
+    if (args.values['json'] === true) terminal.out(JSON.stringify(report));
+    else if (report.ok) terminal.out(terminal.paint('green', 'ok'));
+    else terminal.error(terminal.paint('red', report.status === 0 ? 'no answer' : `not ready: ${report.status}`));
+    return report.ok ? EXIT.ok : EXIT.failed;
   },
 };

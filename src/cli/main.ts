@@ -41,7 +41,7 @@ function overview(): string {
   return [
     "Receives Carat's authenticity posts and hands each token to the worker that waits for it.",
     `\nUsage: ${PROGRAM} COMMAND [options]\n\nCommands:\n${lines.join('\n')}`,
-    `\n${PROGRAM} COMMAND --help tells more. Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 nothing came in time,`,
+    `\n${PROGRAM} COMMAND --help shows more. Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 nothing came in time,`,
     '4 the service or Carat cannot be reached, 5 the key is not let in, 6 the token is gone or held by another, or the',
     'other decision stands, 130 interrupted.',
   ].join('\n');
@@ -89,10 +89,10 @@ function interrupt({ finishesWithinMs = INTERRUPT_GRACE_MS }: Command): void {
   setTimeout(() => process.exit(EXIT.interrupted), finishesWithinMs).unref();
 }
 
-function tell(error: unknown, exit: number): void {
+function printError(error: unknown, exit: number): void {
   const message = error instanceof Error ? error.message : String(error);
-  const told = { error: isWorkerError(error) ? error.code : exit === EXIT.usage ? 'usage' : 'failed', message, exit };
-  terminal.error(process.argv.includes('--json') ? JSON.stringify(told) : `${PROGRAM}: ${message}`);
+  const report = { error: isWorkerError(error) ? error.code : exit === EXIT.usage ? 'usage' : 'failed', message, exit };
+  terminal.error(process.argv.includes('--json') ? JSON.stringify(report) : `${PROGRAM}: ${message}`);
 }
 
 let exit: number;
@@ -101,6 +101,6 @@ try {
   exit = await main(process.argv.slice(2));
 } catch (error) {
   exit = exitOf(error);
-  if (!stop.signal.aborted || finishes) tell(error, exit);
+  if (!stop.signal.aborted || finishes) printError(error, exit);
 }
 process.exitCode = stop.signal.aborted && !finishes ? EXIT.interrupted : exit;

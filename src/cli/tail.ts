@@ -20,7 +20,7 @@ export const tail: Command = {
     event: { type: 'string', value: 'NAMES', help: 'Only these, separated by commas: post, handover, settled, …' },
     kind: { type: 'string', value: 'KIND', help: 'Only of this kind.' },
     since: { type: 'string', value: 'ID', help: 'Begin after this event, if it is kept.' },
-    count: { type: 'string', value: 'N', help: 'End after so many.' },
+    count: { type: 'string', value: 'N', help: 'End after N events.' },
     ...WORKER_OPTIONS,
   },
   async run(args, terminal) {

@@ -1,7 +1,7 @@
 /** `wait`: waits for a token and reads it. */
 import type { Selector } from '../client/index.ts';
 import { type Command, EXIT, seconds, UsageError, WORKER_OPTIONS } from './command.ts';
-import { clientOf, SELECTOR_OPTIONS, selectorOf, tellToken } from './worker.ts';
+import { clientOf, printToken, SELECTOR_OPTIONS, selectorOf } from './worker.ts';
 
 export const wait: Command = {
   name: 'wait',
@@ -20,7 +20,7 @@ export const wait: Command = {
     const options = { timeout: seconds(args, 'timeout', 60), signal: terminal.signal };
     const token = await clientOf(args, terminal).waitForToken(selector as Selector, options);
     if (token === undefined) return EXIT.nothingCame;
-    tellToken(token, args, terminal);
+    printToken(token, args, terminal);
     return EXIT.ok;
   },
 };

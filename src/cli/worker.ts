@@ -61,7 +61,7 @@ export function selectorOf(args: Arguments): { kind: Kind | undefined } & Correl
 }
 
 /** Prints the whole token for programs, and its value alone for people and shells. */
-export function tellToken(token: Token, args: Arguments, terminal: Console): void {
+export function printToken(token: Token, args: Arguments, terminal: Console): void {
   terminal.out(args.values['json'] === true ? JSON.stringify(token) : token.value);
   if (args.values['json'] !== true && token.claim !== null) {
     const { id, leaseExpiresAt } = token.claim;

@@ -13,14 +13,14 @@ const MAX_TURNS = 1000;
  * accepts one connection in each turn of the event loop. Call `server.close()` in the same turn.
  */
 export async function acceptPending(server: Server): Promise<void> {
-  let quietTurns = 0;
+  let idleTurns = 0;
   const onConnection = (): void => {
-    quietTurns = 0;
+    idleTurns = 0;
   };
   server.on('connection', onConnection);
   // The first turn may end before the event loop polls.
-  for (let turn = 0; quietTurns < 2 && turn < MAX_TURNS; turn += 1) {
-    quietTurns += 1;
+  for (let turn = 0; idleTurns < 2 && turn < MAX_TURNS; turn += 1) {
+    idleTurns += 1;
     await new Promise(setImmediate);
   }
   server.off('connection', onConnection);

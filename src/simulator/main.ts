@@ -27,10 +27,10 @@ process.on('SIGTERM', stop);
 process.on('SIGINT', stop);
 try {
   const address = await simulator.listen({ host: SIMULATOR_HOST, port });
-  const told = process.argv.includes('--json')
+  const line = process.argv.includes('--json')
     ? JSON.stringify({ event: 'listening', simulator: address, authenticity: AUTHENTICITY_URL })
     : `Carat simulator at ${address}, posting to ${AUTHENTICITY_URL}`;
-  process.stdout.write(`${told}\n`);
+  process.stdout.write(`${line}\n`);
 } catch (error) {
   process.stderr.write(`cannot listen: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);

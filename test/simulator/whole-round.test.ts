@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCaratClient, openRechargeNotes, type RechargeNotes } from '../../src/carat/index.ts';
 import { createTokenSource, createWorkerClient } from '../../src/client/index.ts';
 import { runDemo } from '../../src/simulator/demo/demo.ts';
-import { teller } from '../../src/simulator/demo/narrator.ts';
+import { createPrinter } from '../../src/simulator/demo/narrator.ts';
 import { DEMO_MERCHANT, type Receiver, startReceiver } from '../../src/simulator/demo/receiver.ts';
 import { endOf, SCENARIOS, type Stage } from '../../src/simulator/demo/scenarios.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
@@ -58,8 +58,8 @@ describe('the whole round', () => {
   it('is told of a scenario that does not end as it should', async () => {
     const wrong = { name: 'wrong', expects: 'something else', run: async () => 'this' };
     const said: string[] = [];
-    const tell = teller((text) => said.push(text), false);
-    expect(await runDemo({ ...stage, tell, scenarios: [wrong] })).toEqual(['wrong']);
-    expect(said.join('')).toContain('0 of 1 ended as they should');
+    const print = createPrinter((text) => said.push(text), false);
+    expect(await runDemo({ ...stage, print, scenarios: [wrong] })).toEqual(['wrong']);
+    expect(said.join('')).toContain('0 of 1 ended as expected');
   });
 });

@@ -4,7 +4,7 @@ import { clientOf } from '../worker.ts';
 import { examineName, examineTls } from './address.ts';
 import { announce, examineHandover } from './handover.ts';
 import { examinePosts, testPosts } from './posts.ts';
-import { type Finding, tell, type Verdict } from './verdict.ts';
+import { type Finding, printVerdict, type Verdict } from './verdict.ts';
 
 /** Checks that are impossible from here; see docs/cli.md. */
 const UNKNOWABLE: readonly Finding[] = [
@@ -19,7 +19,7 @@ const UNKNOWABLE: readonly Finding[] = [
     state: 'unknown',
     seen: 'which certificate authorities Carat trusts is not published',
   },
-  { check: 'registration', state: 'unknown', seen: "only Carat's support can tell which URL is registered" },
+  { check: 'registration', state: 'unknown', seen: "only Carat's support knows which URL is registered" },
 ];
 
 export const doctor: Command = {
@@ -56,7 +56,7 @@ export const doctor: Command = {
     findings.push(...UNKNOWABLE);
     const verdict: Verdict = { url: given, ok: findings.every(({ state }) => state !== 'fail'), findings };
     if (args.values['json'] === true) terminal.out(JSON.stringify(verdict));
-    else tell(verdict, terminal);
+    else printVerdict(verdict, terminal);
     return verdict.ok ? EXIT.ok : EXIT.failed;
   },
 };

@@ -21,7 +21,7 @@ export interface Verdict {
 
 const MARKS = { pass: ['green', '✓'], warn: ['yellow', '!'], fail: ['red', '✗'], unknown: ['dim', '?'] } as const;
 
-export function tell({ url, ok, findings }: Verdict, { out, paint }: Console): void {
+export function printVerdict({ url, ok, findings }: Verdict, { out, paint }: Console): void {
   const width = Math.max(...findings.map(({ check }) => check.length));
   out(paint('bold', plain(url)));
   for (const { check, state, seen, mend } of findings) {
@@ -31,11 +31,11 @@ export function tell({ url, ok, findings }: Verdict, { out, paint }: Console): v
   }
   const failed = findings.filter(({ state }) => state === 'fail').length;
   const warned = findings.filter(({ state }) => state === 'warn').length;
-  const told = ok
+  const summary = ok
     ? paint(
         'green',
         `As far as can be seen from here, this URL satisfies Carat.${warned === 0 ? '' : ` ${warned} to look at.`}`,
       )
     : paint('red', `This URL does not satisfy Carat: ${failed} to mend.`);
-  out(`\n${told}`);
+  out(`\n${summary}`);
 }

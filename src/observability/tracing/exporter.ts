@@ -9,7 +9,7 @@ import { attributesOf, type Span, wireOf } from './span.ts';
 const MAX_QUEUED = 4096;
 const MAX_SENT_AT_ONCE = 512;
 /** Interval between reports of dropped spans. */
-const TELL_EVERY_MS = 60_000;
+const REPORT_EVERY_MS = 60_000;
 /** Time that a stop waits for the collector. */
 const STOP_WITHIN_MS = 1000;
 
@@ -28,7 +28,7 @@ export class Exporter {
   #sending: Promise<void> | undefined;
   #lost = 0;
   #isTroubled = false;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #reportedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ExporterOptions) {
     this.#options = options;
@@ -63,7 +63,7 @@ export class Exporter {
     this.#sending = this.#post(spans).then((problem) => {
       this.#sending = undefined;
       if (problem !== undefined) this.#lost += spans.length;
-      this.#tell(problem);
+      this.#report(problem);
       if (problem === undefined && this.#queue.length >= MAX_SENT_AT_ONCE) this.#send();
     });
   }
@@ -91,16 +91,16 @@ export class Exporter {
   }
 
   /** Reports a change of state only, not each request. */
-  #tell(problem: string | undefined): void {
+  #report(problem: string | undefined): void {
     const { onNotice } = this.#options;
     if (problem !== undefined) {
       if (!this.#isTroubled)
         onNotice({ level: 'warn', code: 'traces_lost', message: `trace export failed, spans are dropped: ${problem}` });
-    } else if (this.#lost > 0 && (this.#isTroubled || performance.now() - this.#toldAt > TELL_EVERY_MS)) {
+    } else if (this.#lost > 0 && (this.#isTroubled || performance.now() - this.#reportedAt > REPORT_EVERY_MS)) {
       const message = `trace export recovered; ${this.#lost} spans dropped while the collector was unavailable`;
       onNotice({ level: 'info', code: 'traces_taken', message });
       this.#lost = 0;
-      this.#toldAt = performance.now();
+      this.#reportedAt = performance.now();
     }
     this.#isTroubled = problem !== undefined;
   }

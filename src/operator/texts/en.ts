@@ -179,7 +179,7 @@ export const ENGLISH = {
   life: { title: 'The life of', what: 'What happened', posted: 'posted', claim: 'claim' },
   recharges: {
     title: 'Recharges owed',
-    why: 'Handed out, and Carat has not been told the end yet. The guard undoes what nobody decides about in time.',
+    why: 'Handed out, and not settled at Carat yet. The guard undoes a recharge that nobody decides about in time.',
     none: 'None has ended yet.',
     byGuard: 'by the guard',
     ends: {
@@ -238,7 +238,7 @@ export const ENGLISH = {
   },
   instances: { title: 'Instances', name: 'Name', self: 'this one', started: 'Up for' },
   footer: {
-    secrets: 'No token is shown here. A fingerprint tells tokens apart and gives nothing away.',
+    secrets: 'No token is shown here. A fingerprint distinguishes tokens and reveals nothing.',
     metrics: 'Metrics',
     postsJson: 'Posts as JSON',
     ready: 'Readiness',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createCaratClient, openRechargeNotes, type TokenSource } from '../../carat/index.ts';
 import type { Asks } from '../../client/index.ts';
 import type { Simulator } from '../simulator.ts';
-import { type Tell, tellCall, tellPost, toldAsks, toldSource } from './narrator.ts';
+import { type Print, printCall, printPost, reportingAsks, reportingSource } from './narrator.ts';
 import { DEMO_MERCHANT } from './receiver.ts';
 import { endOf, SCENARIOS, type Scenario } from './scenarios.ts';
 
@@ -16,7 +16,7 @@ export interface DemoOptions {
   source: TokenSource;
   /** The receiver, which asks Carat directly. */
   service: Asks;
-  tell: Tell;
+  print: Print;
   scenarios?: readonly Scenario[];
 }
 
@@ -25,7 +25,7 @@ export async function runDemo({
   simulator,
   source,
   service,
-  tell,
+  print,
   scenarios = SCENARIOS,
 }: DemoOptions): Promise<string[]> {
   const started = performance.now();
@@ -33,29 +33,35 @@ export async function runDemo({
   const notes = await openRechargeNotes(folder);
   const failed: string[] = [];
   try {
-    simulator.events.on('post', (post) => tellPost(tell, post));
+    simulator.events.on('post', (post) => printPost(print, post));
     const client = createCaratClient({
       environment: 'homologation',
       ...DEMO_MERCHANT,
       addresses: simulator.addresses(),
       timeoutMs: 10_000,
-      onCall: (report) => tellCall(tell, report),
+      onCall: (report) => printCall(print, report),
     });
-    const stage = { client, source: toldSource(tell, source), service: toldAsks(tell, service), notes, simulator };
+    const stage = {
+      client,
+      source: reportingSource(print, source),
+      service: reportingAsks(print, service),
+      notes,
+      simulator,
+    };
     for (const scenario of scenarios) {
       const { name, expects } = scenario;
-      tell({ step: 'scenario', name, expects });
+      print({ step: 'scenario', name, expects });
       const began = performance.now();
       const came = await endOf(scenario, stage);
       const ok = came === expects;
       if (!ok) failed.push(name);
-      tell({ step: 'end', name, ok, came, ms: performance.now() - began });
+      print({ step: 'end', name, ok, came, ms: performance.now() - began });
     }
     if ((await notes.all()).length > 0) failed.push('every recharge was confirmed or undone');
   } finally {
     await notes.close();
     await rm(folder, { recursive: true, force: true });
   }
-  tell({ step: 'summary', scenarios: scenarios.length, failed, ms: performance.now() - started });
+  print({ step: 'summary', scenarios: scenarios.length, failed, ms: performance.now() - started });
   return failed;
 }

@@ -7,14 +7,14 @@ import { parseArgs } from 'node:util';
 import { createTokenSource, createWorkerClient } from '../../client/index.ts';
 import { createSimulator } from '../simulator.ts';
 import { runDemo } from './demo.ts';
-import { teller } from './narrator.ts';
+import { createPrinter } from './narrator.ts';
 import { startReceiver } from './receiver.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 const { json, only } = readArguments();
 const scenarios = SCENARIOS.filter(({ name }) => name.includes(only));
 if (scenarios.length === 0) refuse(`no scenario has ${JSON.stringify(only)} in its name`);
-const tell = teller((text) => process.stdout.write(text), json);
+const print = createPrinter((text) => process.stdout.write(text), json);
 
 const simulator = createSimulator({ authenticityUrl: 'http://127.0.0.1:1/' });
 await simulator.listen();
@@ -23,7 +23,7 @@ simulator.postTo(receiver.authenticityUrl);
 const service = createWorkerClient({ url: receiver.workerUrl });
 let failed: string[] = ['the demo itself'];
 try {
-  failed = await runDemo({ simulator, source: createTokenSource(service), service, tell, scenarios });
+  failed = await runDemo({ simulator, source: createTokenSource(service), service, print, scenarios });
 } finally {
   const code = await receiver.stop();
   await simulator.close();

@@ -15,10 +15,10 @@ export type Step =
   | { step: 'end'; name: string; ok: boolean; came: string; ms: number }
   | { step: 'summary'; scenarios: number; failed: string[]; ms: number };
 
-export type Tell = (step: Step) => void;
+export type Print = (step: Step) => void;
 
 /** Creates an output for a stream: one text line a step, or JSON lines. */
-export function teller(write: (text: string) => void, json: boolean): Tell {
+export function createPrinter(write: (text: string) => void, json: boolean): Print {
   return (step) => write(`${json ? JSON.stringify(step) : inWords(step)}\n`);
 }
 
@@ -33,9 +33,9 @@ function inWords(step: Step): string {
     case 'source':
       return `    worker ${step.what.padEnd(28)} ${step.token === undefined ? '' : `token ${step.token}  `}${time(step.ms)}`;
     case 'end':
-      return `  ${step.ok ? '✓' : '✗ NOT AS IT SHOULD:'} ${step.came}  ${time(step.ms)}`;
+      return `  ${step.ok ? '✓' : '✗ NOT AS EXPECTED:'} ${step.came}  ${time(step.ms)}`;
     case 'summary':
-      return `\n${step.scenarios - step.failed.length} of ${step.scenarios} ended as they should, in ${time(step.ms)}${step.failed.map((name) => `\n  ✗ ${name}`).join('')}`;
+      return `\n${step.scenarios - step.failed.length} of ${step.scenarios} ended as expected, in ${time(step.ms)}${step.failed.map((name) => `\n  ✗ ${name}`).join('')}`;
   }
 }
 
@@ -52,23 +52,23 @@ function fingerprint(value: string): string {
   return createHmac('sha256', KEY).update(value).digest('hex').slice(0, 8);
 }
 
-export function tellCall(tell: Tell, { call, outcome, caratCode, ms }: CallReport): void {
-  tell({ step: 'call', call, outcome, code: caratCode, ms });
+export function printCall(print: Print, { call, outcome, caratCode, ms }: CallReport): void {
+  print({ step: 'call', call, outcome, code: caratCode, ms });
 }
 
-export function tellPost(tell: Tell, { by, fields, status, ms }: PostMade): void {
+export function printPost(print: Print, { by, fields, status, ms }: PostMade): void {
   const value = fields['seid'] ?? fields['nit'] ?? fields['token'] ?? '';
-  tell({ step: 'post', by, token: fingerprint(value), answered: status, ms });
+  print({ step: 'post', by, token: fingerprint(value), answered: status, ms });
 }
 
-type Told = <T>(what: string, work: Promise<T>, value?: (result: T) => string | undefined) => Promise<T>;
+type Report = <T>(what: string, work: Promise<T>, value?: (result: T) => string | undefined) => Promise<T>;
 
 /** Reports each action of a worker, its duration and its token. */
-function toldTo(tell: Tell): Told {
+function reporterTo(print: Print): Report {
   return async (what, work, value) => {
     const started = performance.now();
     let token: string | undefined;
-    let how = value === undefined ? '' : ' in vain';
+    let how = value === undefined ? '' : ', no token';
     try {
       const result = await work;
       token = value?.(result);
@@ -76,35 +76,35 @@ function toldTo(tell: Tell): Told {
       return result;
     } finally {
       const shown = token === undefined ? {} : { token: fingerprint(token) };
-      tell({ step: 'source', what: what + how, ...shown, ms: performance.now() - started });
+      print({ step: 'source', what: what + how, ...shown, ms: performance.now() - started });
     }
   };
 }
 
 /** Wraps a token source and reports its calls. */
-export function toldSource(tell: Tell, source: TokenSource): TokenSource {
-  const told = toldTo(tell);
+export function reportingSource(print: Print, source: TokenSource): TokenSource {
+  const report = reporterTo(print);
   return {
-    announce: (request) => told(`announces a ${request.kind}`, source.announce(request)),
-    take: (announced, options) => told('waits', source.take(announced, options), (token) => token?.value),
-    used: (token) => told('spends', source.used(token), () => token.value),
-    release: (token) => told('gives back', source.release(token), () => token.value),
-    cancel: (announced) => told('expects no more', source.cancel(announced)),
+    announce: (request) => report(`announces a ${request.kind}`, source.announce(request)),
+    take: (announced, options) => report('waits', source.take(announced, options), (token) => token?.value),
+    used: (token) => report('spends', source.used(token), () => token.value),
+    release: (token) => report('gives back', source.release(token), () => token.value),
+    cancel: (announced) => report('cancels the announcement', source.cancel(announced)),
   };
 }
 
 /** Wraps the asks of a worker's client and reports them. */
-export function toldAsks(tell: Tell, service: Asks): Asks {
-  const told = toldTo(tell);
+export function reportingAsks(print: Print, service: Asks): Asks {
+  const report = reporterTo(print);
   const nitOf = ({ nit }: { nit: string }): string => nit;
   const tokenOf = ({ token }: { token: string }): string => token;
   return {
-    askScheduleEdit: (...args) => told('asks for a SEID', service.askScheduleEdit(...args), ({ seid }) => seid),
-    askRecharge: (...args) => told('asks for a NIT', service.askRecharge(...args), nitOf),
-    askGenericToken: (...args) => told('asks for a token', service.askGenericToken(...args), tokenOf),
-    askMerchantToken: (...args) => told('asks for a token', service.askMerchantToken(...args), tokenOf),
-    askCancellation: (...args) => told('asks for a NIT', service.askCancellation(...args), nitOf),
-    decideRecharge: (...args) => told(`decides: ${args[1]}`, service.decideRecharge(...args), nitOf),
-    readRecharge: (...args) => told('waits for the end', service.readRecharge(...args), nitOf),
+    askScheduleEdit: (...args) => report('asks for a SEID', service.askScheduleEdit(...args), ({ seid }) => seid),
+    askRecharge: (...args) => report('asks for a NIT', service.askRecharge(...args), nitOf),
+    askGenericToken: (...args) => report('asks for a token', service.askGenericToken(...args), tokenOf),
+    askMerchantToken: (...args) => report('asks for a token', service.askMerchantToken(...args), tokenOf),
+    askCancellation: (...args) => report('asks for a NIT', service.askCancellation(...args), nitOf),
+    decideRecharge: (...args) => report(`decides: ${args[1]}`, service.decideRecharge(...args), nitOf),
+    readRecharge: (...args) => report('waits for the end', service.readRecharge(...args), nitOf),
   };
 }

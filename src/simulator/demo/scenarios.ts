@@ -247,7 +247,7 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: 'generic operation, token burnt by a denial, asked for anew',
+    name: 'generic operation, token burnt by a denial, asked for again',
     expects: 'done at attempt 2',
     run: faulty('denied', 'genericOperations.run', (stage) => operate(stage, true, { attempts: 2 })),
   },

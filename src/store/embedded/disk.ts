@@ -209,7 +209,7 @@ export class Disk {
     try {
       this.#database = await this.#attach();
       this.#failure = undefined;
-      this.#notify('info', 'disk_back', 'DATA_DIR can be written again, and all that is kept has been', {});
+      this.#notify('info', 'disk_back', 'DATA_DIR is writable again; all records were written', {});
     } catch (error) {
       this.#failure = reasonOf(error);
     }

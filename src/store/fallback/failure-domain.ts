@@ -41,11 +41,11 @@ export class FailureDomain {
     this.#breaker = new CircuitBreaker({
       probe: () => this.#probe(),
       onOpen: (reason) => {
-        this.#tell('warn', 'store_away', `the store is away (${reason}); tokens are kept on local disk`);
+        this.#notify('warn', 'store_away', `the store is unavailable (${reason}); tokens are kept on local disk`);
         events()?.onGap();
       },
       onClose: () => {
-        this.#tell('info', 'store_back', 'the store is back', { pending: local.pendingCount });
+        this.#notify('info', 'store_back', 'the store is back', { pending: local.pendingCount });
         this.restore();
         events()?.onGap();
       },
@@ -59,14 +59,12 @@ export class FailureDomain {
       isAway: () => this.isAway,
       onFailure: (error) => this.#onFailure(error),
       onProgress: (what, done, left) =>
-        this.#tell(
-          'info',
-          what === 'merge' ? 'merging' : 'restoring',
-          `${what}: ${done} tokens brought, ${left} left`,
-          { done, left },
-        ),
+        this.#notify('info', what === 'merge' ? 'merging' : 'restoring', `${what}: ${done} tokens sent, ${left} left`, {
+          done,
+          left,
+        }),
       onAdmitted: (count) =>
-        this.#tell('info', 'verdict_revised', `${count} refused posts were admitted: their announcement came later`, {
+        this.#notify('info', 'verdict_revised', `${count} refused posts are live now: their announcement came later`, {
           posts: count,
         }),
       onDone: () => {
@@ -178,7 +176,7 @@ export class FailureDomain {
   #onFailure(error: unknown): void {
     if (error instanceof StoreAway) return void this.trip(error);
     if (!this.#isBroken)
-      this.#tell('error', 'reconcile_failed', `reconciliation failed, it is retried: ${(error as Error).name}`);
+      this.#notify('error', 'reconcile_failed', `reconciliation failed, and is retried: ${(error as Error).name}`);
     this.#isBroken = true;
   }
 
@@ -221,7 +219,7 @@ export class FailureDomain {
     return this.#reconciler.idle();
   }
 
-  #tell(level: Notice['level'], code: string, message: string, facts: Record<string, string | number> = {}): void {
+  #notify(level: Notice['level'], code: string, message: string, facts: Record<string, string | number> = {}): void {
     const { name, events } = this.#options;
     events()?.onNotice({ level, code, message, facts: name === '' ? facts : { ...facts, merchant: name } });
   }

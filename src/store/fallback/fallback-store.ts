@@ -107,7 +107,7 @@ export class FallbackStore implements TokenStore {
     }
     const begun = this.#local.tokens.begin(token);
     try {
-      const put = await this.#shared.putAndTell(token);
+      const put = await this.#shared.putAndReport(token);
       await this.#local.tokens.taken(token, put, begun);
       return put.answer;
     } catch (error) {
@@ -186,7 +186,7 @@ export class FallbackStore implements TokenStore {
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
     if (this.#local.decides(merchant, claimId, how)) return this.#local.settle(merchant, claimId, how);
     const domain = this.#domainOf(merchant);
-    const settled = await domain.askSteady(() => this.#shared.settleAndTell(merchant, claimId, how));
+    const settled = await domain.askSteady(() => this.#shared.settleAndReport(merchant, claimId, how));
     if (settled === 'away') return 'away';
     const { answer, used } = settled;
     if (used !== undefined) this.#local.copies.used(used);
@@ -224,7 +224,7 @@ export class FallbackStore implements TokenStore {
       if (answer !== 'away') return answer;
     }
     const domain = this.#domainOf(merchant);
-    const settled = await domain.askSteady(() => this.#shared.useAndTell(merchant, id));
+    const settled = await domain.askSteady(() => this.#shared.useAndReport(merchant, id));
     if (settled === 'away') return 'away';
     if (settled.used !== undefined) this.#local.copies.used(settled.used);
     if (settled.answer !== 'unknown') return settled.answer;
@@ -248,7 +248,7 @@ export class FallbackStore implements TokenStore {
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown' | 'away'> {
     if (this.#local.expectations.isPending(merchant, id)) return this.#local.cancel(merchant, id);
     const domain = this.#domainOf(merchant);
-    const cancelled = await domain.ask(() => this.#shared.cancelAndTell(merchant, id, () => this.#local.now()));
+    const cancelled = await domain.ask(() => this.#shared.cancelAndReport(merchant, id, () => this.#local.now()));
     if (cancelled === 'away') return 'away';
     if (cancelled !== undefined) {
       await this.#local.expectations.keepCancelled(cancelled);

@@ -50,7 +50,7 @@ export class Reconciler {
   #again = false;
   #isAnnouncing = false;
   #stopped = false;
-  #toldAt = 0;
+  #reportedAt = 0;
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
@@ -181,7 +181,7 @@ export class Reconciler {
         throw error;
       }
       done += fenced.tokens.length;
-      this.#tell('merge', done, local.pendingCount);
+      this.#report('merge', done, local.pendingCount);
     }
   }
 
@@ -201,14 +201,14 @@ export class Reconciler {
       const batch = copies.slice(at, at + BATCH);
       const guard = which === 'rest' ? local.name : undefined;
       local.tokens.merged(batch, await shared.merge(merchant, batch, local.now(), guard));
-      this.#tell('restore', at + batch.length, copies.length - at - batch.length);
+      this.#report('restore', at + batch.length, copies.length - at - batch.length);
     }
   }
 
-  #tell(what: 'merge' | 'restore', done: number, left: number): void {
+  #report(what: 'merge' | 'restore', done: number, left: number): void {
     const now = performance.now();
-    if (left > 0 && now - this.#toldAt < PROGRESS_EVERY_MS) return;
-    this.#toldAt = now;
+    if (left > 0 && now - this.#reportedAt < PROGRESS_EVERY_MS) return;
+    this.#reportedAt = now;
     this.#options.onProgress(what, done, left);
   }
 }

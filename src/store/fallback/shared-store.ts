@@ -70,14 +70,14 @@ export interface SharedStore extends TokenStore {
   /** Resolves when the store accepts writes for this merchant. @throws StoreAway */
   probe(merchant: string): Promise<void>;
   /** Like `settle`. */
-  settleAndTell(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled>;
+  settleAndReport(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled>;
   /** Like `use`. */
-  useAndTell(merchant: string, id: string): Promise<Settled>;
+  useAndReport(merchant: string, id: string): Promise<Settled>;
   /**
    * Like `put`. Also returns when the token arrived: milliseconds since 1970, by the shared store's
    * clock.
    */
-  putAndTell(token: NewToken): Promise<{ answer: PutAnswer; arrivedAt: number }>;
+  putAndReport(token: NewToken): Promise<{ answer: PutAnswer; arrivedAt: number }>;
   /**
    * Inserts missing tokens that have not expired. If the store has the token, the more advanced
    * state wins. With `instance`, the call fails if the mark of that instance is missing: then the
@@ -103,7 +103,7 @@ export interface SharedStore extends TokenStore {
    *
    * @throws StoreAway
    */
-  cancelAndTell(merchant: string, id: string, now: () => number): Promise<ExpectationEntry | undefined>;
+  cancelAndReport(merchant: string, id: string, now: () => number): Promise<ExpectationEntry | undefined>;
   /**
    * Returns how many milliseconds this store's clock is ahead of the given one.
    *

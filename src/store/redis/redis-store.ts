@@ -187,10 +187,10 @@ export class RedisStore implements SharedStore {
   }
 
   async put(token: NewToken): Promise<PutAnswer> {
-    return (await this.putAndTell(token)).answer;
+    return (await this.putAndReport(token)).answer;
   }
 
-  putAndTell(token: NewToken): Promise<Put> {
+  putAndReport(token: NewToken): Promise<Put> {
     return this.#posts.put(token);
   }
 
@@ -223,10 +223,10 @@ export class RedisStore implements SharedStore {
   }
 
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
-    return (await this.settleAndTell(merchant, claimId, how)).answer;
+    return (await this.settleAndReport(merchant, claimId, how)).answer;
   }
 
-  async settleAndTell(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled> {
+  async settleAndReport(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled> {
     return settledOf(await this.#run('caratSettle', merchant, this.#channel, merchant, claimId, how), merchant);
   }
 
@@ -237,10 +237,10 @@ export class RedisStore implements SharedStore {
   }
 
   async use(merchant: string, id: string): Promise<SettleAnswer> {
-    return (await this.useAndTell(merchant, id)).answer;
+    return (await this.useAndReport(merchant, id)).answer;
   }
 
-  async useAndTell(merchant: string, id: string): Promise<Settled> {
+  async useAndReport(merchant: string, id: string): Promise<Settled> {
     return settledOf(await this.#run('caratUse', merchant, id, this.#channel, merchant), merchant);
   }
 
@@ -249,10 +249,10 @@ export class RedisStore implements SharedStore {
   }
 
   async cancel(merchant: string, id: string): Promise<'done' | 'unknown'> {
-    return (await this.cancelAndTell(merchant, id, Date.now)) === undefined ? 'unknown' : 'done';
+    return (await this.cancelAndReport(merchant, id, Date.now)) === undefined ? 'unknown' : 'done';
   }
 
-  async cancelAndTell(merchant: string, id: string, now: () => number): Promise<ExpectationEntry | undefined> {
+  async cancelAndReport(merchant: string, id: string, now: () => number): Promise<ExpectationEntry | undefined> {
     return cancelledOf(await this.#run('caratCancel', merchant, this.#channel, merchant, id), merchant, id, now());
   }
 
