@@ -39,13 +39,13 @@ function ruleFor(name: string, rules: string[]): string | undefined {
 }
 
 describe('imports', () => {
-  test('there are sources to look at, and each is found to import what it does', () => {
+  test('finds the sources and their imports', () => {
     expect(SOURCES.length).toBeGreaterThan(30);
     expect(importsOf('src/config/config.ts').ours).toContain('config/store-url');
     expect(importsOf('src/main.ts').packages).toContain('pino');
   });
 
-  test.each(SOURCES)('%s imports what the table lets it', (path) => {
+  test.each(SOURCES)('%s imports only what the table allows', (path) => {
     const name = entry(path);
     const rule = ruleFor(name, Object.keys(IMPORTS));
     expect(rule, `an entry for ${name} in test/support/import-table.ts`).toBeDefined();
@@ -64,18 +64,18 @@ describe('imports', () => {
     }
   });
 
-  test('every entry of the table is one that exists', () => {
+  test('has no table entry without a folder', () => {
     const names = SOURCES.map(entry);
     const named = [...Object.keys(IMPORTS), ...Object.values(IMPORTS).flat(), ...Object.values(PACKAGES).flat()];
     expect(named.filter((rule) => !names.some((name) => matches(name, rule)))).toEqual([]);
   });
 
-  test('only the processes touch the process', () => {
+  test('only entry files use `process`', () => {
     const users = SOURCES.filter((path) => /\bprocess\.[a-zA-Z]|globalThis\.process/.test(read(path))).map(entry);
     expect(users.filter((name) => !PROCESS_USERS.includes(name))).toEqual([]);
   });
 
-  test('packages that are imported are dependencies', () => {
+  test('has every imported package in its dependencies', () => {
     const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
     const imported = new Set(
       SOURCES.flatMap((path) => importsOf(path).packages).filter((name) => !name.startsWith('node:')),
@@ -85,15 +85,15 @@ describe('imports', () => {
 });
 
 describe('the layout', () => {
-  test('src has at most 15 entries, so that it can be read at a glance', () => {
+  test('has at most 15 entries in src', () => {
     expect(new Set(SOURCES.map((path) => path.split('/')[1])).size).toBeLessThanOrEqual(15);
   });
 
-  test('no source imports itself by way of others, types included', () => {
+  test('has no import cycle between files, types included', () => {
     expect(circles(new Map(SOURCES.map((path) => [entry(path), importsOf(path).ours])))).toEqual([]);
   });
 
-  test('no room of src imports itself by way of others', () => {
+  test('has no import cycle between folders of src', () => {
     const rooms = new Map<string, string[]>();
     for (const path of SOURCES) {
       const [room = ''] = entry(path).split('/');
@@ -120,7 +120,7 @@ function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
 }
 
 describe('files', () => {
-  test('are named for what is in them', () => {
+  test('have names that describe their content', () => {
     const vague = /^(utils?|helpers?|common|shared-utils|misc|types|interfaces)$/;
     expect(
       SOURCES.filter((path) =>
@@ -160,16 +160,16 @@ describe('options', () => {
 describe('commands', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
 
-  test("the README's first is to start it, its second to test it", () => {
+  test('the README starts the service first, and tests it second', () => {
     const blocks = [...read('README.md').matchAll(/^```sh\n(.*?)^```$/gms)].map(([, commands = '']) => commands.trim());
     expect(blocks.slice(0, 2)).toEqual(['npm ci && npm start', 'npm ci && npm test']);
   });
 
-  test('npm start is the process itself, or npm would end by the signal', () => {
+  test('npm start replaces itself by the process, so that signals reach it', () => {
     expect(scripts['start']).toMatch(/^exec node /);
   });
 
-  test('CI installs as the README does, runs every test, and those of npm test on Node 24', () => {
+  test('CI installs like the README, runs every test, and npm test on Node 24', () => {
     expect(read('.ci/run')).toMatch(/^step npm ci\nstep tests \w+ npm run test:all --$/m);
     expect(scripts['test']).toBe('vitest run --project service');
     expect(read('.ci/run')).toMatch(/^step tests .*node@24 .*vitest\.mjs run --project service$/m);

@@ -15,13 +15,13 @@ beforeEach(() => redis.command('FLUSHALL'));
 describeAsks('the embedded store', () => undefined);
 describeAsks('Redis', () => redis);
 
-describe('what cannot be asked', () => {
+describe('a request that cannot go to Carat', () => {
   let nowhere: string;
   beforeEach(async () => {
     nowhere = `http://${LOOPBACK}:${await freePort()}`;
   });
 
-  it('is answered 501 and the name of the variable without credentials', async () => {
+  it('gets 501 with the name of the variable when credentials are missing', async () => {
     const [none, some] = await Promise.all([
       RunningService.start(),
       RunningService.start({
@@ -44,7 +44,7 @@ describe('what cannot be asked', () => {
     await Promise.all([none.stop(), some.stop()]);
   });
 
-  it('is named field by field, and no value of it is repeated', async () => {
+  it('gets an error that names each wrong field, without its value', async () => {
     const service = await RunningService.start({ env: caratEnv(nowhere, nowhere) });
     const number = '5222333344445555';
     const sid = 'a1'.repeat(32);

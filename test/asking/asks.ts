@@ -88,7 +88,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       return json?.code ?? status;
     };
 
-    it('answers the SEID of a schedule edit with a fresh merchant_data, or with the one given', async () => {
+    it('answers the SEID of a schedule edit with a new merchant_data or the given one', async () => {
       const sid = await world.sid();
       const fresh = await world.ask('POST', '/v1/schedule-edits', { body: { sid } }, last());
       expect(fresh).toMatchObject({
@@ -107,7 +107,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       expect([used.status, used.json.code]).toEqual([410, 'used']);
     });
 
-    it('answers a generic token, also to an empty body of any type, and the token of a registration', async () => {
+    it('answers a generic token (also for an empty body of any type) and a merchant token', async () => {
       for (const { path } of POOL_ROUTES) {
         const asked = await world.ask('POST', path, { body: {} }, last());
         expect(asked).toMatchObject({
@@ -154,7 +154,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       await poolIsEmpty();
     });
 
-    it('asks again under the same name after a refusal, and after a token that was used', async () => {
+    it('accepts the same name again after a refusal and after a use', async () => {
       for (const route of ROUTES) {
         const { path, call, field } = route;
         const body = (await bodiesFor(route))(0);
@@ -176,7 +176,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       await poolIsEmpty();
     });
 
-    it('puts the token of a caller that went away back', async () => {
+    it('puts the token back when the caller disconnects', async () => {
       const sid = await world.sid();
       for (const [path, body, call] of [
         ['/v1/schedule-edits', { sid, merchant_data: 'gone1' }, 'scheduleEdits.begin'],
@@ -200,7 +200,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       expect(claim.json).toMatchObject({ claim: { deliveries: 2 } });
     });
 
-    it.each(ROUTES)(`gives each of ${CONCURRENT} callers at once a token of its own by $path`, async (route) => {
+    it.each(ROUTES)(`gives each of ${CONCURRENT} concurrent callers its own token by $path`, async (route) => {
       const { path, call, field, correlator } = route;
       const body = await bodiesFor(route);
       const bodies = Array.from({ length: CONCURRENT }, (_, at) => body(at));
@@ -219,7 +219,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       expect(new Set(left)).toEqual(new Set(['used']));
     });
 
-    it('gives callers of all five asks at once a token of their own', async () => {
+    it('gives concurrent callers of all five routes their own tokens', async () => {
       const asks = await Promise.all(
         ROUTES.map(async (route) => {
           const body = await bodiesFor(route);
@@ -237,7 +237,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       await poolIsEmpty();
     });
 
-    it('sends those who wait for Carat away when the service stops', async () => {
+    it('answers callers that wait for Carat when the service stops', async () => {
       world.simulator.plan({ fault: 'hold', call: 'genericOperations.askToken' });
       const held = once(world.simulator.events, 'held');
       const asking = world.ask('POST', '/v1/generic-tokens', {}, last());

@@ -64,7 +64,7 @@ async function effected(service: ServiceProcess): Promise<string> {
 describe.each([
   ['the embedded store, started again', () => ({}), 'one'],
   ['Redis, another instance', () => ({ STORE_URL: redis.url }), 'other'],
-] as const)('on %s', (_store, env, next) => {
+] as const)('a recharge on %s', (_store, env, next) => {
   /** The instance is killed; answers the state of the recharge at the one that comes after it. */
   async function endAfterKill(service: ServiceProcess, other: ServiceProcess | undefined, nit: string) {
     expect(await service.kill()).toEqual({ code: null, signal: 'SIGKILL' });
@@ -77,7 +77,7 @@ describe.each([
     next === 'other' ? await start('other', env()) : undefined,
   ];
 
-  it('is undone by the guard when nobody decides', async () => {
+  it('is undone by the guard when no worker decides', async () => {
     const service = await start('one', env());
     const nit = await effected(service);
     const { json: state } = await json(`${service.workerUrl}/v1/recharges/${nit}?wait=60`);
@@ -89,7 +89,7 @@ describe.each([
     expect(logged()).toEqual(['handed_out', 'guard_undo', 'undone']);
   });
 
-  it('is undone by the guard when the instance is killed before anybody decides', async () => {
+  it('is undone by the guard when the instance is killed before a decision', async () => {
     const [service, other] = await startBoth();
     const nit = await effected(service);
     const state = await endAfterKill(service, other, nit);

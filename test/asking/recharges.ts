@@ -36,7 +36,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
     const state = (nit: string, at?: RunningService) => world.ask('GET', `/v1/recharges/${nit}`, {}, at);
     const status = (nit: string) => world.simulator.world.recharges.get(nit)?.status;
 
-    it('answers the NIT and by when it must be settled', async () => {
+    it('answers with the NIT and the deadline of the decision', async () => {
       usn += 1;
       const body = { merchant_usn: String(usn), order_id: 'P-1', recharge_type: 'normal', settle_within: 60 };
       const { status: code, json } = await world.ask('POST', '/v1/recharges', { body }, last());
@@ -53,7 +53,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
     it.each([
       ['confirm', 'confirmed', 'CON'],
       ['undo', 'undone', 'PPN'],
-    ] as const)('%s ends %s, at any instance, and repeating it answers the same', async (decision, end, left) => {
+    ] as const)('%s ends %s at any instance, and a repeated call answers the same', async (decision, end, left) => {
       const nit = await effected();
       const first = await decide(nit, decision, {}, last());
       expect([first.status, first.json]).toEqual([200, expect.objectContaining({ nit, decision, end, status: left })]);
@@ -64,7 +64,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect(world.calls('recharges.confirm')).toBe(1);
     });
 
-    it('refuses the other decision, and names the one that stands', async () => {
+    it('refuses the other decision and names the existing one', async () => {
       const nit = await effected();
       await decide(nit, 'confirm');
       const other = await decide(nit, 'undo', {}, last());
@@ -75,7 +75,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect(status(nit)).toBe('CON');
     });
 
-    it('takes one of two decisions that come at once', async () => {
+    it('accepts one of two concurrent decisions', async () => {
       const nit = await effected();
       const decisions = ['confirm', 'undo', 'confirm', 'undo'];
       const answers = await Promise.all(
@@ -98,7 +98,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect([soon.status, soon.json.errors[0].parameter]).toEqual([400, 'settle_within']);
     });
 
-    it('answers 202 while Carat is down, goes on by itself, and reports what is owed', async () => {
+    it('answers 202 while Carat is down, retries automatically, and reports the owed recharge', async () => {
       const nit = await effected();
       world.simulator.plan({ fault: 'error-500', call: 'recharges.query', times: 1000 });
       const waiting = await decide(nit, 'confirm', { wait: 1 });
@@ -120,7 +120,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
     });
 
     it.each(['closed-connection', 'closed-early', 'error-500'] as const)(
-      'gets over %s at the confirmation',
+      'recovers from %s at the confirmation',
       async (fault) => {
         const nit = await effected();
         world.simulator.plan({ fault, call: 'recharges.confirm' });
@@ -129,7 +129,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       },
     );
 
-    it('ends not_effected when the recharge was never effected and its NIT has expired', async () => {
+    it('ends not_effected when Carat never effected the recharge and its NIT expired', async () => {
       const nit = await handedOut();
       const { status: code } = await decide(nit, 'undo', { wait: 0 });
       expect([code, status(nit)]).toEqual([202, 'NOV']);
@@ -138,7 +138,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect(ended.json).toMatchObject({ decision: 'undo', end: 'not_effected', status: 'EXP' });
     });
 
-    it('settles what was owed and decided when Redis comes back empty', async () => {
+    it('settles owed and decided recharges when Redis comes back empty', async () => {
       const server = redis();
       if (server === undefined) return;
       const undecided = await effected();
@@ -160,7 +160,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect((await decide(decided, 'undo', {}, last())).json).toMatchObject({ code: 'decided' });
     });
 
-    it('answers 503 while Redis is away, and goes on when it is back', async () => {
+    it('answers 503 while Redis is unavailable, and continues when it is back', async () => {
       const server = redis();
       if (server === undefined) return;
       const nit = await effected();
@@ -180,7 +180,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect(status(nit)).toBe('CON');
     });
 
-    it('answers 202 to those who wait for the end when the service stops, and the decision stands', async () => {
+    it('answers 202 to callers that wait when the service stops, and keeps the decision', async () => {
       const nit = await effected();
       world.simulator.plan({ fault: 'hold', call: 'recharges.query' });
       const held = once(world.simulator.events, 'held');

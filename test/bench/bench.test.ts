@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 
 const PROJECT = join(import.meta.dirname, '..', '..');
 
-it('measures one scenario, and tells it as JSON', async () => {
+it('measures one scenario and prints it as JSON', async () => {
   const args = ['--import', 'tsx', 'test/bench/main.ts', '--quick', '--only', 'redis-cost', '--json'];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: PROJECT });
   const { machine, quick, results } = JSON.parse(stdout);
@@ -21,7 +21,7 @@ it('measures one scenario, and tells it as JSON', async () => {
   }
 });
 
-it('says which scenarios there are when asked for another', async () => {
+it('lists the scenarios when the name is unknown', async () => {
   const args = ['--import', 'tsx', 'test/bench/main.ts', '--only', 'nothing'];
   const run = promisify(execFile)(process.execPath, args, { cwd: PROJECT });
   await expect(run).rejects.toMatchObject({ code: 2, stderr: expect.stringContaining('redis-cost') });

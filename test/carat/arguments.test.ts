@@ -239,7 +239,7 @@ describe('a wrong argument', () => {
     expect(requests).toBe(0);
   });
 
-  it('is not quoted: not a card number that is too long, nor a key with a line break', async () => {
+  it('is not quoted: neither a long card number nor a key with a line break', async () => {
     const number = '52223333444455556666';
     const byCard = await errorOf(client.schedules.activate({ sid: SID, card: { ...PLAIN_CARD, number } }));
     expect(everythingOf(byCard)).not.toContain(number);

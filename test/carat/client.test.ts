@@ -71,7 +71,7 @@ describe('against the simulator', () => {
     expect((await client.recharges.branchesByBody({ nit, body: { anything: 1 } })).status).toBe('NOV');
   });
 
-  it('is not disturbed by a report that throws', async () => {
+  it('ignores a report callback that throws', async () => {
     const client = createCaratClient({
       environment: 'homologation',
       merchantId: MERCHANT,
@@ -173,7 +173,7 @@ describe('on the wire', () => {
     '{"responseCode":"0"}',
     '{"response_code":0}',
     '{"any_response":{"esitef":{"code":"0","message":"OK"}}}',
-  ])('understands success: %s', async (body) => {
+  ])('recognises success: %s', async (body) => {
     reply.body = body;
     await expect(wire.client.genericOperations.askToken()).resolves.toBeUndefined();
   });
@@ -199,7 +199,7 @@ describe('on the wire', () => {
     expect(seen).toHaveLength(1);
   });
 
-  it('takes only 201 for the creation of an edit', async () => {
+  it('accepts only 201 for the creation of an edit', async () => {
     expect(await errorOf(wire.client.scheduleEdits.begin({ sid: SID }))).toMatchObject({
       code: 'bad_answer',
       effect: 'unknown',
@@ -208,7 +208,7 @@ describe('on the wire', () => {
     await wire.client.scheduleEdits.begin({ sid: SID });
   });
 
-  it('takes an operation whose answer states no code, and a query whose answer lacks a status for a bad one', async () => {
+  it('accepts an operation without a result code, and rejects a query without a status', async () => {
     reply.body = '{"saldo":"10"}';
     const run = await wire.client.genericOperations.run({ operation: '1', parameters: PARAMETERS });
     expect(run).toEqual({ saldo: '10' });
@@ -217,12 +217,12 @@ describe('on the wire', () => {
     expect(error).toMatchObject({ code: 'bad_answer', effect: 'none', message: expect.stringContaining('status') });
   });
 
-  it('gives up an answer of more than 1 MiB', async () => {
+  it('rejects an answer of more than 1 MiB', async () => {
     reply.body = JSON.stringify({ code: '0', filler: 'x'.repeat(1024 * 1024) });
     expect(await errorOf(wire.client.genericOperations.askToken())).toMatchObject({ code: 'bad_answer' });
   });
 
-  it('masks what Carat echoes', async () => {
+  it('masks secrets that Carat echoes', async () => {
     const echo = `cartao ${CARD.number} cvv ${CARD.security_code} chave ${SECRETS.merchantKey} outro 5555-4444-3333-2222`;
     reply = { status: 400, body: JSON.stringify({ code: '999', message: echo }) };
     const error = await errorOf(wire.client.schedules.pay({ nit: NIT, card: CARD }));
@@ -230,7 +230,7 @@ describe('on the wire', () => {
     for (const secret of [...Object.values(SECRETS), NIT]) expect(everythingOf(error)).not.toContain(secret);
   });
 
-  it('leaves the code and the rest of the message alone', async () => {
+  it('leaves the code and the rest of the message unchanged', async () => {
     reply = { status: 400, body: '{"do_recharge_response":{"esitef":{"code":"115","message":"Erro 11 em 1 de 2"}}}' };
     const payment = { amount: 1500, authorizer_id: '2', installments: 1, card: CARD };
     const error = await errorOf(wire.client.recharges.effect({ nit: NIT, order: { ...ORDER, payment } }));
@@ -238,8 +238,8 @@ describe('on the wire', () => {
   });
 });
 
-describe('when there is no answer', () => {
-  it('ends at its deadline, and at the signal of the caller', async () => {
+describe('without an answer', () => {
+  it('ends at its deadline and at the abort signal', async () => {
     let release: () => void = () => undefined;
     const arrived: Promise<void>[] = [];
     const { client, close } = await clientOf(() => release(), 50);
@@ -265,7 +265,7 @@ describe('when there is no answer', () => {
     }
   });
 
-  it('knows that a refused connection changed nothing', async () => {
+  it('reports that a refused connection changed nothing', async () => {
     const { client, close } = await clientOf(() => undefined);
     await close();
     const error = await errorOf(client.recharges.query({ nit: NIT }));
@@ -284,7 +284,7 @@ describe('when there is no answer', () => {
     expect(calls('genericOperations.askToken')).toBe(before + 2);
   });
 
-  it('does not wait for a slow one twice', async () => {
+  it('does not wait twice for a slow answer', async () => {
     const { client, simulator, calls } = world;
     simulator.plan({ fault: 'hold', call: 'recharges.begin' });
     const held = once(simulator.events, 'held');

@@ -59,7 +59,7 @@ describe('editSchedule', () => {
       { ...GRACE, ...options },
     );
 
-  it('opens the wait before it calls, and spends the SEID only after it was told to be used', async () => {
+  it('opens the wait before the call, and spends the SEID only after it reported the use', async () => {
     const { answer, lostAnswer } = await edit();
     expect([answer.schedule?.status, answer.schedule_edit?.status, lostAnswer]).toEqual(['INA', 'CON', undefined]);
     expect(world.store.log).toEqual(['announce', 'take', 'post', 'taken', 'used']);
@@ -82,7 +82,7 @@ describe('editSchedule', () => {
     expect(world.calls('scheduleEdits.begin')).toBe(1);
   });
 
-  it('spends the true SEID although a conflicting one was planted', async () => {
+  it('spends the genuine SEID when a conflicting one was planted', async () => {
     world.simulator.plan({ fault: 'conflicting-post', call: 'scheduleEdits.begin' });
     expect((await edit()).answer.schedule_edit?.status).toBe('CON');
   });
@@ -92,7 +92,7 @@ describe('editSchedule', () => {
     ['denied', 'denied'],
     ['error-500', 'unavailable'],
     ['closed-connection', 'connection'],
-  ] as const)('the edit itself: %s', async (fault, code) => {
+  ] as const)('an edit call that fails: %s', async (fault, code) => {
     world.simulator.plan({ fault, call: 'scheduleEdits.edit' });
     const error = await errorOf(edit());
     expect(error).toMatchObject({ code, call: 'scheduleEdits.edit' });
@@ -107,7 +107,7 @@ describe('editSchedule', () => {
     expect(world.calls('scheduleEdits.edit')).toBe(0);
   });
 
-  it('ends at the signal while it waits for the call, and cancels the expectation', async () => {
+  it('ends at the abort signal during the call, and cancels the expectation', async () => {
     const caller = new AbortController();
     world.simulator.plan({ fault: 'hold', call: 'scheduleEdits.begin' });
     const held = once(world.simulator.events, 'held');
@@ -151,7 +151,7 @@ describe('genericOperation', () => {
     expect(world.calls('genericOperations.askToken')).toBe(1);
   });
 
-  it('a failed operation has burnt its token: another attempt asks for another one, and only when asked to', async () => {
+  it('requests a new token for a retry after a failed operation, and only when the caller wants retries', async () => {
     world.simulator.plan({ fault: 'denied', call: 'genericOperations.run', times: 3 });
     expect(await errorOf(run())).toMatchObject({ code: 'denied', caratCode: '999' });
     expect(await run({ attempts: 3 })).toMatchObject({ attempts: 3 });
@@ -161,7 +161,7 @@ describe('genericOperation', () => {
     expect([...world.simulator.world.tokens.values()].every(({ status }) => status === 'CON')).toBe(true);
   });
 
-  it('does not try again what may have happened, unless told to', async () => {
+  it('does not retry an operation that may have happened, unless the caller allows it', async () => {
     world.simulator.plan({ fault: 'closed-connection', call: 'genericOperations.run' });
     expect(await errorOf(run({ attempts: 5 }))).toMatchObject({ code: 'connection', effect: 'unknown' });
     expect(world.calls('genericOperations.run')).toBe(1);
@@ -169,7 +169,7 @@ describe('genericOperation', () => {
     expect(await run({ attempts: 5, tryAgain: () => true })).toMatchObject({ attempts: 2 });
   });
 
-  it('never uses a terminal twice at once, and serves those who wait in their order', async () => {
+  it('uses a terminal for one operation at a time, in order of arrival', async () => {
     const order: number[] = [];
     const runs = [1, 2, 3, 4, 5].map((n) =>
       run({}, true, { ...PARAMETERS, merchant_usn: String(n) }).then(({ answer }) =>
@@ -181,7 +181,7 @@ describe('genericOperation', () => {
     expect(world.simulator.world.terminalClashes).toBe(0);
   });
 
-  it('uses other terminals meanwhile, and leaves the queue at the signal', async () => {
+  it('uses other terminals in parallel, and leaves the queue at the abort signal', async () => {
     const caller = new AbortController();
     world.simulator.plan({ fault: 'hold', call: 'genericOperations.run' });
     const held = once(world.simulator.events, 'held');
@@ -197,7 +197,7 @@ describe('genericOperation', () => {
     await run({}, false);
   });
 
-  it("gives the token of the pool back when its own call was denied: it is another worker's", async () => {
+  it('puts a pool token back when its own call was denied: it belongs to another worker', async () => {
     // A post for somebody else arrives while the denied call is still held.
     world.simulator.plan({ fault: 'denied', call: 'genericOperations.askToken' });
     world.simulator.plan({ fault: 'hold', call: 'genericOperations.askToken' });
@@ -212,7 +212,7 @@ describe('genericOperation', () => {
 });
 
 describe('TerminalHolds', () => {
-  it('goes on with the next after a failure', async () => {
+  it('continues with the next operation after a failure', async () => {
     const holds = new TerminalHolds();
     const failing = holds.run('T', undefined, () => Promise.reject(new Error('failed')));
     const next = holds.run('T', undefined, () => Promise.resolve('ran'));
@@ -221,7 +221,7 @@ describe('TerminalHolds', () => {
   });
 });
 
-it('no error of any flow holds a key, a card or a token', async () => {
+it('errors of the flows contain no key, card or token', async () => {
   const deps = { client: world.client, source: world.store.source };
   const card = { number: SECRETS.cardNumber, expiry_date: '1230' };
   for (const fault of ['denied', 'error-500', 'closed-connection', 'expiry'] as const) {

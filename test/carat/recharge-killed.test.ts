@@ -75,8 +75,8 @@ async function recovered(): Promise<Recovered[]> {
 const status = () => [...simulator.world.recharges.values()][0]?.status;
 const release = () => fetch(new URL('/simulator/release', simulator.addresses().portal), { method: 'POST' });
 
-describe('killed', () => {
-  it('while the caller decides: undone', async () => {
+describe('a recharge whose process is killed', () => {
+  it('is undone when killed while the caller decides', async () => {
     const worker = await startRecharge('wait');
     expect(await worker.next()).toBe('deciding');
     expect(status()).toBe('PPC');
@@ -89,7 +89,7 @@ describe('killed', () => {
     ['recharges.effect', 'hold-answer', 'undone', 'PPN'],
     ['recharges.confirm', 'hold', 'confirmed', 'CON'],
     ['recharges.confirm', 'hold-answer', 'confirmed', 'CON'],
-  ] as const)('during %s (%s): %s', async (call, fault, end, left) => {
+  ] as const)('killed during %s (%s): %s', async (call, fault, end, left) => {
     simulator.plan({ fault, call });
     const held = once(simulator.events, 'held');
     const worker = await startRecharge('confirm');
@@ -99,7 +99,7 @@ describe('killed', () => {
     expect(status()).toBe(left);
   });
 
-  it('while the request to effect it is on its way, which is then carried out: undone', async () => {
+  it('is undone when killed during the effect request, which Carat then carries out', async () => {
     simulator.plan({ fault: 'hold', call: 'recharges.effect' });
     const held = once(simulator.events, 'held');
     const worker = await startRecharge('confirm');
@@ -115,7 +115,7 @@ describe('killed', () => {
     expect(status()).toBe('PPN');
   });
 
-  it('twice, the second time in the recovery', async () => {
+  it('is settled when killed again during the recovery', async () => {
     const worker = await startRecharge('wait');
     await worker.next();
     await kill(worker);
@@ -132,7 +132,7 @@ describe('killed', () => {
   });
 });
 
-it('SIGTERM while the caller decides: undone by the process itself, which ends with 0', async () => {
+it('undoes the recharge and exits with 0 at SIGTERM while the caller decides', async () => {
   const worker = await startRecharge('wait');
   expect(await worker.next()).toBe('deciding');
   worker.child.kill('SIGTERM');

@@ -75,7 +75,7 @@ describe('recharge', () => {
     expect(world.store.log.slice(0, 5)).toEqual(['announce', 'take', 'post', 'taken', 'used']);
   });
 
-  it('has written the note before it is effected, and the decision before it is confirmed', async () => {
+  it('writes the note before the effect, and the decision before the confirmation', async () => {
     const seen: unknown[] = [];
     world.simulator.plan({ fault: 'hold', call: 'recharges.effect' });
     world.simulator.plan({ fault: 'hold', call: 'recharges.confirm' });
@@ -134,7 +134,7 @@ describe('recharge', () => {
     expect(await notes.all()).toEqual([]);
   });
 
-  it('undoes a recharge that was effected only after the request was given up', async () => {
+  it('undoes a recharge that was effected after the request timed out', async () => {
     world.simulator.plan({ fault: 'hold', call: 'recharges.effect' });
     const held = once(world.simulator.events, 'held');
     const flow = run({ timeoutMs: 800, settleMs: 20_000 });
@@ -146,7 +146,7 @@ describe('recharge', () => {
   });
 
   it.each<FaultName>(['error-500', 'closed-early', 'closed-connection', 'denied'])(
-    'confirmation: %s is got over',
+    'recovers from a confirmation with %s',
     async (fault) => {
       world.simulator.plan({ fault, call: 'recharges.confirm', times: 2 });
       expect(await run()).toMatchObject({ outcome: 'confirmed', status: 'CON' });
@@ -155,7 +155,7 @@ describe('recharge', () => {
     },
   );
 
-  it('keeps the note when no answer is seen in time; the recovery does what was decided', async () => {
+  it('keeps the note when no answer comes in time, and the recovery carries out the decision', async () => {
     world.simulator.plan({ fault: 'error-500', call: 'recharges.confirm', times: 1000 });
     const outcome = await run({ settleMs: 40 });
     expect(outcome).toMatchObject({ outcome: 'unsettled', decision: 'confirm', error: { code: 'unavailable' } });
@@ -182,7 +182,7 @@ describe('recharge', () => {
     ['denied', 'denied'],
     ['error-500', 'unavailable'],
     ['closed-early', 'connection'],
-  ])('begin: %s throws, and nothing is to be undone', async (fault, code) => {
+  ])('throws at begin after %s, with nothing to undo', async (fault, code) => {
     world.simulator.plan({ fault, call: 'recharges.begin' });
     expect(await errorOf(run({ graceMs: 100 }))).toMatchObject({ code });
     expect(world.calls('recharges.confirm') + world.calls('recharges.effect')).toBe(0);
@@ -196,26 +196,26 @@ describe('recharge', () => {
     'slow-body',
     'odd-charset',
     'unknown-fields',
-  ])('begin: %s does no harm', async (fault) => {
+  ])('tolerates %s at begin', async (fault) => {
     world.simulator.plan({ fault, value: fault === 'odd-charset' ? undefined : '20', call: 'recharges.begin' });
     const { outcome, lostAnswer } = await run();
     expect([outcome, lostAnswer instanceof CaratError]).toEqual(['confirmed', fault === 'closed-connection']);
     expect(world.calls('recharges.begin')).toBe(1);
   });
 
-  it.each(['recharges.dealers', 'recharges.branches'])('%s fails: nothing is to be undone', async (call) => {
+  it.each(['recharges.dealers', 'recharges.branches'])('needs no undo when %s fails', async (call) => {
     world.simulator.plan({ fault: 'expiry', call });
     expect(await errorOf(run())).toMatchObject({ code: 'denied', call });
     expect(await notes.all()).toEqual([]);
   });
 
-  it('an order that `choose` spoils fails before the effect', async () => {
+  it('fails before the effect when `choose` returns a broken order', async () => {
     const error = await errorOf(run({ choose: (_offer, order) => ({ ...order, amount: 0.5 }) }));
     expect(error).toMatchObject({ code: 'bad_argument', field: 'amount' });
     expect(world.calls('recharges.effect')).toBe(0);
   });
 
-  it('is not effected when the note cannot be written', async () => {
+  it('does not effect the recharge when the note cannot be written', async () => {
     const broken = notesWith({ keep: () => Promise.reject(new Error('disk full')) });
     const deps = { client: world.client, source: world.store.source, notes: broken };
     expect(await errorOf(recharge(deps, { merchant_usn: '900', order: ORDER }, FAST))).toMatchObject({
@@ -228,7 +228,7 @@ describe('recharge', () => {
   it.each([
     ['while it is effected', 'recharges.effect', 'aborted'],
     ['while the caller decides', 'decide', 'aborted'],
-  ])('the signal fires %s: it is undone', async (_name, where, because) => {
+  ])('undoes the recharge when the abort signal fires %s', async (_name, where, because) => {
     const caller = new AbortController();
     if (where === 'decide') {
       const decide = (): Promise<'confirm'> => {
@@ -247,7 +247,7 @@ describe('recharge', () => {
     expect(statuses()).toEqual(['PPN']);
   });
 
-  it('does what is written when the decision to confirm was written although its write failed', async () => {
+  it('follows the written decision when its write reported a failure', async () => {
     const keep = async (note: RechargeNote): Promise<void> => {
       await notes.keep(note);
       if (note.decision === 'confirm') throw new Error('the disk answered too late');
@@ -258,7 +258,7 @@ describe('recharge', () => {
     expect(await notes.all()).toEqual([]);
   });
 
-  it('is undone when the decision to confirm could not be written', async () => {
+  it('undoes the recharge when the decision to confirm could not be written', async () => {
     const keep = async (note: RechargeNote): Promise<void> => {
       if (note.decision === 'confirm') throw new Error('disk full');
       await notes.keep(note);
@@ -269,7 +269,7 @@ describe('recharge', () => {
     expect(await notes.all()).toEqual([]);
   });
 
-  it('does not overwrite the decision about a NIT that is handed out a second time', async () => {
+  it('keeps the decision about a NIT that is handed out twice', async () => {
     await world.client.recharges.begin({ merchant_usn: '903' });
     const nit = world.store.posts.at(-1)?.fields['nit'] ?? '';
     const decided = { nit, merchant_usn: '903', decision: 'confirm', since: '2026-01-01T00:00:00.000Z' } as const;
@@ -282,7 +282,7 @@ describe('recharge', () => {
     expect(world.calls('recharges.effect')).toBe(0);
   });
 
-  it('leaves a recharge under way alone while it recovers others', async () => {
+  it('ignores a running recharge while it recovers others', async () => {
     await run({
       decide: async () => {
         expect(await recoverRecharges({ client: world.client, notes }, FAST)).toEqual([]);
@@ -292,7 +292,7 @@ describe('recharge', () => {
     expect(statuses()).toEqual(['CON']);
   });
 
-  it('holds no key, card or NIT in its errors', async () => {
+  it('has no key, card or NIT in its errors', async () => {
     const payment = { amount: 1500, authorizer_id: '2', card: CARD };
     for (const fault of ['denied', 'closed-connection', 'error-500'] as const) {
       world.simulator.plan({ fault, call: 'recharges.effect' });
@@ -306,7 +306,7 @@ describe('recharge', () => {
 });
 
 describe('notes', () => {
-  it('are of one process at a time, and readable by their owner only', async () => {
+  it('belong to one process at a time, and only their owner can read them', async () => {
     expect(await errorOf(openRechargeNotes(folder))).toMatchObject({
       code: 'notes',
       message: expect.stringContaining('in use'),
@@ -315,11 +315,14 @@ describe('notes', () => {
   });
 
   // Node's own recursive mkdir never ends where a parent cannot be made.
-  it.each(['/dev/null/notes', '/proc/nope/notes'])('reject when their folder cannot be made: %s', async (unusable) => {
-    expect(await errorOf(openRechargeNotes(unusable))).toMatchObject({ code: 'notes' });
-  });
+  it.each(['/dev/null/notes', '/proc/nope/notes'])(
+    'reject when their folder cannot be created: %s',
+    async (unusable) => {
+      expect(await errorOf(openRechargeNotes(unusable))).toMatchObject({ code: 'notes' });
+    },
+  );
 
-  it('outlive their process', async () => {
+  it('survive their process', async () => {
     await notes.keep({ nit: 'n', merchant_usn: '1', decision: 'undo', since: '2026-01-01T00:00:00.000Z' });
     await notes.close();
     notes = await openRechargeNotes(folder);
@@ -435,7 +438,7 @@ describe('recovery', () => {
     },
   );
 
-  it('keeps asking about one that is still NOV until it has expired, and finishes the others meanwhile', async () => {
+  it('polls a recharge that is still NOV until it expires, and finishes the others in parallel', async () => {
     await notes.keep(note(await at('NOV'), 'undo'));
     await notes.keep(note(await at('PPC'), 'confirm'));
     const rounds = { count: 0 };
@@ -447,7 +450,7 @@ describe('recovery', () => {
     expect(recovered.map(({ end }) => end).sort()).toEqual(['confirmed', 'not_effected']);
   });
 
-  it('ends at the signal and keeps the notes', async () => {
+  it('ends at the abort signal and keeps the notes', async () => {
     await notes.keep(note(await at('NOV'), 'undo'));
     const caller = new AbortController();
     world.simulator.app.server.on('request', () => caller.abort());

@@ -4,7 +4,7 @@ import { check } from './checker.ts';
 import { type Handed, type History, newHistory } from './history.ts';
 import { run } from './run.ts';
 
-it.each(['any', 'expected'] as const)('keeps every promise for a while, ACCEPT=%s', async (accept) => {
+it.each(['any', 'expected'] as const)('keeps every promise during a short chaos run, ACCEPT=%s', async (accept) => {
   const report = await run({ seed: 7, ms: 15_000, actors: 6, accept });
   expect(report.violations).toEqual([]);
   // A run in which little happened would prove little.
@@ -46,7 +46,7 @@ it.each<[string, History, string[], RegExp | undefined]>([
   ],
   ['a token that is lost', historyOf([]), [], /is lost/],
   ["another's token", historyOf([hold('a', 1000, { merchant: 'n' })]), ['v'], /for n\/token/],
-])('the checker knows %s', (_name, history, live, found) => {
+])('the checker detects %s', (_name, history, live, found) => {
   const violations = check(history, { live: new Set(live), used: new Set() });
   if (found === undefined) expect(violations).toEqual([]);
   else expect(violations.join('\n')).toMatch(found);

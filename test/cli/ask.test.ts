@@ -21,18 +21,18 @@ const askRecharge = async (usn: string): Promise<string> =>
   (await runCli(['ask', 'recharge', '--merchant-usn', usn], env)).out.trim();
 
 describe('ask', () => {
-  it('prints the SEID of a schedule edit, and its merchant_data beside it', async () => {
+  it('prints the SEID of a schedule edit with its merchant_data', async () => {
     const ran = await runCli(['ask', 'schedule-edit', '--sid', await world.sid(), '--merchant-data', 'mine1'], env);
     expect(ran).toEqual({ code: 0, out: expect.stringMatching(/^[0-9a-f]{64}\n$/), error: 'merchant_data mine1\n' });
   });
 
-  it.each(['generic-token', 'merchant-token'])('prints a %s, or all of the answer as JSON', async (what) => {
+  it.each(['generic-token', 'merchant-token'])('prints a %s, or the whole answer as JSON', async (what) => {
     expect((await runCli(['ask', what], env)).out.trim()).toMatch(VALUE);
     const { out } = await runCli(['ask', what, '--json'], env);
     expect(JSON.parse(out)).toMatchObject({ token: expect.stringMatching(VALUE), carat: { code: '0' } });
   });
 
-  it('prints the NIT of a cancellation, and says when an answer was lost', async () => {
+  it('prints the NIT of a cancellation, and reports a lost answer', async () => {
     const esitefUsn = await world.payment('7001');
     world.simulator.plan({ fault: 'closed-connection', call: 'cancellations.begin' });
     const ran = await runCli(['ask', 'cancellation', '--esitef-usn', esitefUsn, '--merchant-usn', '7001'], env);
@@ -40,7 +40,7 @@ describe('ask', () => {
     expect(ran.out.trim()).toMatch(VALUE);
   });
 
-  it('prints the NIT of a recharge, and by when to decide', async () => {
+  it('prints the NIT of a recharge and the deadline of the decision', async () => {
     const options = ['--merchant-usn', '1', '--order-id', 'P-1', '--type', 'normal', '--settle-within', '60'];
     const ran = await runCli(['ask', 'recharge', ...options], env);
     expect(ran).toMatchObject({ code: 0, error: expect.stringMatching(/^confirm or undo it by \d{4}-.*Z/) });
@@ -85,7 +85,7 @@ describe('recharge', () => {
     expect([other.code, other.error]).toEqual([6, expect.stringContaining('confirm')]);
   });
 
-  it('exits with 3 when it is decided and has not ended, and shows the end when there is one', async () => {
+  it('exits with 3 while a decided recharge has not ended, and prints its end later', async () => {
     const nit = await askRecharge('12');
     await world.effect(nit);
     world.simulator.plan({ fault: 'hold', call: 'recharges.query' });

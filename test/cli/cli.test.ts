@@ -22,7 +22,7 @@ describe.each([
   ['nit', ['merchantUSN', '--merchant-usn']],
   ['cancellation', ['pedido', '--order-id']],
 ] as const)('send --kind %s', (kind, [field, option]) => {
-  it('posts what wait gets', async () => {
+  it('posts a token that `wait` receives', async () => {
     const sent = await runCli(['send', '--kind', kind, '--json'], env);
     expect(sent.code).toBe(0);
     const { status, fields } = JSON.parse(sent.out);
@@ -43,14 +43,14 @@ it('claims from the pool, releases, claims again, and uses', async () => {
   expect(await runCli(['claim', '--kind', 'token', '--timeout', '0'], env)).toEqual({ code: 3, out: '', error: '' });
 });
 
-it('waits until its token comes', async () => {
+it('waits until its token arrives', async () => {
   const waiting = runCli(['wait', '--sid', 'never', '--timeout', '60'], env);
   await until('it waits', () => service.waiting === 1);
   await service.post({ seid: 'late', sid: 'never' });
   expect((await waiting).out).toBe('late\n');
 });
 
-it('tails what happens, without a token, filtered, for one merchant', async () => {
+it('tails the events of one merchant, filtered and without tokens', async () => {
   const all = runCli(['tail', '--json', '--count', '2', '--event', 'post,handover', '--since', 'x'], env);
   const other = runCli(['tail', '--count', '1', '--since', 'x'], { ...env, WORKER_API_KEY: `${KEY}-of-other` });
   await service.post({ seid: 'secret-value', sid: 'S1' });
@@ -85,7 +85,7 @@ it.each([
   expect(workerUrl({ values: {} } as never, { env: given } as never)).toBe(url);
 });
 
-it('tells the health by its exit code', async () => {
+it('reports the health by its exit code', async () => {
   expect(await runCli(['health'], env)).toEqual({ code: 0, out: 'ok\n', error: '' });
   expect((await runCli(['health', '--live', '--json'], env)).out).toContain('"status":200');
   await service.suspend();
@@ -113,7 +113,7 @@ it.each([
   expect(ran.out + ran.error).not.toContain('nobody-may-see');
 });
 
-it('helps, without colours where there is no terminal', async () => {
+it('prints help, without colours when the output is not a terminal', async () => {
   const all = await runCli(['--help']);
   for (const name of COMMANDS) expect(all.out).toContain(`  ${name} `);
   for (const name of COMMANDS) {

@@ -44,7 +44,7 @@ async function diagnose(...args: string[]): Promise<{ code: number | null; findi
 }
 
 it.each(['any', 'expected'])(
-  'finds all well with our service (ACCEPT=%s), to the handover, and uses up what it sent',
+  'passes our service up to the handover (ACCEPT=%s), and uses the token that it sent',
   async (accept) => {
     const service = await RestartableService.start({ ACCEPT: accept, WORKER_API_KEYS: KEY });
     open.push(() => service.stop());
@@ -68,7 +68,7 @@ it.each(['any', 'expected'])(
   },
 );
 
-it('tells when what it sent arrives elsewhere', async () => {
+it('reports a post that arrives at another instance', async () => {
   const service = await RestartableService.start({ AUTHENTICITY_PATHS: 'default=/authenticity,other=/other' });
   open.push(() => service.stop());
   const url = service.authenticityUrl.replace('/authenticity', '/other');
@@ -82,7 +82,7 @@ it.each([
   [302, 'Carat does not follow'],
   [204, 'answer exactly 200'],
   [404, 'the path is not served'],
-])('tells what to mend when it is answered %i', async (status, mend) => {
+])('says how to fix an answer of %i', async (status, mend) => {
   const url = await answering((_request, response) =>
     response.writeHead(status, status === 302 ? { location: 'https://elsewhere.example/a' } : {}).end(),
   );
@@ -92,7 +92,7 @@ it.each([
   expect(findings.get('empty body')).toMatchObject({ state: 'fail', seen: expect.stringContaining(String(status)) });
 });
 
-it('tells of a server that refuses only what Carat may vary', async () => {
+it('reports a server that refuses only some variants of a post', async () => {
   const url = await answering((request, response) => {
     const bare = request.headers['content-type']?.includes('ISO-8859-1') === true;
     response.writeHead(bare ? 415 : request.method === 'POST' ? 200 : 405).end('OK');
@@ -105,7 +105,7 @@ it('tells of a server that refuses only what Carat may vary', async () => {
   expect(findings.get('GET')).toMatchObject({ state: 'warn' });
 });
 
-it('tells of one that hangs, and of one that closes', async () => {
+it('reports a server that hangs and one that closes the connection', async () => {
   const hanging = await diagnose(await answering(() => {}), '--timeout', '0.2');
   expect(hanging.findings.get('schedule edit')).toMatchObject({
     state: 'fail',
@@ -119,14 +119,14 @@ it('tells of one that hangs, and of one that closes', async () => {
   expect([hanging.code, closing.code]).toEqual([1, 1]);
 });
 
-it('tells of a name that does not resolve', async () => {
+it('reports a name that does not resolve', async () => {
   const { code, findings } = await diagnose('https://nobody.invalid/a');
   expect(code).toBe(1);
   expect(findings.get('name')).toMatchObject({ state: 'fail', seen: expect.stringContaining('does not resolve') });
   expect(findings.get('schedule edit')).toBeUndefined();
 });
 
-it('looks at certificates: one that is trusted, one that nobody knows, one that expired', async () => {
+it('checks certificates: trusted, unknown and expired', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'doctor-'));
   open.push(() => rm(folder, { recursive: true }));
   const { certFile, keyFile } = await makeCertificate(folder);
@@ -158,7 +158,7 @@ it('looks at certificates: one that is trusted, one that nobody knows, one that 
   expect([unknown.code, expired.code]).toEqual([1, 1]);
 });
 
-it('tells of a server that speaks no TLS of today', async () => {
+it('reports a server without a current TLS version', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'doctor-'));
   open.push(() => rm(folder, { recursive: true }));
   const { certFile, keyFile } = await makeCertificate(folder);
@@ -170,7 +170,7 @@ it('tells of a server that speaks no TLS of today', async () => {
   expect(findings.get('TLS')).toMatchObject({ state: 'fail', mend: expect.stringContaining('TLS 1.2 or 1.3') });
 });
 
-it('says it so that it can be read', async () => {
+it('prints a readable report', async () => {
   const url = await answering((_request, response) => response.writeHead(302, { location: '/b' }).end());
   const { code, out } = await runCli(['doctor', url]);
   expect(code).toBe(1);

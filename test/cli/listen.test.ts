@@ -162,7 +162,7 @@ describe('listen', () => {
     await stopped(listener, 'SIGINT');
   });
 
-  it('puts the token back after each answer that is not 2xx, and pauses longer each time', async () => {
+  it('puts the token back after each answer that is not 2xx, with growing pauses', async () => {
     const worker = await workerThat((response, nth) => {
       const status = [500, 302, 429][nth - 1] ?? 200;
       response.writeHead(status, status === 302 ? { location: '/elsewhere' } : {}).end();
@@ -181,7 +181,7 @@ describe('listen', () => {
     await stopped(listener);
   });
 
-  it('leaves the token to others while it pauses', async () => {
+  it('leaves the token to other workers while it pauses', async () => {
     const worker = await workerThat((response) => response.writeHead(503).end());
     const listener = listening(worker.url);
     await service.post({ token: VALUE });
@@ -190,7 +190,7 @@ describe('listen', () => {
     await stopped(listener);
   });
 
-  it('goes on when a worker that was down is back', async () => {
+  it('continues when a worker that was down is back', async () => {
     const port = await freePort();
     const listener = listening(`http://${LOOPBACK}:${port}/`);
     await service.post({ token: VALUE });
@@ -215,7 +215,7 @@ describe('listen', () => {
     await stopped(listener);
   });
 
-  it('gives the worker up and puts the token back when it takes longer than --timeout', async () => {
+  it('aborts the post and puts the token back when the worker exceeds --timeout', async () => {
     const worker = await workerThat((response, nth) => nth > 1 && response.writeHead(200).end());
     const listener = listening(worker.url, '--timeout', '0.2');
     await service.post({ token: VALUE });
@@ -225,7 +225,7 @@ describe('listen', () => {
     await stopped(listener);
   });
 
-  it('stops the post when the token is lost', async () => {
+  it('aborts the post when the token is lost', async () => {
     const worker = await workerThat(() => {});
     const listener = listening(worker.url, '--lease', '3');
     await service.post({ token: VALUE });
@@ -237,7 +237,7 @@ describe('listen', () => {
     await stopped(listener);
   });
 
-  it('goes on when the service was started again', async () => {
+  it('continues after a restart of the service', async () => {
     const worker = await workerThat((response) => response.writeHead(200).end());
     const listener = listening(worker.url);
     await happened(listener, 'listening');
@@ -248,7 +248,7 @@ describe('listen', () => {
     await stopped(listener);
   });
 
-  it('settles a use when the service was away as the worker answered', async () => {
+  it('settles a use when the service was down while the worker answered', async () => {
     const worker = await workerThat(() => {});
     const listener = listening(worker.url);
     await service.post({ token: VALUE });
@@ -263,7 +263,7 @@ describe('listen', () => {
 });
 
 describe('listen, stopped', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('ends at once by %s while it waits, and frees its place', async (signal) => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('ends at once by %s while it waits, and frees its waiter', async (signal) => {
     const worker = await workerThat((response) => response.writeHead(200).end());
     const listener = listening(worker.url);
     await until('it waits', () => service.waiting === 1);
@@ -271,7 +271,7 @@ describe('listen, stopped', () => {
     await until('its place is free', () => service.waiting === 0);
   });
 
-  it('settles the token at hand when the worker answers after the signal, also when it comes twice', async () => {
+  it('settles the current token when the worker answers after one signal or two', async () => {
     const worker = await workerThat(() => {});
     const listener = listening(worker.url);
     await service.post({ token: VALUE });
@@ -296,7 +296,7 @@ describe('listen, stopped', () => {
     expect(await client.claim({ kind: 'token' }, { timeout: 0 })).toMatchObject({ value: VALUE });
   });
 
-  it('ends while it pauses', async () => {
+  it('ends during a pause', async () => {
     const worker = await workerThat((response) => response.writeHead(500).end());
     const listener = listening(worker.url);
     await service.post({ token: VALUE });

@@ -50,7 +50,7 @@ const followed = (tail: Running): Promise<unknown> =>
 const post = (sid: string) => service.post({ seid: sid.padEnd(64, 'x'), sid });
 
 describe('tail', () => {
-  it('comes back when the service was started again, and says what it may have missed', async () => {
+  it('reconnects after a restart of the service, and reports a possible gap', async () => {
     const tail = started(['tail', '--json']);
     await followed(tail);
     await service.suspend();
@@ -65,7 +65,7 @@ describe('tail', () => {
     expect(await tail.ended).toMatchObject({ code: INTERRUPTED, error: '' });
   });
 
-  it('misses nothing and repeats nothing when only the network was away', async () => {
+  it('misses and repeats nothing when only the network was down', async () => {
     const proxy = await startProxy({ host: LOOPBACK, port: service.workerPort });
     open.push(() => proxy.stop());
     const tail = started(['tail', '--json'], { WORKER_URL: `http://${proxy.host}:${proxy.port}` });
@@ -88,7 +88,7 @@ describe('tail', () => {
     expect((await tail.ended).code).toBe(INTERRUPTED);
   });
 
-  it('ends when there is no service to begin with', async () => {
+  it('ends when no service runs at its start', async () => {
     const nobody = `http://${LOOPBACK}:${await freePort()}`;
     expect(await runCli(['tail'], { WORKER_URL: nobody })).toMatchObject({ code: 4, out: '' });
   });
@@ -106,7 +106,7 @@ describe('tail', () => {
 
 describe('an interrupted command', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)(
-    'that waits ends by %s, frees its place, and says nothing',
+    'that waits ends by %s, frees its waiter, and prints nothing',
     async (signal) => {
       const waiting = started(['wait', '--sid', 'never', '--timeout', '60']);
       await until('it waits', () => service.waiting === 1);
@@ -116,7 +116,7 @@ describe('an interrupted command', () => {
     },
   );
 
-  it('that hangs on a server which says nothing ends all the same', async () => {
+  it('ends although the server never answers', async () => {
     let asked = 0;
     const server: Server = createServer(() => {
       asked += 1;
@@ -134,13 +134,13 @@ describe('an interrupted command', () => {
   });
 });
 
-describe('for programs', () => {
+describe('with --json', () => {
   const told = (ran: Ran): Record<string, unknown>[] => {
     expect(ran).toMatchObject({ code: 0, error: '' });
     return linesOf(ran.out);
   };
 
-  it('each command that ends tells one object, each that goes on one for each line', async () => {
+  it('each command prints one object, or one object per line if it keeps running', async () => {
     const tail = started(['tail', '--json', '--count', '1', '--event', 'settled']);
     const [sent] = told(await runCli(['send', '--kind', 'token', '--value', 'pooled', '--json'], env));
     expect(sent).toMatchObject({ status: 200, fields: { token: 'pooled' } });
@@ -159,7 +159,7 @@ describe('for programs', () => {
     expect(told(await tail.ended)).toMatchObject([{ event: 'settled' }]);
   });
 
-  it('the servers, too, which end in order', async () => {
+  it('the servers print objects, too, and stop in an orderly way', async () => {
     const folder = await GuardedFolder.make('serve-');
     open.push(() => folder.remove());
     const [port, workerPort, simulatorPort] = [await freePort(), await freePort(), await freePort()];
@@ -186,7 +186,7 @@ describe('for programs', () => {
 });
 
 describe.each(COMMANDS)('%s', (name) => {
-  it('names the nearest to an option that it does not know', async () => {
+  it('names the nearest option for an unknown one', async () => {
     const ran = await runCli([name, '--jsom']);
     expect(ran).toMatchObject({ code: 2, out: '', error: expect.stringContaining('did you mean --json?') });
     expect(ran.error.trim().split('\n')).toHaveLength(1);
@@ -194,15 +194,15 @@ describe.each(COMMANDS)('%s', (name) => {
 });
 
 describe('on a terminal', () => {
-  it('there are colours', async () => {
+  it('prints colours', async () => {
     expect((await runCliOnTerminal(['health'], env)).out).toContain('\u001b[32mok\u001b[0m');
   });
 
-  it.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }])('there are none with %o', async (wish) => {
+  it.each([{ NO_COLOR: '1' }, { TERM: 'dumb' }])('prints no colours with %o', async (wish) => {
     expect((await runCliOnTerminal(['health'], { ...env, ...wish })).out.trim()).toBe('ok');
   });
 
-  it('there is an overview without a command, exit 2, and a version', async () => {
+  it('prints an overview and exits 2 without a command, and prints the version', async () => {
     expect(await runCliOnTerminal([])).toMatchObject({ code: 2, out: expect.stringContaining('Commands:') });
     expect((await runCli(['--version'])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
   });

@@ -38,7 +38,7 @@ afterEach(() => world.close());
 const release = () => fetch(new URL('/simulator/release', world.simulator.url), { method: 'POST' });
 
 describe('an ask', () => {
-  it('answers a SEID, a NIT or a token, and what Carat said', async () => {
+  it("resolves with a SEID, a NIT or a token, and Carat's answer", async () => {
     const sid = await world.sid();
     expect(await client.askScheduleEdit({ sid })).toEqual({
       ...ASKED,
@@ -71,7 +71,7 @@ describe('an ask', () => {
     });
   });
 
-  it('has no word of Carat when its answer was lost', async () => {
+  it('has no answer of Carat when that answer was lost', async () => {
     world.simulator.plan({ fault: 'closed-connection', call: GENERIC });
     expect(await client.askGenericToken()).toEqual({ ...ASKED, token: VALUE, carat: null });
   });
@@ -88,14 +88,14 @@ describe('an ask', () => {
     expect(world.calls(GENERIC)).toBe(1);
   });
 
-  it('rejects for a merchant without credentials, and for what is wrong', async () => {
+  it('rejects a merchant without credentials, and wrong arguments', async () => {
     await expect(client.askGenericToken({ merchant: 'other' })).rejects.toMatchObject({ code: 'not_configured' });
     const message = expect.stringMatching(/sid.*wait/s);
     const wrong = client.askScheduleEdit({ sid: 'short' }, { timeout: 0 });
     await expect(wrong).rejects.toMatchObject({ code: 'invalid_request', message });
   });
 
-  it('is not repeated when the service goes away', async () => {
+  it('is not repeated when the service disconnects', async () => {
     let requests = 0;
     const counted: typeof fetch = (...args) => {
       requests += 1;
@@ -149,7 +149,7 @@ describe('a recharge', () => {
     await expect(other).rejects.toMatchObject({ code: 'decided', status: 409, decision });
   });
 
-  it('is decided through a service that was cut off, and read until it ends', async () => {
+  it('is decided after a network failure, and read until it ends', async () => {
     const recharge = await client.askRecharge({ merchantUsn: '2' });
     await world.effect(recharge.nit);
     world.simulator.plan({ fault: 'hold', call: 'recharges.query' });

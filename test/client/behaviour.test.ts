@@ -27,7 +27,7 @@ describe('the client', () => {
   const parked = (count = 1) => until(`${count} wait`, () => service.waiting === count);
 
   describe('waiting', () => {
-    it('gets a token that was there, and one that comes later', async () => {
+    it('gets a token that exists, and one that arrives later', async () => {
       const [merchantData, sid, value] = [newName(), newName(), newValue()];
       const waiting = client.waitForToken({ sid, kind: 'seid' }, LONG);
       await parked();
@@ -38,12 +38,12 @@ describe('the client', () => {
       expect(await client.waitForToken({ merchantData }, NOW)).toEqual(token);
     });
 
-    it('answers undefined when none came in time', async () => {
+    it('resolves with undefined when no token came in time', async () => {
       expect(await client.waitForToken({ orderId: newName() }, { timeout: 50 })).toBeUndefined();
       expect(await client.claim({ kind: 'nit', orderId: newName() }, NOW)).toBeUndefined();
     });
 
-    it('goes on through a restart of the service', async () => {
+    it('continues through a restart of the service', async () => {
       const merchantUsn = newName().slice(0, 12);
       const waiting = client.waitForToken({ merchantUsn }, LONG);
       await parked();
@@ -55,7 +55,7 @@ describe('the client', () => {
       expect(await waiting).toMatchObject({ value, merchantUsn });
     });
 
-    it('begins while nothing listens, and claims when the service is there', async () => {
+    it('starts while the service is down, and claims when it is up', async () => {
       const orderId = newName();
       await service.suspend();
       const refused = latch();
@@ -71,7 +71,7 @@ describe('the client', () => {
       expect(await waiting).toMatchObject({ orderId, claim: { deliveries: 1 } });
     });
 
-    it('goes on when the network was cut', async () => {
+    it('continues when the network was cut', async () => {
       const proxy = await startProxy({ host: LOOPBACK, port: service.workerPort });
       const merchantData = newName();
       const waiting = createWorkerClient({ url: `http://${LOOPBACK}:${proxy.port}` }).claim({ merchantData }, LONG);
@@ -86,7 +86,7 @@ describe('the client', () => {
       await proxy.stop();
     });
 
-    it('ends when it is aborted, with the reason, and takes nothing with it', async () => {
+    it('rejects with the abort reason and takes no token', async () => {
       const merchantData = newName();
       const stop = new AbortController();
       const claiming = client.claim({ merchantData }, { ...LONG, signal: stop.signal });
@@ -101,7 +101,7 @@ describe('the client', () => {
   });
 
   describe('holding', () => {
-    it('gives a token to one of two, and to the other when it is put back', async () => {
+    it('gives a token to one of two, and to the other after a release', async () => {
       await service.post({ token: newValue() });
       const first = await client.claim({ kind: 'token' }, NOW);
       const second = client.claim({ kind: 'token', claimId: 'second' }, LONG);
@@ -114,7 +114,7 @@ describe('the client', () => {
       await expect(client.used(first)).rejects.toMatchObject({ code: 'lease_lost' });
     });
 
-    it('tells who holds what it may not have, and what was used', async () => {
+    it('names the holder of a claimed token, and reports a used one', async () => {
       const merchantData = newName();
       await service.post({ seid: newValue(), merchant_data: merchantData });
       await client.claim({ merchantData, claimId: 'holder', lease: 30_000 }, NOW);
@@ -126,7 +126,7 @@ describe('the client', () => {
       await expect(client.waitForToken({ merchantData }, NOW)).rejects.toMatchObject({ code: 'used', status: 410 });
     });
 
-    it('holds the token of a flow for as long as its call to Carat may take', async () => {
+    it('holds the token of a flow as long as its call to Carat may take', async () => {
       const source = createTokenSource(client);
       const announced = await source.announce({ kind: 'seid', ttlSeconds: 60 });
       const merchantData = announced.selector.merchant_data ?? '';
@@ -150,7 +150,7 @@ describe('the client', () => {
       await expect(client.release(held)).rejects.toMatchObject({ code: 'used' });
     });
 
-    it('tells those who wait that what was expected is cancelled', async () => {
+    it('rejects waits whose expectation is cancelled', async () => {
       const expected = await client.expect({ kind: 'seid' });
       expect(expected.merchantData).toMatch(/^[0-9a-z]{20}$/);
       const waiting = client.waitForToken({ merchantData: expected.merchantData ?? '' }, LONG);

@@ -33,7 +33,7 @@ describe('the service refuses', () => {
     return error;
   };
 
-  it('a wrong key, another merchant and a wrong parameter, each by its code, at once', async () => {
+  it('rejects at once with the code for a wrong key, another merchant and a wrong parameter', async () => {
     const wrong = createWorkerClient({ url: service.workerUrl, key: `${KEY}-not`, merchant: 'one' });
     expect(await failureOf(wrong.waitForToken({ sid: 'x' }))).toMatchObject({ code: 'unauthorized', status: 401 });
     const client = createWorkerClient({ url: `${service.workerUrl}/`, key: KEY, merchant: 'one' });
@@ -42,7 +42,7 @@ describe('the service refuses', () => {
     expect(await failureOf(client.useToken({ id: 'none', merchant: 'one' }))).toMatchObject({ code: 'unknown_token' });
   });
 
-  it('tokens that contradict each other, without telling them', async () => {
+  it('rejects conflicting tokens without their values', async () => {
     for (const at of [1, 2]) await service.post({ seid: `${VALUE}-${at}`, merchant_data: 'M' }, '/one');
     const client = createWorkerClient({ url: service.workerUrl, key: KEY, merchant: 'one' });
     const error = await failureOf(client.waitForToken({ merchantData: 'M' }));
@@ -51,7 +51,7 @@ describe('the service refuses', () => {
   });
 });
 
-describe('something else listens', () => {
+describe('something else answers', () => {
   let server: Server;
   let url = '';
   let answer: [status: number, headers: Record<string, string>, body: string];
@@ -69,13 +69,13 @@ describe('something else listens', () => {
     [404, {}, '<html>not here</html>'],
     [301, { location: 'https://elsewhere.example/' }, ''],
     [200, {}, '"text"'],
-  ])('answer %i %o', async (...given) => {
+  ])('reports answer %i %o', async (...given) => {
     answer = given as unknown as typeof answer;
     const failing = createWorkerClient({ url, key: KEY }).waitForToken({ sid: 'x' });
     await expect(failing).rejects.toMatchObject({ code: 'unexpected_answer', status: given[0] });
   });
 
-  it('as a proxy before a service that is away: it is asked again', async () => {
+  it('retries when a proxy answers for a service that is down', async () => {
     answer = [502, {}, 'Bad Gateway'];
     let asked = 0;
     const counted: typeof fetch = (...args) => {
@@ -107,7 +107,7 @@ describe('pace', () => {
   const away = (headers: Record<string, string>) =>
     Response.json({ code: 'draining', detail: 'stopping' }, { status: 503, headers });
 
-  it('waits for as long as the service asks', async () => {
+  it('waits as long as `Retry-After` says', async () => {
     const asked: number[] = [];
     const began = performance.now();
     const paced: typeof fetch = async () => {
@@ -125,7 +125,7 @@ describe('pace', () => {
     for (const pause of pauses) expect(pause >= 4000 && pause <= 5000).toBe(true);
   });
 
-  it('grows its pauses, varies them, and gives up with the last error', async () => {
+  it('pauses longer and with jitter each time, and rejects with the last error', async () => {
     const asked: number[] = [];
     const paced: typeof fetch = async () => {
       asked.push(performance.now());
@@ -144,7 +144,7 @@ describe('pace', () => {
     expect(new Set(pauses).size).toBeGreaterThan(pauses.length - 4);
   });
 
-  it('asks in slices of 25 s at the most that are not all the same', async () => {
+  it('waits in slices of at most 25 s, of different length', async () => {
     const slices: number[] = [];
     const sliced: typeof fetch = async (input) => {
       const wait = Number(new URL(String(input)).searchParams.get('wait'));
@@ -162,7 +162,7 @@ describe('pace', () => {
     expect(new Set(slices).size).toBe(slices.length);
   });
 
-  it('takes a silent service for unreachable', async () => {
+  it('treats a service that never answers as unreachable', async () => {
     const silent: typeof fetch = (_input, init) =>
       new Promise((_resolve, reject) => {
         init?.signal?.addEventListener('abort', () => reject(init.signal?.reason));

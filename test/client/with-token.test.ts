@@ -12,7 +12,7 @@ const newValue = (): string => randomBytes(32).toString('hex');
 
 const NOW = { timeout: 0 };
 
-describe('withToken, and a service that lets in only what is expected', () => {
+describe('withToken with ACCEPT=expected', () => {
   let service: RestartableService;
   let client: WorkerClient;
   /** How often a claim was asked for: the first, and each renewal. */
@@ -32,7 +32,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
   const postSeid = ({ merchantData = '' }, value = newValue()) =>
     service.post({ seid: value, merchant_data: merchantData, sid: 'S' });
 
-  it('announces, waits before it calls, takes the token, and settles it', async () => {
+  it('announces, waits before the call, takes the token, and settles it', async () => {
     const value = newValue();
     let merchantData = '';
     const result = await client.withToken(
@@ -51,7 +51,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     await expect(client.claim({ merchantData }, NOW)).rejects.toMatchObject({ code: 'used' });
   });
 
-  it('takes a token that carries nothing, and one by its order', async () => {
+  it('takes a token without correlator, and one by its order_id', async () => {
     const values = [newValue(), newValue()] as const;
     const pooled = client.withToken(
       { kind: 'token' },
@@ -66,7 +66,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     expect(await Promise.all([pooled, ordered])).toEqual(values);
   });
 
-  it('cancels when the call fails, and holds nothing', async () => {
+  it('cancels the expectation when the call fails, and holds nothing', async () => {
     const failure = new Error('denied by Carat');
     let merchantData = '';
     const failing = client.withToken(
@@ -82,7 +82,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     await until('nobody waits', () => service.waiting === 0);
   });
 
-  it('puts the token of a call that failed back', async () => {
+  it('puts the token back when the call fails', async () => {
     const failing = client.withToken(
       { kind: 'token' },
       async () => {
@@ -112,7 +112,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     await expect(client.waitForToken({ orderId: 'A-78' }, NOW)).rejects.toMatchObject({ code: 'used' });
   });
 
-  it('fails when the call goes well and no token comes', async () => {
+  it('rejects when the call succeeds and no token comes', async () => {
     const silent = client.withToken(
       { kind: 'seid', grace: 20 },
       async () => {},
@@ -165,7 +165,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     expect(await client.claim({ kind: 'token' }, NOW)).toMatchObject({ claim: { deliveries: 1 } });
   });
 
-  it('takes a renewal that arrives after the token was spent for no loss, and it takes no other token', async () => {
+  it('ignores a renewal that arrives after the use, and takes no other token', async () => {
     const renewalAsked = latch();
     const spentAtService = latch();
     const renewalAnswered = latch();
@@ -201,7 +201,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     expect(await client.claim({ kind: 'token' }, NOW)).toMatchObject({ claim: { deliveries: 1 } });
   });
 
-  it('aborts before the lease ends when the service does not answer', async () => {
+  it('aborts the work before the lease ends when the service does not answer', async () => {
     const proxy = await startProxy({ host: LOOPBACK, port: service.workerPort });
     const lost = latch<unknown>();
     const working = createWorkerClient({ url: `http://${LOOPBACK}:${proxy.port}` }).withToken(
@@ -223,7 +223,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     await proxy.stop();
   });
 
-  it('goes on while renewals are refused, until the lease ends', async () => {
+  it('continues while renewals are refused, until the lease ends', async () => {
     let refused = 0;
     const old: typeof fetch = async (input, init) => {
       const isRenewal = init?.method === 'PUT' && String(init.body).includes('"renew"');
@@ -243,7 +243,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     );
   });
 
-  it('tells the work when its token is lost', async () => {
+  it('aborts the work when its token is lost', async () => {
     const lost = latch<unknown>();
     const unsettled = latch<unknown>();
     const working = client.withToken(
@@ -261,7 +261,7 @@ describe('withToken, and a service that lets in only what is expected', () => {
     expect(await unsettled.opened).toMatchObject({ code: 'lease_lost' });
   });
 
-  it('ends when the caller aborts, and cancels', async () => {
+  it('ends when the caller aborts, and cancels the expectation', async () => {
     const stop = new AbortController();
     let merchantData = '';
     const working = client.withToken(

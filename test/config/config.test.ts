@@ -27,7 +27,7 @@ const KEY2 = 'sixteen:letters2';
 const KEY = Buffer.alloc(32, 7).toString('base64');
 const OTHER_KEY = Buffer.alloc(32, 8).toString('base64');
 
-test('without any variable, the defaults are those of the contract', () => {
+test('has the defaults of the contract without any variable', () => {
   expect(readConfig({})).toEqual({
     host: '0.0.0.0',
     port: 8080,
@@ -51,12 +51,12 @@ test('without any variable, the defaults are those of the contract', () => {
   });
 });
 
-test('an empty variable is the same as none, and a strange one is nobody’s business', () => {
+test('treats an empty variable as unset, and ignores unknown ones', () => {
   const empty = Object.fromEntries(VARIABLE_NAMES.map((name) => [name, ' ']));
   expect(readConfig({ ...empty, PATH: '/bin', __proto__x: 'y' })).toEqual(readConfig({}));
 });
 
-test('the configuration cannot be changed', () => {
+test('freezes the configuration', () => {
   expect(Object.isFrozen(readConfig({}))).toBe(true);
 });
 
@@ -109,7 +109,7 @@ describe('good values', () => {
   });
 });
 
-describe('bad values are refused by name, with what was expected and what came', () => {
+describe('names a bad value, the expected form and the given one', () => {
   test.each([
     ['PORT', 'http', 'expected a whole number from 0 to 65535, got "http"'],
     ['PORT', '-1', 'expected a whole number from 0 to 65535, got "-1"'],
@@ -151,12 +151,12 @@ describe('bad values are refused by name, with what was expected and what came',
     ]);
   });
 
-  test('a long value is not repeated in full', () => {
+  test('shortens a long value', () => {
     expect(problems({ PORT: 'x'.repeat(5000) })[0]?.[1].length).toBeLessThan(200);
   });
 });
 
-describe('bad secrets are refused by name, and not repeated', () => {
+describe('names a bad secret without its value', () => {
   test.each([
     ['AUTHENTICITY_PATHS', '/a/S3CRET', 'pair 1 has no merchant'],
     ['AUTHENTICITY_PATHS', 'ok=/x,lo ja=/a/S3CRET', 'pair 2 has no merchant'],
@@ -210,7 +210,7 @@ describe('bad secrets are refused by name, and not repeated', () => {
   });
 });
 
-describe('a name that is nearly one of ours', () => {
+describe('an unknown variable with a similar name', () => {
   test.each([
     ['AUTHENTICITY_PATH', 'AUTHENTICITY_PATHS'],
     ['ENCRYPTION_KEY', 'ENCRYPTION_KEYS'],
@@ -219,21 +219,21 @@ describe('a name that is nearly one of ours', () => {
     ['TOKEN_TTL_SECOND', 'TOKEN_TTL_SECONDS'],
     ['DATADIR', 'DATA_DIR'],
     ['store_url', 'STORE_URL'],
-  ])('%s is reported with the one that was meant', (variable, meant) => {
+  ])('reports %s with the nearest name', (variable, meant) => {
     expect(misspelt({ [variable]: 'x' })).toEqual([{ variable, meant }]);
     expect(misspelt({ [variable]: 'x', [meant]: 'y' })).toEqual([]);
   });
 
   test.each(['HOME', 'HOSTNAME', 'PATH', 'PWD', 'TERM', 'USER', 'WORKER_URL', 'AUTHENTICITY_URL', 'NODE_ENV'])(
-    '%s is not',
+    'ignores %s',
     (variable) => {
       expect(misspelt({ [variable]: 'x' })).toEqual([]);
     },
   );
 });
 
-describe('what depends on two variables', () => {
-  test('credentials at Carat ask for an environment, or for both addresses', () => {
+describe('a rule about two variables', () => {
+  test('requires an environment or both addresses for credentials at Carat', () => {
     const credentials = { CARAT_CREDENTIALS: 'default=LOJA1:KEY1' };
     const addresses = { CARAT_API_URL: 'http://h:1/', CARAT_RECHARGE_URL: 'https://h/e-sitef' };
     const unknown = [['CARAT_ENVIRONMENT', expect.stringContaining('CARAT_CREDENTIALS is set')]];
@@ -253,7 +253,7 @@ describe('what depends on two variables', () => {
     });
   });
 
-  test.each(['0.0.0.0', '::', '192.0.2.7', 'workers.internal', '127.evil.test'])('%s asks for a key', (host) => {
+  test.each(['0.0.0.0', '::', '192.0.2.7', 'workers.internal', '127.evil.test'])('requires a key for %s', (host) => {
     expect(problems({ WORKER_HOST: host })).toEqual([['WORKER_API_KEYS', expect.stringContaining(host)]]);
     expect(problems({ WORKER_HOST: host, WORKER_API_KEYS: KEY1 })).toEqual([]);
   });
@@ -270,18 +270,18 @@ describe('what depends on two variables', () => {
 
     afterAll(() => rm(folder, { recursive: true }));
 
-    test('are taken together', () => {
+    test('are accepted together', () => {
       expect(readConfig(tls).tls).toEqual({ certFile: tls.TLS_CERT_FILE, keyFile: tls.TLS_KEY_FILE });
     });
 
-    test('are refused one without the other, by the name of the one that is missing', () => {
+    test('are refused alone, with the name of the missing one', () => {
       const { TLS_CERT_FILE, TLS_KEY_FILE } = tls;
       const message = 'expected both TLS_CERT_FILE and TLS_KEY_FILE, or neither';
       expect(problems({ TLS_CERT_FILE })).toEqual([['TLS_KEY_FILE', message]]);
       expect(problems({ TLS_KEY_FILE })).toEqual([['TLS_CERT_FILE', message]]);
     });
 
-    test('are refused when they are none, or not of one another', async () => {
+    test('are refused when one is not PEM or they do not match', async () => {
       const other = join(folder, 'other');
       await writeFile(other, 'no PEM');
       const refused = [['TLS_CERT_FILE', expect.stringContaining('expected a certificate and its key')]];
@@ -293,7 +293,7 @@ describe('what depends on two variables', () => {
   });
 });
 
-test('every problem is told at once', () => {
+test('reports all problems together', () => {
   const env = {
     PORT: 'x',
     WORKER_HOST: '0.0.0.0',

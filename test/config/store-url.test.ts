@@ -82,7 +82,7 @@ describe('the forms of STORE_URL', () => {
   });
 });
 
-describe('what is none is refused, and nothing of a user or password repeated', () => {
+describe('refuses an invalid STORE_URL without user and password in the message', () => {
   test.each([
     ['h:6379', 'expected an address that begins with redis://'],
     ['REDIS://h', 'expected an address that begins with redis://'],

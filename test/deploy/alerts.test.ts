@@ -124,7 +124,7 @@ async function inFolder(files: Record<string, string>): Promise<string> {
 }
 
 describe('the alert rules', () => {
-  test.each(Object.entries(CASES))('%s fires for what it is for, and for nothing else', async (name, cases) => {
+  test.each(Object.entries(CASES))('%s fires for its condition only', async (name, cases) => {
     expect(cases.some(({ fires }) => fires !== undefined) && cases.some(({ fires }) => fires === undefined)).toBe(true);
     const rule = rules.find(({ alert }) => alert === name) as Rule & { labels: object };
     const tests = cases.map(({ series, fires }) => ({
@@ -149,7 +149,7 @@ describe('the alert rules', () => {
     expect(code).toBe(0);
   });
 
-  test('are all tried', () => {
+  test('are all tested', () => {
     expect(rules.map(({ alert }) => alert)).toEqual(Object.keys(CASES));
   });
 
@@ -166,7 +166,7 @@ describe('the alert rules', () => {
     }
   });
 
-  test('are read, with the scrape configuration, by promtool', async () => {
+  test('are valid for promtool, with the scrape configuration', async () => {
     const folder = await inFolder({ key: 'a-key', 'alerts.yml': await read('deploy/prometheus/alerts.yml') });
     const text = await read('deploy/prometheus/prometheus.yml');
     const config = text.replace('/etc/prometheus/carat-authenticity.key', join(folder, 'key'));

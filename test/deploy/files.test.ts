@@ -32,12 +32,12 @@ describe('the compose file', async () => {
     services: Record<string, Service>;
   };
 
-  test('is valid, by dclint', async () => {
+  test('is valid for dclint', async () => {
     const dclint = join(PROJECT, 'node_modules/.bin/dclint');
     await run(dclint, ['-c', 'test/deploy/dclint.yaml', '--max-warnings', '0', 'docker-compose.yml'], { cwd: PROJECT });
   });
 
-  test('gives the service and Redis when no profile is named', () => {
+  test('has the service and Redis without a profile', () => {
     const always = Object.keys(services).filter((name) => services[name]?.profiles === undefined);
     expect(always).toEqual(['carat-authenticity', 'redis']);
   });
@@ -49,7 +49,7 @@ describe('the compose file', async () => {
     expect(open).toEqual(['8080:8080', '8082:8080']);
   });
 
-  test('gives each instance a DATA_DIR of its own and a root file system that it cannot write to', () => {
+  test('gives each instance its own DATA_DIR and a read-only root file system', () => {
     const instances = Object.values(services).filter(({ environment }) => environment?.['STORE_URL'] !== undefined);
     expect(instances).toHaveLength(3);
     const volumes = instances.flatMap(({ volumes }) => volumes ?? []);
@@ -73,13 +73,13 @@ describe('the Kubernetes manifests', async () => {
     },
   );
 
-  test('are put together by a kustomization that names each file but the template of the secret', async () => {
+  test('are in a kustomization that names each file except the template of the secret', async () => {
     const { kind, resources } = parse(await read('deploy/kubernetes/kustomization.yaml')) as Record<string, unknown>;
     expect(kind).toBe('Kustomization');
     expect(resources).toEqual(files.filter((file) => file !== 'secret.yaml'));
   });
 
-  test('give each of two instances a volume, no privileges, and no file system to write to', () => {
+  test('give each of two instances a volume, no privileges, and a read-only file system', () => {
     const text = JSON.stringify(manifests.find(({ kind }) => kind === 'StatefulSet')?.spec);
     expect(text).toContain('"replicas":2');
     expect(text).toContain('"volumeClaimTemplates":[{"metadata":{"name":"data"}');
@@ -89,7 +89,7 @@ describe('the Kubernetes manifests', async () => {
   });
 });
 
-test("the image runs as nobody special, says the project's version, and the context holds no secret", async () => {
+test("the image runs without root and has the project's version, and its build context has no secret", async () => {
   const { version } = JSON.parse(await read('package.json')) as { version: string };
   expect(await read('Dockerfile')).toContain(`\nARG VERSION=${version}\n`);
   expect(await read('Dockerfile')).toMatch(/^USER 1000:1000$/m);

@@ -78,7 +78,7 @@ describe.each<ProxyName>(['nginx', 'haproxy', 'caddy'])('behind %s', (name) => {
   test.each([
     ['closes', closes],
     ['stops', drains],
-  ])('what asks Carat goes to one instance only, also when that %s', async (_what, does) => {
+  ])('a request that asks Carat goes to one instance only, even when that %s', async (_what, does) => {
     behaviour = does;
     for (const path of ['/v1/recharges', '/v1/generic-tokens']) {
       read = [];

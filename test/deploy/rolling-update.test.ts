@@ -45,7 +45,7 @@ describe.each<ProxyName>(['nginx', 'haproxy', 'caddy'])('behind %s', (name) => {
   });
   afterAll(() => proxy?.stop());
 
-  test('every post is answered 200, the sender is the real one, and the path stays secret', async () => {
+  test('every post gets 200, keeps its real sender, and the path stays secret', async () => {
     const load = await Load.start(proxy, 0);
     const ok = { status: 200, body: 'OK' };
     expect(await load.post(`seid=${name}&merchant_data=1`, { 'x-forwarded-for': '203.0.113.9' })).toEqual(ok);
@@ -64,7 +64,7 @@ describe.each<ProxyName>(['nginx', 'haproxy', 'caddy'])('behind %s', (name) => {
     expect(proxy.output).not.toContain(SECRET_PATH);
   });
 
-  test('an event is passed on as it comes', async () => {
+  test('an event is forwarded at once', async () => {
     const stream = await fetch(`http://${LOOPBACK}:${proxy.workerPort}/v1/events`, {
       headers: { connection: 'close' },
     });
@@ -80,7 +80,7 @@ describe.each<ProxyName>(['nginx', 'haproxy', 'caddy'])('behind %s', (name) => {
     expect(seen).toContain('event: ');
   });
 
-  test('a worker that goes away while it waits frees its place at once', async () => {
+  test('a worker that disconnects while it waits frees its waiter at once', async () => {
     const parked = async (): Promise<number> => {
       const counts = instances.map(async ({ place }) => {
         const ready = await fetch(`http://${place.host}:${place.workerPort}/readyz`, {
@@ -100,7 +100,7 @@ describe.each<ProxyName>(['nginx', 'haproxy', 'caddy'])('behind %s', (name) => {
   });
 
   if (name === 'caddy' && process.env['ROLLING_CADDY'] === undefined) return;
-  test('a rolling update under load loses no post and no wait', async () => {
+  test('loses no post and no wait in a rolling update under load', async () => {
     const load = await Load.start(proxy, LANES);
     for (const instance of instances) {
       await delay(BETWEEN_MS);

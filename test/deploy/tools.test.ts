@@ -19,7 +19,7 @@ beforeAll(async () => {
   analyze = await findTool('systemd-analyze');
 });
 
-test('every shell script is one that shellcheck has nothing against', async () => {
+test('shellcheck accepts every shell script', async () => {
   const { path, env } = shellcheck;
   const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: PROJECT });
   const scripts: string[] = [];
@@ -37,7 +37,7 @@ test('every shell script is one that shellcheck has nothing against', async () =
   expect((await run(path, ['--severity=warning', join(wrong, 'wrong.sh')], env)).code).toBe(1);
 });
 
-test('the systemd unit is one that systemd reads, and that gives little away', async () => {
+test('systemd accepts the unit, and rates its exposure as low', async () => {
   const { path } = analyze;
   // The units of systemd that ours names are those of its package, also where that is only unpacked.
   const units = ['../../lib', '../../../lib'].map((folder) => join(path, folder, 'systemd/system'));

@@ -31,7 +31,7 @@ async function composed(): Promise<Composed> {
 }
 
 describe('the try without Carat', () => {
-  it('configures a service that asks the simulator, which posts back', async () => {
+  it('configures a service that asks the simulator, and the simulator posts to it', async () => {
     const { services } = await composed();
     const { simulator, 'carat-authenticity': service } = services;
     const { carat, workerPort, port, workerKeys } = readConfig(service?.environment ?? {});
@@ -45,7 +45,7 @@ describe('the try without Carat', () => {
     expect(service?.ports).toContain(`127.0.0.1:${workerPort}:${workerPort}`);
   });
 
-  it.each(['README.md', 'README.pt-BR.md'])('goes as %s says, with its one call', async (file) => {
+  it.each(['README.md', 'README.pt-BR.md'])('works as %s says, with its one call', async (file) => {
     const readme = await read(file);
     expect(readme).toContain(UP);
     const [call = ''] = readme.match(/^curl .*\/v1\/recharges$/m) ?? [];

@@ -8,7 +8,7 @@ import { pattern, stepsOf } from '../support/sessions.ts';
 /** What Carat makes up: a SID, SEID, NIT or token, another one each time. */
 const ISSUED = /[0-9a-f]{64}/g;
 
-it('docs/flows.md shows every flow with Carat as it goes', async () => {
+it('docs/flows.md shows the real sequence of every flow', async () => {
   const simulator = createSimulator({ authenticityUrl: 'http://127.0.0.1:1/' });
   const carat = await simulator.listen();
   const service = await RestartableService.start({

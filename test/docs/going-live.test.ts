@@ -10,7 +10,7 @@ import { run, runCli } from '../support/run.ts';
 
 const GUIDE = readFileSync(join(ROOT, 'docs/going-live.md'), 'utf8');
 
-it('makes secrets that the service takes', async () => {
+it('creates secrets that the service accepts', async () => {
   const env: Record<string, string> = {};
   for (const [, command = '', variable = ''] of GUIDE.matchAll(/`((?:echo|openssl) [^`]+)` → `([A-Z_]+)`/g)) {
     const { code, out } = await run('sh', ['-c', command]);
@@ -25,7 +25,7 @@ it('makes secrets that the service takes', async () => {
   expect(config.encryptionKeys).toHaveLength(1);
 });
 
-it('sets Redis up so that the service has nothing to warn of', async () => {
+it('configures Redis so that the service logs no warning', async () => {
   const [, text = ''] = /^```conf\n(.*?)^```$/ms.exec(GUIDE) ?? [];
   const config = Object.fromEntries(
     text
@@ -42,7 +42,7 @@ it('sets Redis up so that the service has nothing to warn of', async () => {
   await redis.stop();
 });
 
-it("lets the doctor look at the URL, from outside and with the workers' side", async () => {
+it('runs the doctor against the URL, from outside and with the worker API', async () => {
   const service = await RestartableService.start({ WORKER_API_KEYS: 'a-key-of-the-tests', ACCEPT: 'expected' });
   const commands = [...GUIDE.matchAll(/npm run cli -- (doctor https:\S+(?: --worker \S+)?)$/gm)].map(([, args = '']) =>
     args

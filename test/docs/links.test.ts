@@ -25,7 +25,7 @@ function anchorsOf(path: string): string[] {
   );
 }
 
-it('there are documents, and their headings are found', () => {
+it('finds the documents and their headings', () => {
   expect(DOCUMENTS.length).toBeGreaterThan(12);
   expect(anchorsOf('README.md')).toContain('which-call-for-which-service');
 });
@@ -33,7 +33,7 @@ it('there are documents, and their headings are found', () => {
 describe.each(DOCUMENTS)('%s', (path) => {
   const text = read(path);
 
-  it('points to files and headings that there are', () => {
+  it('links only to existing files and headings', () => {
     const targets = [...prose(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
     const broken = targets.filter((target) => {
       if (/^[a-z]+:/.test(target)) return false;
@@ -45,7 +45,7 @@ describe.each(DOCUMENTS)('%s', (path) => {
     expect(broken).toEqual([]);
   });
 
-  it('names files and commands that there are', () => {
+  it('names only existing files and commands', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const files = [...text.matchAll(/`((?:src|test|docs|examples|deploy)\/[\w./-]+\.\w+)`/g)].map(
       ([, file = '']) => file,
@@ -57,7 +57,7 @@ describe.each(DOCUMENTS)('%s', (path) => {
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
-  it('names no address that is not encrypted, but examples', () => {
+  it('has only https addresses, except in examples', () => {
     const plain = [...text.matchAll(/\]\((http:[^)]*)\)/g)].map(([, target]) => target);
     expect(plain).toEqual([]);
   });

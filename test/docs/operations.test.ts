@@ -59,14 +59,14 @@ const names = async (): Promise<string[]> => {
 describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) => {
   const text = read(path);
 
-  it('names metrics that there are', async () => {
+  it('names only existing metrics', async () => {
     const known = await names();
     const named = [...text.matchAll(/\b(carat_authenticity_[a-z_]+)/g)].map(([, name = '']) => name);
     expect(named.length).toBeGreaterThan(15);
     expect(named.filter((name) => !known.includes(name))).toEqual([]);
   });
 
-  it('names log lines and troubles that there are', () => {
+  it('names only existing log lines and notices', () => {
     const cells = text.split('\n').filter((line) => line.startsWith('| log |'));
     const codes = cells.flatMap((line) => [...line.matchAll(/`([a-z]+(?:_[a-z]+)*)`/g)].map(([, code = '']) => code));
     const facts = [
@@ -85,7 +85,7 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
     expect(codes.filter((code) => ![...TROUBLES, ...EVENTS, ...facts].includes(code))).toEqual([]);
   });
 
-  it('has every trouble that the service can tell', () => {
+  it('has every notice of the service', () => {
     expect(TROUBLES.size).toBeGreaterThan(17);
     expect([...TROUBLES].filter((code) => !text.includes(`\`${code}\``) && !text.includes(`code="${code}"`))).toEqual(
       [],
@@ -98,11 +98,11 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
     expect(alerts.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
   });
 
-  it('has every reason for which a post is unusable', () => {
+  it('has every reason of an unusable post', () => {
     expect(UNUSABLE_REASONS.filter((reason) => !text.includes(`\`${reason}\``))).toEqual([]);
   });
 
-  it('names problems of the worker API that there are', () => {
+  it('names only existing problems of the worker API', () => {
     const named = [...text.matchAll(/`([45]\d\d) ([a-z_]+)`/g)].map(([, status, code]) => ({ status, code }));
     expect(named.length).toBeGreaterThan(2);
     for (const { status, code } of named) {
@@ -112,7 +112,7 @@ describe.each(['docs/operations.md', 'docs/pt-BR/operations.md'])('%s', (path) =
   });
 });
 
-it('shows what readyz answers as it is', async () => {
+it('shows the real answer of readyz', async () => {
   const [, shown = ''] = /^```json\n(.*?)^```$/ms.exec(read('docs/operations.md')) ?? [];
   const redis = await startRedis();
   const service = await RestartableService.start({ STORE_URL: redis.url });

@@ -19,7 +19,7 @@ const SESSIONS = [
   { path: 'docs/pt-BR/api.md', least: 12 },
 ];
 
-it.each(SESSIONS)('$path shows a session that goes as it says', async ({ path, least }) => {
+it.each(SESSIONS)('$path shows a session with its real output', async ({ path, least }) => {
   const steps = stepsOf(path);
   expect(steps.length).toBeGreaterThanOrEqual(least);
   const service = await RestartableService.start();
@@ -40,7 +40,7 @@ it.each(SESSIONS)('$path shows a session that goes as it says', async ({ path, l
   await service.stop();
 });
 
-it.each(['docs/languages.md', 'docs/pt-BR/languages.md'])('%s quotes the snippets as they are run', (path) => {
+it.each(['docs/languages.md', 'docs/pt-BR/languages.md'])('%s quotes the tested snippets', (path) => {
   const quoted = [...read(path).matchAll(/^<!-- (examples\/snippets\/\S+) -->\n```\w+\n(.*?)^```$/gms)];
   expect(quoted).toHaveLength(12);
   for (const [, file = '', text] of quoted) expect(text).toBe(read(file));

@@ -51,7 +51,7 @@ function targets(text: string): string[] {
 describe.each(PAIRS)('%s and %s', (english, portuguese) => {
   const [en, pt] = [read(english), read(portuguese)];
 
-  it('are two languages', () => {
+  it('are in two languages', () => {
     const words = (text: string, word: RegExp): number => prose(text).match(word)?.length ?? 0;
     expect(words(pt, /\b(?:não|é|são|você|uma|um|que|para|com|dos?|das?|em)\b/g)).toBeGreaterThan(10);
     expect(words(pt, /\b(?:the|which|is answered|and the)\b/g)).toBeLessThan(3);
@@ -75,7 +75,7 @@ describe.each(PAIRS)('%s and %s', (english, portuguese) => {
     expect(names(pt)).toEqual(names(en));
   });
 
-  it('point to the same documents', () => {
+  it('link to the same documents', () => {
     expect(targets(pt).filter((target) => target !== 'README.md')).toEqual(
       targets(en).filter((target) => target !== 'README.md'),
     );

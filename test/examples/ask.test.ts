@@ -62,12 +62,12 @@ const nextUsn = (): string => {
   return String(usn);
 };
 
-it('is there for each language', () => {
+it('exists for each language', () => {
   const there = readdirSync(join(ROOT, 'examples')).filter((file) => /^ask\./i.test(file));
   expect(there.sort()).toEqual([...PROGRAMS, NOT_RUN].sort());
 });
 
-it('says the same in all languages: its flows, and its exit codes', () => {
+it('has the same flows and exit codes in all languages', () => {
   for (const file of [...PROGRAMS, NOT_RUN]) {
     const text = readFileSync(join(ROOT, 'examples', file), 'utf8');
     expect(text).toContain('schedule-edit SID AMOUNT');
@@ -111,7 +111,7 @@ describe.each(PROGRAMS)('%s', (program) => {
     expect(ran).toEqual(said('cancelled: CON'));
   });
 
-  it('exits with 1 when Carat refuses, and with 2 and the usage when it is called wrongly', async () => {
+  it('exits with 1 when Carat refuses, and prints the usage and exits with 2 for wrong arguments', async () => {
     simulator.plan({ fault: 'denied', call: 'genericOperations.askToken' });
     expect(await ask(program, 'generic-operation', '100')).toEqual({
       ...refused(1),
@@ -123,7 +123,7 @@ describe.each(PROGRAMS)('%s', (program) => {
   });
 });
 
-it('exits with 3 when no post comes, in each language', async () => {
+it('every language exits with 3 when no post comes', async () => {
   simulator.plan({ fault: 'no-post', call: 'genericOperations.askToken', times: PROGRAMS.length });
   const ran = await Promise.all(PROGRAMS.map((program) => ask(program, 'generic-operation', '100')));
   expect(ran).toEqual(PROGRAMS.map(() => ({ ...refused(3), error: expect.stringContaining('no_post') })));

@@ -71,7 +71,7 @@ const EXAMPLES: Record<string, Example[]> = {
 };
 
 describe.each(Object.entries(EXAMPLES))('%s', (interpreter, examples) => {
-  it.each(examples)('$file says $says', async ({ file, args, says }) => {
+  it.each(examples)('$file prints $says', async ({ file, args, says }) => {
     const ran = await interpret(interpreter, [join(ROOT, 'examples', file), ...(await args())], {
       ...env,
       PYTHONDONTWRITEBYTECODE: '1',
@@ -84,7 +84,7 @@ describe.each(Object.entries(EXAMPLES))('%s', (interpreter, examples) => {
     expect(ran).toMatchObject({ code: 2, out: '', error: expect.stringContaining(`usage: ${file}`) });
   });
 
-  it.each(examples)('$file says what Carat refused, and does not go on', async ({ file, args }) => {
+  it.each(examples)('$file reports a refusal of Carat and stops', async ({ file, args }) => {
     const given = await args();
     for (const call of ['scheduleEdits.begin', 'recharges.begin', 'genericOperations.askToken']) {
       simulator.plan({ fault: 'denied', call, value: undefined, times: 9 });

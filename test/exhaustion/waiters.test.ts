@@ -24,7 +24,7 @@ async function postAll(
   }
 }
 
-test('serves 2,000 waiters of one instance, and keeps nothing of them', async () => {
+test('serves 2,000 waiters of one instance, and frees their memory', async () => {
   const running = await RunningService.start();
   try {
     const seids = values(2000);
@@ -53,7 +53,7 @@ test('serves 1,000 waits of one client process', async () => {
   }
 });
 
-test('serves 2,000 waiters of one instance by posts at another, without more connections to Redis', async () => {
+test('serves 2,000 waiters of one instance from posts at another, with the same number of Redis connections', async () => {
   const redis = await startRedis();
   const [a, b] = [await Instance.start(redis.url), await Instance.start(redis.url)];
   const connections = async (): Promise<number> =>

@@ -115,7 +115,7 @@ it('admits a post that Redis refused while the announcing instance was cut off',
   expect((await untilKnown(() => a.claim('d', { kind: 'token' }))).status).toBe(204);
 });
 
-it('refuses what was not announced when it arrived, was cancelled by then, or is one value too many', async () => {
+it('refuses a post without an announcement, with a cancelled one, and one more value than announced', async () => {
   const [early, late, first, second, other] = [value(), value(), value(), value(), value()];
   await cut([toA, a]);
   await post(b, { seid: early, sid: 'early' });
@@ -196,7 +196,7 @@ it('admits a post that came to an empty Redis before its announcement was put ba
   await expectAtBoth('x', genuine);
 });
 
-it('does not know an announcement for sure while the instance that has it is cut off', async () => {
+it('answers store_away for an announcement while the instance that has it is cut off', async () => {
   await cut([toA, a]);
   const id = await announce(a, { sid: 'x' });
   expect(await b.cancel(id)).toMatchObject({ status: 503, body: { code: 'store_away' } });
@@ -205,7 +205,7 @@ it('does not know an announcement for sure while the instance that has it is cut
   await expectNowhere('x', 410);
 });
 
-it('keeps a refused post through the loss of Redis until its announcement is there', async () => {
+it('keeps a refused post after a loss of Redis until its announcement arrives', async () => {
   await cut([toA, a]);
   const [genuine, pooled] = [value(), value()];
   await announce(a, { sid: 'x' });
@@ -231,7 +231,7 @@ it('cancels an announcement that Redis lost', async () => {
   await until('the cancellation is there', async () => (await b.read({ sid: 'x' })).status === 410);
 });
 
-it('finds each pooled post a place, in whatever order announcements and posts reach Redis', async () => {
+it('admits each pooled post in any order of announcements and posts', async () => {
   const [first, second, twice] = [value(), value(), value()];
   const places = { kind: 'token' };
   await announce(b, places);
@@ -252,7 +252,7 @@ it('finds each pooled post a place, in whatever order announcements and posts re
   expect((await untilKnown(() => a.claim('c4', { kind: 'token' }))).status).toBe(204);
 });
 
-it('keeps announcements over a restart, also those that ended before Redis was back', async () => {
+it('keeps announcements over a restart, even if they ended before Redis was back', async () => {
   await cut([toA, a]);
   const [genuine, timely] = [value(), value()];
   await announce(a, { sid: 'x' });
@@ -268,7 +268,7 @@ it('keeps announcements over a restart, also those that ended before Redis was b
   expect(await a.metric('expired_total', '"no_show"')).toBe(0);
 });
 
-it('keeps a cancellation that comes while its announcement is being merged', async () => {
+it('keeps a cancellation that comes while its announcement is merged', async () => {
   await cut([toA, a]);
   const ids = await Promise.all(Array.from({ length: 30 }, (_, at) => announce(a, { sid: `n${at}` })));
   await toA.mode({ kind: 'slow', toClient: 60 });
@@ -278,7 +278,7 @@ it('keeps a cancellation that comes while its announcement is being merged', asy
   for (const at of ids.keys()) expect((await read(b, `n${at}`)).status).toBe(410);
 });
 
-it('takes one value for an announcement of which nobody knows whether Redis has it', async () => {
+it('admits one value for an announcement that is in doubt', async () => {
   await toA.mode({ kind: 'blackhole', direction: 'to client' });
   await announce(a, { sid: 'x' });
   const [there, here] = [value(), value()];

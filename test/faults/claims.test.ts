@@ -67,7 +67,7 @@ describe('two instances', () => {
     expect((await untilKnown(() => b.claim('e', { kind: 'token' }))).status).toBe(204);
   }, 60_000);
 
-  it('put a token back that Redis gave to a claim whose answer was lost', async () => {
+  it('put back a token that Redis gave to a claim whose answer was lost', async () => {
     const token = value();
     await b.post({ token });
     await ways.a.mode({ kind: 'blackhole', direction: 'to client' });
@@ -81,7 +81,7 @@ describe('two instances', () => {
     expect(next).toMatchObject({ body: { value: token, claim: { deliveries: 1 } } });
   }, 60_000);
 
-  it('say store_away of what only one that is cut off knows', async () => {
+  it('answer store_away for a claim that only a cut-off instance knows', async () => {
     await cutOff(a, ways.a);
     await a.post({ token: value() });
     await a.post({ seid: value(), merchant_data: 'x' });
@@ -101,7 +101,7 @@ describe('two instances', () => {
     expect((await untilKnown(() => b.use('0'.repeat(32)))).status).toBe(404);
   }, 60_000);
 
-  it('decide locally only on a claim that still holds its token', async () => {
+  it('settle locally only a claim that still holds its token', async () => {
     await cutOff(a, ways.a);
     await a.post({ token: value() });
     expect((await a.claim('c', { kind: 'token', lease: 1 })).status).toBe(200);
@@ -179,7 +179,7 @@ describe('two instances', () => {
   );
 
   it.each(LOSSES)(
-    'hand nothing out twice when Redis %s, and the instance that used them is stopped',
+    'hand nothing out twice when Redis %s and the instance that used the tokens is stopped',
     async (_how, lose) => {
       const left = await useSome();
       await b.halt();
@@ -190,7 +190,7 @@ describe('two instances', () => {
     60_000,
   );
 
-  it('hand nothing out twice when one was cut off while the other used them, and is back first', async () => {
+  it('hand nothing out twice when one was cut off during the uses and reconnects first', async () => {
     const tokens = Array.from({ length: 3 }, value);
     for (const token of tokens) await a.post({ token });
     await cutOff(a, ways.a);

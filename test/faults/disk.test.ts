@@ -13,7 +13,7 @@ import { until } from '../support/until.ts';
 const value = (): string => randomBytes(32).toString('hex');
 const nobody = async (): Promise<string> => `redis://${LOOPBACK}:${await freePort()}`;
 
-it('gone while Redis is away: 200 from memory, told, and all is on disk once it is back', async () => {
+it('a disk that is gone while Redis is away: answers 200 from memory, reports it, and writes all to the disk later', async () => {
   const a = await Instance.start(await nobody());
   try {
     const [before, after] = [value(), value()];
@@ -38,7 +38,7 @@ it('gone while Redis is away: 200 from memory, told, and all is on disk once it 
   }
 });
 
-it('not to be had at the start, with Redis up: everything works, and it is said what is missing', async () => {
+it('a disk that is missing at the start, with Redis up: everything works, and readyz reports the disk', async () => {
   const redis = await startRedis();
   const a = await Instance.start(redis.url, { DATA_DIR: '/dev/null/data' });
   try {
@@ -59,7 +59,7 @@ it.each<[string, (tokens: string) => Promise<unknown>, string]>([
   ['of an older format', (tokens) => put(tokens, 'format', '0'), 'store_set_aside'],
   ['with a record that is no JSON', (tokens) => put(tokens, 'token\ndefault\nx', '{"tok'), 'records_broken'],
   ['with a record that is no token', (tokens) => put(tokens, 'token\ndefault\nx', '5'), 'records_broken'],
-])('a journal %s: counted, named, and the service starts', async (_name, spoil, code) => {
+])('a journal %s: the service starts and reports the damage', async (_name, spoil, code) => {
   const url = await nobody();
   const folder = await GuardedFolder.make('journal-');
   try {
@@ -82,7 +82,7 @@ it.each<[string, (tokens: string) => Promise<unknown>, string]>([
   }
 });
 
-it('a journal sealed with a key that is gone: named when it is met, and the service goes on', async () => {
+it('a journal sealed with a removed key: the service reports the key and continues', async () => {
   const url = await nobody();
   const folder = await GuardedFolder.make('journal-');
   const keys = (): Record<string, string> => ({ ENCRYPTION_KEYS: randomBytes(32).toString('base64') });

@@ -58,7 +58,7 @@ async function expectAll(instances: Instance[], posted: Map<string, string>, mer
   expect((await second.claim('none', { kind: 'token', merchant })).status).toBe(204);
 }
 
-it('a stand-alone Redis that restarts without its data: posts, claims and uses are as before', async () => {
+it('restores posts, claims and uses when a stand-alone Redis restarts without its data', async () => {
   const redis = await startRedis({ config: { appendonly: 'no' } });
   stops.push(() => redis.stop());
   const [a, b] = [await start(redis.url), await start(redis.url)];
@@ -87,7 +87,7 @@ it('a stand-alone Redis that restarts without its data: posts, claims and uses a
   expect((await a.used('h')).status).toBe(204);
 });
 
-it('Sentinel: a master that its replicas had lost acknowledges posts and dies; all of them come back', async () => {
+it('Sentinel: restores posts that a master acknowledged without its replicas before it died', async () => {
   const sentinel = await startSentinel();
   stops.push(() => sentinel.stop());
   const [a, b] = [await start(sentinel.url), await start(sentinel.url)];
@@ -110,7 +110,7 @@ it('Sentinel: a master that its replicas had lost acknowledges posts and dies; a
   await expectAll([a, b], new Map([...lost, ...during]));
 });
 
-it('Cluster: a master is killed under load; posts go on, and those of all merchants come back', async () => {
+it('Cluster: keeps and restores the posts of all merchants when a master is killed under load', async () => {
   const cluster = await startCluster();
   stops.push(() => cluster.stop());
   const merchants = numbers(12).map((at) => `loja${at}`);

@@ -57,7 +57,7 @@ async function diskIsBack(): Promise<void> {
   await until('the disk is back', () => a.told('disk_back') > 0);
 }
 
-it.each(['before', 'after'])('brings to Redis what is on a disk that comes %s Redis', async (order) => {
+it.each(['before', 'after'])('sends Redis the tokens of a disk that becomes readable %s Redis', async (order) => {
   await cutOff();
   const [seid, used, pooled, held, also] = [value(), value(), value(), value(), value()];
   await a.post({ seid, sid: 'x' });
@@ -83,7 +83,7 @@ it.each(['before', 'after'])('brings to Redis what is on a disk that comes %s Re
   expect((await untilKnown(() => b.used('c'))).status).toBe(204);
 });
 
-it('gives a waiting worker what is on the disk, also while Redis is away', async () => {
+it('gives a waiting worker the token from the disk, even while Redis is away', async () => {
   await cutOff();
   const seid = value();
   await a.post({ seid, sid: 'x' });
@@ -96,7 +96,7 @@ it('gives a waiting worker what is on the disk, also while Redis is away', async
   expect(answer.ms).toBeLessThan(25_000);
 });
 
-it('does not claim here what Redis had before the restart, though it is posted once more', async () => {
+it('does not claim locally a token that Redis had before the restart, even if it is posted again', async () => {
   const seid = value();
   await a.post({ seid, sid: 'x' });
   expect((await b.claim('c', { sid: 'x' })).status).toBe(200);

@@ -28,7 +28,7 @@ describe('two instances', () => {
     await redis?.stop();
   });
 
-  it('60 claimers over both get 60 pool tokens, none twice', async () => {
+  it('give 60 claimers 60 pool tokens, none twice', async () => {
     const tokens = numbers(60).map(value);
     const claims = numbers(60).map((at) => (at % 2 === 0 ? a : b).claim(`c${at}`, { kind: 'token', wait: 20 }));
     await Promise.all(tokens.map((token, at) => (at % 3 === 0 ? a : b).post({ token })));
@@ -38,7 +38,7 @@ describe('two instances', () => {
     expect((await b.claim('late', { kind: 'token' })).status).toBe(204);
   });
 
-  it('posts of one tick go to Redis in one call', async () => {
+  it('send the posts of one tick to Redis in one call', async () => {
     await redis.command('CONFIG', 'RESETSTAT');
     const { store } = a.service;
     const tokens = numbers(50).map((at) => ({ value: value(), at }));
@@ -61,7 +61,7 @@ describe('two instances', () => {
   });
 });
 
-it('workers whose instance loses its subscription while they wait are all served soon', async () => {
+it('serves all waiting workers soon when their instance loses its subscription', async () => {
   const redis = await startRedis();
   const [a, b] = [await Instance.start(redis.url), await Instance.start(redis.url)];
   try {
@@ -80,7 +80,7 @@ it('workers whose instance loses its subscription while they wait are all served
   }
 });
 
-it('what expired leaves nothing in Redis but a counter and a mark that expire, too', async () => {
+it('leaves only a counter and a mark in Redis after expiry, which expire, too', async () => {
   const redis = await startRedis();
   const a = await Instance.start(redis.url, { TOKEN_TTL_SECONDS: '1', ACCEPT: 'any' });
   try {
@@ -107,7 +107,7 @@ it('what expired leaves nothing in Redis but a counter and a mark that expire, t
   }
 });
 
-it('a Redis that may drop tokens is warned of once each: eviction and no AOF', async () => {
+it('warns once about eviction and once about a missing AOF', async () => {
   const redis = await startRedis({ config: { 'maxmemory-policy': 'allkeys-lru', appendonly: 'no' } });
   const a = await Instance.start(redis.url);
   try {
@@ -122,7 +122,7 @@ it('a Redis that may drop tokens is warned of once each: eviction and no AOF', a
   }
 });
 
-it('TLS with its own authority, a user, a password and a database', async () => {
+it('connects with TLS, its own authority, a user, a password and a database', async () => {
   const folder = await GuardedFolder.make('certificate-');
   const tls = await makeCertificate(folder.path);
   const redis = await startRedis({ tls, config: { user: 'carat on >p%40ss ~* &* +@all' } });

@@ -20,7 +20,7 @@ async function start(url: string, env?: Record<string, string>): Promise<Instanc
   return instance;
 }
 
-it('uses no other database when the one of STORE_URL does not exist', async () => {
+it('uses no other database when that of STORE_URL does not exist', async () => {
   const redis = await startRedis({ config: { databases: '4' } });
   stops.push(() => redis.stop());
   const instance = await start(`${redis.url}/4`);
@@ -44,7 +44,7 @@ it('keeps its tokens in the database of STORE_URL, also after a reconnect', asyn
   expect((await redis.info('keyspace')).has('db3')).toBe(true);
 });
 
-it('names the permission that a user without channels lacks, once, and uses Redis when it is granted', async () => {
+it('names a missing channel permission once, and uses Redis when it is granted', async () => {
   const redis = await startRedis();
   stops.push(() => redis.stop());
   await redis.command('ACL', 'SETUSER', 'carat', 'on', '>secret', '~*', '+@all', 'resetchannels');
@@ -63,7 +63,7 @@ it('names the permission that a user without channels lacks, once, and uses Redi
   expect([instance.told('store_away'), instance.told('redis_no_permission')]).toEqual([1, 1]);
 });
 
-it('names a cluster node that is addressed as a single server before the first post', async () => {
+it('reports a cluster node behind a single-server URL before the first post', async () => {
   const cluster = await startCluster();
   stops.push(() => cluster.stop());
   const paths = ['a', 'b', 'c', 'd', 'e', 'f'].map((merchant) => `${merchant}=/${merchant}`).join(',');
@@ -84,7 +84,7 @@ it('uses the password of the sentinels', async () => {
   expect(instance.told('redis_unreachable')).toBe(0);
 }, 60_000);
 
-it('reports each reason of an absence once when two alternate', async () => {
+it('reports each reason once when two reasons alternate', async () => {
   let attempts = 0;
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

@@ -55,7 +55,7 @@ it('keeps posts when the authority of a TLS cluster is unknown', async () => {
   expect((await service.readiness()).store.state).toBe('away');
 }, 60_000);
 
-it('survives a certificate that is exchanged at run time, and recovers when it is put right', async () => {
+it('survives a wrong certificate at run time, and recovers when it is corrected', async () => {
   const [trusted, stranger] = [await certificate(), await certificate()];
   const cluster = await startCluster({ tls: trusted });
   stops.push(() => cluster.stop());
@@ -71,7 +71,7 @@ it('survives a certificate that is exchanged at run time, and recovers when it i
   expect(service.events('bug')).toEqual([]);
 }, 60_000);
 
-it('verifies certificates that name hosts only, by the names that the nodes announce', async () => {
+it('verifies certificates with host names by the names that the nodes announce', async () => {
   const tls = await certificate('DNS:localhost');
   const config = { 'cluster-announce-hostname': 'localhost', 'cluster-preferred-endpoint-type': 'hostname' };
   const cluster = await startCluster({ tls, config });

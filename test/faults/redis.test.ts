@@ -156,7 +156,7 @@ describe.concurrent.each(FAULTS)('Redis: $name', (fault) => {
     await stage?.redis.stop();
   });
 
-  it('answers Carat, keeps what came, and gives it out once', async () => {
+  it('answers Carat, keeps each token, and hands it out once', async () => {
     const { a, b } = stage;
     await a.settled();
     const before = value();
@@ -223,7 +223,7 @@ describe.concurrent.each(FAULTS)('Redis: $name', (fault) => {
 });
 
 describe.concurrent('Redis', () => {
-  it('absent at the start: the service starts, and brings there what came', async () => {
+  it('down at the start: the service starts, and sends the tokens later', async () => {
     const redis = await startRedis();
     await redis.kill();
     const a = await Instance.start(redis.url);
@@ -245,7 +245,7 @@ describe.concurrent('Redis', () => {
     }
   });
 
-  it('of a name that does not resolve: one clear line, and everything is kept here', async () => {
+  it('with a name that does not resolve: logs one clear line, and keeps the tokens locally', async () => {
     const a = await Instance.start('redis://:secret@no-such-host.invalid:6379');
     try {
       const seid = value();
@@ -259,7 +259,7 @@ describe.concurrent('Redis', () => {
     }
   });
 
-  it('that nobody listens for, of a wrong password, or of a database that is not there: one line each, no password', async () => {
+  it('with a closed port, a wrong password or a missing database: logs one line each, without the password', async () => {
     const redis = await startRedis({ config: { requirepass: 'right' } });
     const nobody = await freePort();
     const address = `${redis.host}:${redis.port}`;
@@ -294,7 +294,7 @@ describe.concurrent('Redis', () => {
     }
   });
 
-  it('whose password was rotated: what came is kept, and there once the password is as before', async () => {
+  it('with a rotated password: keeps the tokens, and sends them once the password is right again', async () => {
     const redis = await startRedis({ config: { requirepass: 'old' } });
     const a = await Instance.start(redis.url);
     try {
@@ -321,7 +321,7 @@ describe.concurrent('Redis', () => {
     }
   });
 
-  it('that has forgotten the scripts is no reason to lose anything', async () => {
+  it('without its scripts: loses nothing', async () => {
     const redis = await startRedis();
     const a = await Instance.start(redis.url);
     try {
@@ -339,7 +339,7 @@ describe.concurrent('Redis', () => {
     }
   });
 
-  it('that comes and goes every second: 200 each time, and every token is given out once', async () => {
+  it('up and down every second: answers 200 each time, and hands out every token once', async () => {
     const redis = await startRedis();
     const a = await Instance.start(redis.url);
     const b = await Instance.start(redis.url);

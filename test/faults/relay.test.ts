@@ -86,11 +86,11 @@ describe('two instances show each other', () => {
   const postsAt = async (instance: Instance): Promise<Record<string, unknown>[]> =>
     (await instance.get('/v1/posts?limit=500')).body?.['posts'] as Record<string, unknown>[];
 
-  it('by different names', () => {
+  it('under different names', () => {
     expect(new Set(names.values()).size).toBe(2);
   });
 
-  it('posts, and what became of them, wherever they came and were read', async () => {
+  it('posts and their outcome, at whichever instance they arrived or were read', async () => {
     const seen = [await follow(a), await follow(b)];
     await a.post({ seid: value(), sid: 'shown' });
     expect((await b.read({ sid: 'shown', wait: 10 })).status).toBe(200);
@@ -107,7 +107,7 @@ describe('two instances show each other', () => {
     }
   });
 
-  it('who waits, on the page', async () => {
+  it('waiters, on the page', async () => {
     const waits = [a.read({ sid: 'waits-at-a', wait: 20 }), b.read({ sid: 'waits-at-b', wait: 20 })];
     for (const instance of [a, b]) {
       await until('both are shown', async () => {
@@ -119,7 +119,7 @@ describe('two instances show each other', () => {
     expect((await Promise.all(waits)).map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  it('the events after one that was seen at the other', async () => {
+  it('the events after an event id of the other', async () => {
     const first = await follow(a);
     await a.post({ seid: value(), sid: 'seen' });
     const { id } = await first.until('the post', isPost('seen'));
@@ -131,7 +131,7 @@ describe('two instances show each other', () => {
   });
 });
 
-it('nothing is shown while Redis is away from one, at no cost to its posts, and all again afterwards', async () => {
+it('the relay stops while Redis is away from one instance, delays no post, and resumes afterwards', async () => {
   const a = await Instance.start(throughProxy());
   const b = await Instance.start(redis.url);
   try {
@@ -179,7 +179,7 @@ describe('the relay', () => {
   };
   const sent = (): { id: string }[] => texts.flatMap((text) => JSON.parse(text).events ?? []);
 
-  it('tells at most 500 events at once, and keeps none that cannot be told', async () => {
+  it('sends at most 500 events in a batch, and keeps none that cannot be sent', async () => {
     let dropped = 0;
     const events = new Events();
     const self = (): InstanceState => {
@@ -272,7 +272,7 @@ describe('two instances send each other', () => {
     expect((await b.use(String(body?.['id']))).status).toBe(204);
   }
 
-  it('only heartbeats while nobody reads, and the past to the first who asks', async () => {
+  it('only heartbeats while nobody reads, and past events to the first reader', async () => {
     for (const sid of SIDS) await pass(sid);
     await heartbeats();
     expect(sentSince(0)).toEqual([]);
@@ -305,7 +305,7 @@ describe('two instances send each other', () => {
     expect(last).toMatchObject({ sid: 'after' });
   });
 
-  it('events as long as a reader renews its need', async () => {
+  it('events as long as a reader renews its request', async () => {
     sniffer.send('{"from":"dead-1","needs":true}');
     await until('events are sent', async () => {
       await a.post({ seid: value(), sid: 'needed' });
@@ -315,7 +315,7 @@ describe('two instances send each other', () => {
     expect(await a.metric('events_not_relayed_total')).toBe(0);
   });
 
-  it('what a reader missed at both while nobody read', async () => {
+  it('events of both that a reader missed while nobody read', async () => {
     const first = await follow(a);
     await a.post({ seid: value(), sid: 'seen' });
     const { id } = await first.until('the post', isPost('seen'));
@@ -325,7 +325,7 @@ describe('two instances send each other', () => {
     await followAfter(b, id);
   });
 
-  it('an expectation that is met elsewhere before anybody reads', async () => {
+  it('an expectation that is filled elsewhere before anybody reads', async () => {
     await a.expect({ kind: 'seid', sid: 'met', ttl: 600 });
     await a.expect({ kind: 'seid', sid: 'open', ttl: 600 });
     await b.post({ seid: value(), sid: 'met' });
@@ -338,7 +338,7 @@ describe('two instances send each other', () => {
   });
 });
 
-describe('what another says', () => {
+describe('a message from another instance', () => {
   const good = { id: 'x-1', name: 'post', instance: 'x', at: 1, merchant: 'default', facts: {} };
 
   it.each([
@@ -349,7 +349,7 @@ describe('what another says', () => {
       JSON.stringify({ from: 'x', events: [{ ...good, ...wrong }] }),
     ),
     JSON.stringify({ from: 'x', state: { waiters: null } }),
-  ])('is let go when it is not understood: %s', (text) => {
+  ])('is ignored when it is malformed: %s', (text) => {
     const events = new Events();
     let say: (text: string) => void = () => {};
     const channel: Channel = {
@@ -388,7 +388,7 @@ describe('the channel', () => {
     }
   });
 
-  it('listens anew when it does not hear itself', async () => {
+  it('subscribes again when its own messages do not arrive', async () => {
     const channel = new RedisChannel(parseStoreUrl(throughProxy()));
     const listeners = async (): Promise<string[]> =>
       [

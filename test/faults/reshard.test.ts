@@ -59,7 +59,7 @@ it('loses no token and hands none out twice when slots move under load', async (
   expect(history.posted.size).toBeGreaterThan(20);
 }, 120_000);
 
-it('answers `store_away`, never `204`, for what only the moving slot holds, and serves again after the move', async () => {
+it('answers `store_away`, never `204`, for tokens of a moving slot, and serves them after the move', async () => {
   const cluster = await startCluster();
   stops.push(() => cluster.stop());
   const [a, b] = [await Instance.start(cluster.url), await Instance.start(cluster.url)];

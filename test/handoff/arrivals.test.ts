@@ -133,7 +133,7 @@ describe('a read that waits', () => {
     return { handed };
   }
 
-  it('is answered by the announcement with what a read answers', async () => {
+  it('gets from the announcement the answer of a read', async () => {
     const [here, there] = [await open(), await open()];
     await here.store.put(tokenFor(merchant, 'before'));
     const { handed } = await waitAt(there, bySid('x'));
@@ -148,7 +148,7 @@ describe('a read that waits', () => {
     expect(given).toMatchObject({ token: { value: token.value } });
   });
 
-  it('gives nothing to a client that left while it read, although the announcement came meanwhile', async () => {
+  it('gives nothing to a client that left during the read, even if the announcement came', async () => {
     const [here, there] = [await open(), await open()];
     const [reading, goOn] = [latch(), latch()];
     there.store.onPoint = async (point) => {
@@ -249,11 +249,11 @@ function spoil(instance: Instance, random: Random): { heal(): void } {
   };
 }
 
-describe('reads that announcements answer', () => {
+describe('reads that an announcement answers', () => {
   const SEEDS = 12;
   const KEYS = 40;
 
-  it.each(Array.from({ length: SEEDS }, (_, at) => at + 1))('hold what reads promise, seed %i', async (seed) => {
+  it.each(Array.from({ length: SEEDS }, (_, at) => at + 1))('keep the promises of reads, seed %i', async (seed) => {
     const random = new Random(seed);
     const onConflict = seed % 2 === 0 ? 'refuse' : 'newest';
     const [here, there] = [await open({ onConflict }), await open({ onConflict })];

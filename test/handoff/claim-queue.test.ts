@@ -33,7 +33,7 @@ class Tray {
   }
 }
 
-describe('a line', () => {
+describe('a claim queue', () => {
   let tray: Tray;
   let line: ClaimQueue;
   let waiters: Waiters;
@@ -58,7 +58,7 @@ describe('a line', () => {
   const got = ({ answer }: Member): string | undefined =>
     answer instanceof Error ? answer.message : answer?.state === 'held' ? answer.token.id : answer?.state;
 
-  it('serves first come first, and tries nobody behind one who gets nothing', async () => {
+  it('serves in order of arrival, and tries nobody behind a member that gets nothing', async () => {
     const [a, b, c] = [join('a'), join('b'), join('c')];
     tray.lay('1', '2');
     await line.advance();
@@ -103,7 +103,7 @@ describe('a line', () => {
     expect(line.last).toBeUndefined();
   });
 
-  it('wakes whoever is served', async () => {
+  it('wakes each served member', async () => {
     const member = join('a');
     const asleep = member.waiter.sleep();
     tray.lay('1');
@@ -111,7 +111,7 @@ describe('a line', () => {
     expect(await asleep).toBe('notified');
   });
 
-  it('looks once more for whoever asks while a round is under way, and once for all of them', async () => {
+  it('runs one more round for all members that ask during a round', async () => {
     const { opened, open } = latch();
     const a = join('a');
     tray.onAsked = () => opened;
@@ -127,14 +127,14 @@ describe('a line', () => {
     expect(tray.asked).toEqual(['a', 'a']);
   });
 
-  it('gives the same token to all who ask with one claim id, wherever they stand', async () => {
+  it('gives the same token to all members with one claim id, at any position', async () => {
     const [a, b, again] = [join('a'), join('b'), join('a')];
     tray.lay('1');
     await line.advance();
     expect([a, b, again].map(got)).toEqual(['1', undefined, '1']);
   });
 
-  it('goes on behind one whose attempt failed or found what no waiting changes', async () => {
+  it('continues behind a member whose attempt failed or got a final answer', async () => {
     const failing = line.join('x', () => Promise.reject(new Error('away')), join('unused').waiter);
     const cancelled = line.join('y', async () => ({ state: 'cancelled' }), join('unused too').waiter);
     for (const member of members.splice(0)) await line.leave(member);
@@ -144,7 +144,7 @@ describe('a line', () => {
     expect([failing, cancelled, c].map(got)).toEqual(['away', 'cancelled', '1']);
   });
 
-  it('tells whoever leaves what an attempt under way still found, and tries nobody who has left', async () => {
+  it('gives a leaving member the result of its pending attempt, and does not try it again', async () => {
     const { opened, open } = latch();
     const [a, b] = [join('a'), join('b')];
     tray.lay('1', '2');
@@ -159,7 +159,7 @@ describe('a line', () => {
     expect(tray.asked).toEqual(['a']);
   });
 
-  it('looks by itself when the first lease ends, and no more once everybody has left', async () => {
+  it('tries again when the first lease ends, but not once all members have left', async () => {
     const a = join('a');
     tray.empty = { state: 'none', retryInMs: 30 };
     await line.advance();
@@ -175,7 +175,7 @@ describe('a line', () => {
     expect(timers()).toBe(before);
   });
 
-  it('remembers what was found last', async () => {
+  it('remembers the last answer', async () => {
     join('a');
     expect(line.last).toBeUndefined();
     tray.empty = { state: 'used' };

@@ -23,7 +23,7 @@ describe('a claim that waits', () => {
     expect(asked.map(({ got }) => got)).toEqual(tokens.map(({ id }) => id));
   });
 
-  it('keeps its turn when others come while it is tried', async () => {
+  it('keeps its turn when others arrive during its attempt', async () => {
     const { opened, open } = latch();
     counter.store.onPoint = (point, subject) => (point === 'claim begins' && subject === 'c0' ? opened : undefined);
     const asked = [counter.ask('c0')];
@@ -62,7 +62,7 @@ describe('a claim that waits', () => {
     expect(await second.answered()).toEqual({ outcome: 'disconnected' });
   });
 
-  it('gets a token whose lease ends again and again, each time the next in turn', async () => {
+  it('gets a token whose lease ends repeatedly, each time the next in turn', async () => {
     const token = counter.token();
     await counter.store.put(token);
     const asked = Array.from({ length: 5 }, (_, at) => counter.ask(`c${at}`, POOL, { leaseMs: 60 }));
@@ -81,7 +81,7 @@ describe('a claim that waits', () => {
     expect(await asked.answered()).toMatchObject({ outcome: 'token', token });
   });
 
-  it('is told who holds the token only if it does not wait', async () => {
+  it('learns the holder of the token only if it does not wait', async () => {
     await counter.store.put(counter.token({ sid: 'x' }));
     await counter.take('before', under('x'));
     expect(await counter.ask('c1', under('x'), { waitMs: 0 }).answered()).toMatchObject({
@@ -94,7 +94,7 @@ describe('a claim that waits', () => {
     expect(await counter.ask('c1', POOL, { waitMs: 30 }).answered()).toEqual({ outcome: 'nothing' });
   });
 
-  it('gets the token that its own id took elsewhere while it waited behind another', async () => {
+  it('gets the token that its own id took elsewhere while it waited', async () => {
     const [first, second] = [counter.ask('c1'), counter.ask('c2', POOL, { waitMs: 100 })];
     await ticks(5);
     const token = counter.token({ sid: 'x' });
@@ -105,7 +105,7 @@ describe('a claim that waits', () => {
     expect(await first.answered()).toEqual({ outcome: 'disconnected' });
   });
 
-  it('is one claim when it is asked for twice at once, wherever the second stands in line', async () => {
+  it('is one claim when two requests send it at once, at any position of the second', async () => {
     const [first, between, again] = [counter.ask('c1'), counter.ask('c2'), counter.ask('c1')];
     await ticks(5);
     const token = counter.token();

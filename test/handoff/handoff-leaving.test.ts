@@ -19,7 +19,7 @@ describe('a claim that waits', () => {
     await counter.close();
   });
 
-  it('frees its place at once when its client goes away, and those behind it go on', async () => {
+  it('frees its waiter at once when its client disconnects, and those behind it continue', async () => {
     const asked = Array.from({ length: 5 }, (_, at) => counter.ask(`c${at}`));
     await ticks(5);
     expect(counter.waiters.count).toBe(5);
@@ -39,7 +39,7 @@ describe('a claim that waits', () => {
 
   for (const waitMs of [0, LONG_MS]) {
     for (const point of ['claim begins', 'claim ends'] as const) {
-      it(`of ${waitMs} ms takes nothing with it when its client goes away as its ${point}`, async () => {
+      it(`of ${waitMs} ms takes no token when its client disconnects as its ${point}`, async () => {
         const token = counter.token();
         await counter.store.put(token);
         const reached = latch();
@@ -63,7 +63,7 @@ describe('a claim that waits', () => {
     }
   }
 
-  it('leaves its token to the next in line when its client goes away in that very moment', async () => {
+  it('leaves its token to the next in line when its client disconnects at that moment', async () => {
     const { opened, open } = latch();
     counter.store.onPoint = (point, subject) => (point === 'claim ends' && subject === 'c1' ? opened : undefined);
     const token = counter.token();
@@ -95,7 +95,7 @@ describe('a claim that waits', () => {
     expect(await counter.take('c2')).toMatchObject({ state: 'none' });
   });
 
-  it('puts its token back when all of its clients go away in turn', async () => {
+  it('puts its token back when all of its clients disconnect in turn', async () => {
     const asked = [counter.ask('c1'), counter.ask('c1'), counter.ask('c1')];
     await ticks(5);
     let claims = 0;
@@ -112,7 +112,7 @@ describe('a claim that waits', () => {
     expect(await counter.take('c2')).toMatchObject({ state: 'held', token, claim: { deliveries: 1 } });
   });
 
-  it('that is over while an attempt is under way gets what that finds', async () => {
+  it('that times out during an attempt gets the result of that attempt', async () => {
     const token = counter.token();
     await counter.store.put(token);
     const { opened, open } = latch();
@@ -123,7 +123,7 @@ describe('a claim that waits', () => {
     expect(await asked.answered()).toMatchObject({ outcome: 'token', token, claim: { deliveries: 1 } });
   });
 
-  it('that is sent away while an attempt is under way gets what that finds, too', async () => {
+  it('that ends by a stop during an attempt gets the result of that attempt, too', async () => {
     const token = counter.token();
     await counter.store.put(token);
     const { opened, open } = latch();
@@ -137,7 +137,7 @@ describe('a claim that waits', () => {
     expect(await counter.ask('c3').answered()).toEqual({ outcome: 'draining' });
   });
 
-  it('leaves no token with anybody who did not get it, under random comings and goings', async () => {
+  it('leaves no token held by a client that did not get it, with random arrivals and disconnects', async () => {
     for (let seed = 1; seed <= 200; seed++) {
       const random = new Random(seed);
       counter.store.onPoint = () => ticks(random.below(3));

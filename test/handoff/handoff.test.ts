@@ -52,7 +52,7 @@ describe('a wait', () => {
 
   for (const how of HOW) {
     for (const moment of MOMENTS) {
-      it.each(HINT_DELAYS)(`that ${how}s meets a post that comes ${moment}, its hint %i turns later`, async (delay) => {
+      it.each(HINT_DELAYS)(`that ${how}s gets a post that comes ${moment}, its hint %i turns later`, async (delay) => {
         const name = `${how}-${moment}-${delay}`.replaceAll(/[^a-z0-9]+/g, '-');
         const token = counter.token(how === 'claim from the pool' ? {} : { sid: name });
         const put = async (): Promise<void> => void expect(await counter.store.put(token)).toBe('kept');
@@ -87,7 +87,7 @@ describe('a wait', () => {
     }
   }
 
-  it('meets its post under thousands of random interleavings', async () => {
+  it('gets its post under thousands of random interleavings', async () => {
     const runs = 3000;
     for (let batch = 0; batch < runs; batch += 150) {
       const random = new Random(batch + 1);
@@ -112,7 +112,7 @@ describe('a wait', () => {
     expect(counter.wakeups.missed).toBe(0);
   });
 
-  it('of 2,000 workers at once is served for each', async () => {
+  it('of each of 2,000 concurrent workers is served', async () => {
     counter.store.onPoint = () => {};
     counter.store.onHint = (hint, deliver) => deliver(hint);
     const names = Array.from({ length: 2000 }, (_, at) => `many-${at}`);
@@ -127,7 +127,7 @@ describe('a wait', () => {
     expect(counter.wakeups.missed).toBe(0);
   });
 
-  it('ends at once when the client goes away or the process drains, and says what it found when it is over', async () => {
+  it('ends at once when the client disconnects or the process drains, and answers the last result at its timeout', async () => {
     counter.store.onPoint = () => {};
     const client = new AbortController();
     const gone = ask('read', 'nobody', client.signal);
@@ -154,8 +154,8 @@ describe('a wait', () => {
   });
 });
 
-describe('more waits than there are places', () => {
-  it('are told so, unless their token is there already', async () => {
+describe('more waits than MAX_WAITERS', () => {
+  it('get too_many_waiters, unless their token exists', async () => {
     const counter = await Counter.open({ maxWaiters: 1 });
     const { opened, open } = latch();
     counter.store.onPoint = (_, subject) => (subject === 'first' ? opened : undefined);

@@ -10,7 +10,7 @@ function takeAll(shares: Shares, party: string): number {
 }
 
 describe('Shares', () => {
-  it('gives all places to a party that is alone', () => {
+  it('gives all places to a single party', () => {
     expect(takeAll(new Shares(20_000, ['a']), 'a')).toBe(20_000);
     expect(takeAll(new Shares(1, ['a']), 'a')).toBe(1);
   });
@@ -29,7 +29,7 @@ describe('Shares', () => {
     expect(shares.count).toBe(first + others * (parties - 1));
   });
 
-  it('gives a place that was left to the party that comes first', () => {
+  it('gives a free place to the party that comes first', () => {
     const shares = new Shares(4, ['a', 'b']);
     takeAll(shares, 'a');
     takeAll(shares, 'b');

@@ -13,7 +13,7 @@ function park(waiters: Waiters, topic = 'sid=x', { merchant = 'm', endsAt = soon
 }
 
 describe('waiters', () => {
-  it('sleep until their topic is woken, in the order in which they came', async () => {
+  it('sleep until their topic is woken, in order of arrival', async () => {
     const waiters = new Waiters({ max: 10 });
     const order: number[] = [];
     const sleeping = [1, 2, 3].map((number) =>
@@ -36,7 +36,7 @@ describe('waiters', () => {
     await asleep;
   });
 
-  it('lose no wake-up that comes between parking and sleeping, or between two sleeps', async () => {
+  it('get a wake-up that arrives before `sleep()` or between two sleeps', async () => {
     const waiters = new Waiters({ max: 10 });
     const waiter = park(waiters);
     waiters.wake('m', 'sid=x');
@@ -54,7 +54,7 @@ describe('waiters', () => {
     expect(await again).toBe('notified');
   });
 
-  it('sleep until the end of their wait when the tick in which they fall asleep takes long', async () => {
+  it('sleep until the end of their wait even if the tick of `sleep()` takes long', async () => {
     const waiters = new Waiters({ max: 10 });
     await new Promise((resolve) => setImmediate(resolve));
     // Node measures a timer from the start of this tick.
@@ -65,13 +65,13 @@ describe('waiters', () => {
     expect(performance.now()).toBeGreaterThanOrEqual(endsAt);
   });
 
-  it('wake when their wait is over, also if it was so before they slept', async () => {
+  it('wake when their wait is over, even if it was over before `sleep()`', async () => {
     const waiters = new Waiters({ max: 10 });
     expect(await park(waiters, 'sid=x', { endsAt: soon(20) }).sleep()).toBe('timeout');
     expect(await park(waiters, 'sid=x', { endsAt: soon(-1) }).sleep()).toBe('timeout');
   });
 
-  it('wake when the client goes away, and that is not forgotten', async () => {
+  it('wake when the client disconnects, and keep that state', async () => {
     const waiters = new Waiters({ max: 10 });
     const client = new AbortController();
     const waiter = park(waiters, 'sid=x', { signal: client.signal });
@@ -83,7 +83,7 @@ describe('waiters', () => {
     expect(await park(waiters, 'sid=x', { signal: client.signal }).sleep()).toBe('disconnected');
   });
 
-  it('keep the news that the client went away while they were not asleep', async () => {
+  it('report a disconnect that happened while awake', async () => {
     const waiters = new Waiters({ max: 10 });
     const client = new AbortController();
     const waiter = park(waiters, 'sid=x', { signal: client.signal });
@@ -93,7 +93,7 @@ describe('waiters', () => {
     expect(await waiter.sleep()).toBe('disconnected');
   });
 
-  it('are sent away when the process drains, now and from then on', async () => {
+  it('end when the process drains, also those that come later', async () => {
     const waiters = new Waiters({ max: 10 });
     const asleep = park(waiters).sleep();
     const awake = park(waiters, 'sid=y', { merchant: 'n' });
@@ -107,7 +107,7 @@ describe('waiters', () => {
     expect(await park(waiters).sleep()).toBe('draining');
   });
 
-  it('are bounded, and a place is free once somebody leaves', () => {
+  it('are limited, and a place is free once a waiter leaves', () => {
     const waiters = new Waiters({ max: 2 });
     const first = park(waiters);
     park(waiters, 'sid=y');
@@ -120,7 +120,7 @@ describe('waiters', () => {
     expect(waiters.park('m', 'sid=z', soon(), here())).toBe('full');
   });
 
-  it('leave nothing behind: no count, no merchant, no listener, no timer', async () => {
+  it('leave no count, merchant, listener or timer behind', async () => {
     const waiters = new Waiters({ max: 10 });
     const { signal } = new AbortController();
     const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;

@@ -38,7 +38,7 @@ describe('wake-ups', () => {
     };
   };
 
-  it('need no check while every hint comes', async () => {
+  it('need no check while every hint arrives', async () => {
     await open({ checkEveryMs: 5 });
     const names = Array.from({ length: 40 }, (_, at) => `x${at}`);
     await wait(...names);
@@ -49,7 +49,7 @@ describe('wake-ups', () => {
     expect(counter.wakeups.missed).toBe(0);
   });
 
-  it('find a lost hint by the gap before the next one', async () => {
+  it('detect a lost hint by the gap before the next one', async () => {
     await open();
     await put('before');
     await wait('x', 'y');
@@ -59,7 +59,7 @@ describe('wake-ups', () => {
     await Promise.all(['x', 'y'].map(served));
   });
 
-  it('know of no hint before the first, and take it for a gap', async () => {
+  it('treat the first hint as a gap', async () => {
     await open();
     await wait('x', 'y');
     lose('x');
@@ -68,7 +68,7 @@ describe('wake-ups', () => {
     await Promise.all(['x', 'y'].map(served));
   });
 
-  it('know of no hint before the first after a gap was told', async () => {
+  it('treat the first hint after a reported gap as a gap', async () => {
     await open();
     await put('before');
     counter.wakeups.onGap();
@@ -79,7 +79,7 @@ describe('wake-ups', () => {
     await Promise.all(['x', 'y'].map(served));
   });
 
-  it('find a lost hint by the slow check when no other one comes', async () => {
+  it('detect a lost hint by the slow check when no other hint arrives', async () => {
     await open({ checkEveryMs: 20 });
     await put('before');
     await wait('x', 'y');
@@ -92,7 +92,7 @@ describe('wake-ups', () => {
     expect(counter.wakeups.missed).toBe(2);
   });
 
-  it('find by the slow check what was lost before anything was heard', async () => {
+  it('detect by the slow check a hint that was lost before the first one', async () => {
     await open({ checkEveryMs: 20 });
     await wait('x');
     lose('x');
@@ -100,7 +100,7 @@ describe('wake-ups', () => {
     await served('x');
   });
 
-  it('do not take a hint that is on its way for a lost one', async () => {
+  it('do not treat a pending hint as lost', async () => {
     await open({ checkEveryMs: 20 });
     await put('before');
     const hints: (() => void)[] = [];
@@ -128,7 +128,7 @@ describe('wake-ups', () => {
     expect(counter.wakeups.missed).toBe(0);
   });
 
-  it('wake everybody when anything may have changed', async () => {
+  it('wake all waiters when anything may have changed', async () => {
     await open();
     await wait('x', 'y');
     lose('x', 'y');
@@ -138,7 +138,7 @@ describe('wake-ups', () => {
     await Promise.all(['x', 'y'].map(served));
   });
 
-  it('survive a counter that begins anew', async () => {
+  it('survive a counter that starts again', async () => {
     await open({ checkEveryMs: 20 });
     await put('before');
     // As if the counter had been much further before it was lost.
@@ -151,7 +151,7 @@ describe('wake-ups', () => {
     await served('y');
   });
 
-  it('serve all within the slow check, whatever becomes of the hints', async () => {
+  it('serve all waiters within the slow check when hints are lost, doubled or late', async () => {
     await open({ checkEveryMs: 20 });
     for (let seed = 1; seed <= 10; seed++) {
       const random = new Random(seed);

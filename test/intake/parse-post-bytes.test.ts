@@ -31,7 +31,7 @@ describe('encoding', () => {
     expect(read(`token=t&sid=${encoded}`).correlators).toEqual({ sid: decoded });
   });
 
-  test('a raw character is not made ASCII by a bad percent sign elsewhere', () => {
+  test('keeps a raw character non-ASCII when another percent sign is bad', () => {
     expect(readPost('token=š%zz')).toMatchObject({ usable: false, reason: 'bad_value' });
   });
 });
@@ -54,8 +54,8 @@ const nearlyForm = fc
   )
   .map((fields) => fields.map((parts) => parts.join('')).join('&'));
 
-describe('whatever comes', () => {
-  test('is read without an error, and a token is what it must be', () => {
+describe('any body', () => {
+  test('is parsed without an error into a valid token or none', () => {
     fc.assert(
       fc.property(fc.oneof(nearlyForm, fc.string({ unit: 'binary' })), (body) => {
         const reading = readPost(body);
@@ -76,7 +76,7 @@ describe('whatever comes', () => {
     expect(Object.keys(Object.prototype)).toEqual([]);
   });
 
-  test("decodes a field as the platform's own parser of forms does", () => {
+  test("decodes a field like the platform's form parser", () => {
     const text = fc
       .oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[%0-9A-Fa-f+é]{0,20}$/))
       // What ends a field here is no part of its value: line breaks, and white space at the ends.
@@ -95,7 +95,7 @@ describe('whatever comes', () => {
     );
   });
 
-  test('a body of 16 KiB takes no time that matters, whatever it repeats', () => {
+  test('of 16 KiB costs little time, with any repeated content', () => {
     for (const piece of [
       '&',
       '%',

@@ -61,22 +61,25 @@ describe('separators', () => {
     expect(readPost(body)).toMatchObject({ usable: true, post: { ...expected, pooled: false } });
   });
 
-  test('a field that is called amp; something else is not one of ours', () => {
+  test('ignores a field with the name amp;…', () => {
     expect(read('token=t&amp=1&ampsid=x').correlators).toEqual({});
   });
 
-  test.each(['token=a%0Ab', 'token=a%0D%0A', 'token=%0Aa'])('%s: an encoded line break stays a bad value', (body) => {
-    expect(readPost(body)).toMatchObject({ usable: false, reason: 'bad_value', dropped: ['token'] });
-  });
+  test.each(['token=a%0Ab', 'token=a%0D%0A', 'token=%0Aa'])(
+    '%s: keeps an encoded line break as a bad value',
+    (body) => {
+      expect(readPost(body)).toMatchObject({ usable: false, reason: 'bad_value', dropped: ['token'] });
+    },
+  );
 
   test.each([
     ['token= t ', 't'],
     ['token =\tt', 't'],
-  ])('%j: white space at the ends is dropped', (body, value) => {
+  ])('%j: drops white space at the ends', (body, value) => {
     expect(read(body).value).toBe(value);
   });
 
-  test('16 KiB of white space cost no more than other bytes', () => {
+  test('parses 16 KiB of white space as fast as other bytes', () => {
     expect(reason(readPost(`token=x${' '.repeat(16_000)}x`))).toBe('bad_value');
     expect(reason(readPost(' '.repeat(16_000)))).toBe('no_token');
   });
@@ -134,7 +137,7 @@ describe('names', () => {
     'token.=v',
     'tokens=v',
     '=token',
-  ])('%s is no token', (body) => {
+  ])('%s is not a token', (body) => {
     expect(reason(readPost(body))).toBe('no_token');
   });
 });
@@ -180,7 +183,7 @@ describe('unusable posts', () => {
     expect(reason(readPost(body))).toBe(expected);
   });
 
-  test('a status beside another kind than a NIT is no status notification', () => {
+  test('a status with another kind than a NIT is not a status notification', () => {
     expect(reason(readPost('seid=a&status=CON'))).toBe('token of kind seid');
     expect(reason(readPost('nit=a&status='))).toBe('token of kind nit');
     expect(reason(readPost('token=a&nit=&status=CON'))).toBe('token of kind token');
@@ -199,12 +202,12 @@ describe('values', () => {
     expect(read(`token=${value}`)).toMatchObject({ value, unusualLength });
   });
 
-  test('may be any printable ASCII', () => {
+  test('may have any printable ASCII character', () => {
     const printable = Array.from({ length: 0x7e - 0x21 + 1 }, (_, at) => String.fromCharCode(0x21 + at)).join('');
     expect(read(`seid=${encodeURIComponent(printable)}`).value).toBe(printable);
   });
 
-  test.each(['seid=a&seid=a', 'seid=a&SEID=%61', 'seid=a&seid=&seid=a'])('%s: the same value counts once', (body) => {
+  test.each(['seid=a&seid=a', 'seid=a&SEID=%61', 'seid=a&seid=&seid=a'])('%s: a repeated value counts once', (body) => {
     expect(read(body)).toMatchObject({ kind: 'seid', value: 'a' });
   });
 });

@@ -45,7 +45,7 @@ describe('the sender', () => {
     expect(sources('', TRUSTED).senderOf(peer, forwarded)).toBe(expected);
   });
 
-  test('is the peer, when no proxy is trusted', () => {
+  test('is the peer when no proxy is trusted', () => {
     expect(sources().senderOf('127.0.0.1', '198.51.100.1')).toBe('127.0.0.1');
   });
 });
@@ -72,7 +72,7 @@ describe('the allow-list', () => {
   });
 });
 
-test('whatever a proxy says, there is a sender and a verdict', () => {
+test('has a sender and a verdict for any header of a proxy', () => {
   const said = fc.oneof(fc.string(), fc.ipV4(), fc.ipV6(), fc.array(fc.oneof(fc.ipV4(), fc.ipV6())).map(String));
   const checked = sources('10.0.0.0/8, fe80::/10', '0.0.0.0/0, ::/0');
   fc.assert(

@@ -7,7 +7,7 @@ import { run } from './run.ts';
 test.each([
   ['embedded', 1200],
   ['redis', 300],
-] as const)('service and model agree for a while, %s', async (store, operations) => {
+] as const)('service and model agree during a short run, %s', async (store, operations) => {
   const report = await run({ seed: 24, operations, store });
   expect(report.divergences).toEqual([]);
   expect(report.operations).toBeGreaterThanOrEqual(operations);
@@ -21,7 +21,7 @@ describe('the model', () => {
   const at = (from: number) => ({ from, to: from + 1 });
   const held = { status: 200, value: 'v', holder: 'c', deliveries: 1, distinct: 1 };
 
-  test('objects to a second holder, and says what was right', () => {
+  test('rejects a second holder, and prints the right answer', () => {
     const model = new Model(rules);
     expect(model.accepts(post, { status: 200 }, at(1000), Number.NaN)).toBe(true);
     expect(model.accepts(claim, held, at(1100), 2100)).toBe(true);
@@ -31,7 +31,7 @@ describe('the model', () => {
     ]);
   });
 
-  test('takes either answer at the moment when a lease ends, and holds the service to it', () => {
+  test('accepts either answer at the moment when a lease ends, and requires the service to keep it', () => {
     const model = new Model(rules);
     model.accepts(post, { status: 200 }, at(1000), Number.NaN);
     model.accepts(claim, held, at(1100), 2100);

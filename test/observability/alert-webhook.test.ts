@@ -57,7 +57,7 @@ function body(at = 0): AlertBody {
 const posted = (count: number): Promise<true> =>
   until(`${count} POSTs ended`, () => outcomes.length === count) as Promise<true>;
 
-it('sends what came at once in one POST, grouped by code and merchant', async () => {
+it('sends simultaneous notices in one POST, grouped by code and merchant', async () => {
   start();
   notice('disk_failed', 'error', 'first');
   notice('disk_failed', 'error', 'second <!channel>');
@@ -85,7 +85,7 @@ it('sends what came at once in one POST, grouped by code and merchant', async ()
   });
 });
 
-it('is silent about warnings, kept posts and what other instances report', async () => {
+it('sends nothing for warnings, kept posts and events of other instances', async () => {
   const webhook = start();
   notice('redis_eviction', 'warn');
   post('kept');
@@ -104,7 +104,7 @@ it('sends no second POST within the minute, not even at a stop', async () => {
   expect(receiver.requests).toHaveLength(1);
 });
 
-it('sends what came since with the next POST', async () => {
+it('sends later notices with the next POST', async () => {
   start({ everyMs: 100 });
   notice('one');
   await posted(1);
@@ -113,14 +113,14 @@ it('sends what came since with the next POST', async () => {
   expect(body(1).alerts.map(({ code }) => code)).toEqual(['two']);
 });
 
-it('sends what is gathered at a stop', async () => {
+it('sends the pending notices at a stop', async () => {
   const webhook = start({ gatherMs: HOUR_MS });
   notice('one');
   await webhook.stop();
   expect(body().alerts.map(({ code }) => code)).toEqual(['one']);
 });
 
-it('keeps what was refused, counts it, and reports the first failure and the recovery', async () => {
+it('keeps refused notices, counts them, and reports the first failure and the recovery', async () => {
   receiver.status = 500;
   start({ everyMs: 50 });
   notice('one');
@@ -147,7 +147,7 @@ it('does not follow a redirect', async () => {
   expect(receiver.requests).toHaveLength(1);
 });
 
-it('reports a receiver that is not there by its error code only', async () => {
+it('reports an unreachable receiver by its error code only', async () => {
   const gone = await Collector.start();
   const { url } = gone;
   await gone.stop();
@@ -159,7 +159,7 @@ it('reports a receiver that is not there by its error code only', async () => {
   ]);
 });
 
-it('gives up on a receiver that hangs, and goes on with what came in that time', async () => {
+it('times out on a receiver that hangs, and continues with the notices of that time', async () => {
   const hangs = latch();
   receiver.answers = hangs.opened;
   start({ timeoutMs: 50, everyMs: 50 });
@@ -182,7 +182,7 @@ it('stops while the receiver hangs', async () => {
   expect(outcomes).toEqual(['failed']);
 });
 
-it('holds 50 groups at most, and counts the rest', async () => {
+it('keeps at most 50 groups, and counts the rest', async () => {
   start();
   for (let at = 0; at < 80; at++) notice(`code_${at}`);
   await posted(1);
@@ -190,7 +190,7 @@ it('holds 50 groups at most, and counts the rest', async () => {
   expect(body()).toMatchObject({ more: 30, text: expect.stringContaining('30 × further codes') });
 });
 
-it('posts orphans of a service, counts it in /metrics, and keeps the token to itself', async () => {
+it('posts orphans of a service without their token, and counts the POST in /metrics', async () => {
   const env = { ALERT_WEBHOOK_URL: `${receiver.url}/${SECRET}`, TOKEN_TTL_SECONDS: '1' };
   const service = await RunningService.start({ env });
   const value = 'a'.repeat(64);

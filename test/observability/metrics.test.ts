@@ -62,20 +62,20 @@ describe('the metrics', () => {
     'conflicts_total{merchant="default"}',
     'expired_total{merchant="default",kind="nit",what="no_show"}',
     'store_operation_seconds_count{operation="cancel",outcome="away"}',
-  ])('begin with %s at 0, so that the first one is an increase', async (series) => {
+  ])('start with %s at 0, so that the first event is an increase', async (series) => {
     const fresh = await RunningService.start();
     const metrics = (await fresh.worker('GET', '/metrics')).text;
     await fresh.stop();
     expect(metrics).toContain(`\ncarat_authenticity_${series} 0\n`);
   });
 
-  it('say how much space DATA_DIR has, and no end of a certificate where there is none', () => {
+  it('show the free space of DATA_DIR, and no certificate expiry without a certificate', () => {
     expect(figure('data_dir_available_bytes')).toBeGreaterThan(0);
     expect(figure('certificate_expiry_timestamp_seconds')).toBeUndefined();
   });
 
   it.each(['deploy/grafana/dashboard.json', 'deploy/prometheus/alerts.yml', 'docs/operator-page.md'])(
-    'exist, all that %s names',
+    'exist for all names in %s',
     async (file) => {
       const names = (await readFile(new URL(`../../${file}`, import.meta.url), 'utf8')).match(
         /\b(carat_authenticity|nodejs|process)_[a-z0-9_]+/g,

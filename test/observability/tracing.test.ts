@@ -73,7 +73,7 @@ const span = (what: string, wanted: (attributes: Record<string, string | undefin
   until(`a span of ${what}`, () => collector.spans.find((one) => wanted(attributesOf(one), one)));
 
 describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
-  it('the collector receives a post, and whoever was handed its token, in the trace of the caller, pointing to it', async () => {
+  it("the collector receives the span of a post, and that of the hand-over in the caller's trace, with a link", async () => {
     const service = await traced();
     const waiting = ask(service, '/v1/tokens?merchant_data=14114532781&wait=20', {
       headers: { traceparent: traceparent('01') },
@@ -104,7 +104,7 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
     }
   });
 
-  it('it receives no token, path, correlator or key, whatever happens, and the last before the stop', async () => {
+  it('the collector receives no token, path, correlator or key, and gets the last spans before the stop', async () => {
     const service = await traced();
     await post(service, { seid: SEID, merchant_data: '14114532781', sid: 'THE-SID' });
     await post(service, { seid: SEID, merchant_data: '14114532781', sid: 'THE-SID' });
@@ -139,7 +139,7 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
     }
   });
 
-  it("a caller's trace that is not recorded stays so", async () => {
+  it("a caller's unsampled trace stays unsampled", async () => {
     const service = await traced();
     await ask(service, '/v1/tokens?sid=unrecorded', { headers: { traceparent: traceparent('00') } });
     await ask(service, '/v1/tokens?sid=recorded');
@@ -150,7 +150,7 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
     expect(collector.spans[0]?.traceId).not.toBe(CALLER.traceId);
   });
 
-  it('a collector that refuses is told of once, and costs nobody anything', async () => {
+  it('a collector that refuses is logged once, and delays no request', async () => {
     collector.status = 503;
     const service = await traced();
     for (const sid of ['a', 'b', 'c']) {
@@ -166,14 +166,14 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
     expect(JSON.stringify(service.log)).not.toContain('of the collector');
   });
 
-  it('what cannot be is told, and turns only the traces off', async () => {
+  it('a wrong setting is logged, and disables only the traces', async () => {
     const service = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' });
     expect(service.troubles('traces_off')).toHaveLength(1);
     await post(service, { seid: SEID });
   });
 });
 
-describe('the code that makes traces', () => {
+describe('the tracing code', () => {
   /** The modules in the one file of the service that wait to be asked for, and were run by a process until it ended, as the engine tells. */
   async function runLater(env: Record<string, string>): Promise<string[]> {
     const coverage = join(folder.path, 'coverage');
@@ -192,7 +192,7 @@ describe('the code that makes traces', () => {
     [{}, false],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_SDK_DISABLED: 'true' }, false],
     [{ OTEL_TRACES_EXPORTER: 'otlp' }, true],
-  ] as [Record<string, string>, boolean][])('with %o is run: %s', async (env, isRun) => {
+  ] as [Record<string, string>, boolean][])('with %o is loaded: %s', async (env, isRun) => {
     expect((await runLater(env)).includes('src/observability/tracing/tracing.ts')).toBe(isRun);
   });
 });
@@ -214,7 +214,7 @@ describe('the variables', () => {
     [{ ...at, OTEL_TRACES_EXPORTER: 'none' }],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: '' }],
     [{ OTEL_SERVICE_NAME: 'carat' }],
-  ] as Record<string, string>[][])('%o ask for nothing', (env = {}) => {
+  ] as Record<string, string>[][])('%o disable traces', (env = {}) => {
     expect(readTracing(env)).toBeUndefined();
   });
 
@@ -222,7 +222,7 @@ describe('the variables', () => {
     [{ OTEL_TRACES_EXPORTER: 'zipkin' }],
     [{ ...at, OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'grpc' }],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' }],
-  ] as Record<string, string>[][])('%o ask for what cannot be', (env = {}) => {
+  ] as Record<string, string>[][])('%o are refused', (env = {}) => {
     expect(readTracing(env)).toEqual({ problem: expect.stringMatching(/^OTEL_\w+: expected /) });
   });
 
@@ -266,7 +266,7 @@ it.each([
   expect(parentOf(header)).toEqual(parent);
 });
 
-it('a share of all traces is about that share, and is decided by the id alone', () => {
+it('samples about the configured share of traces, by the trace id alone', () => {
   const ids = Array.from({ length: 4000 }, () => newPlace().traceId);
   const chosen = ids.filter((id) => isWithin(0.25, id));
   expect(chosen.length).toBeGreaterThan(700);
@@ -275,7 +275,7 @@ it('a share of all traces is about that share, and is decided by the id alone', 
   expect(ids.some((id) => isWithin(0, id)) || !ids.every((id) => isWithin(1, id))).toBe(false);
 });
 
-it('a slow collector makes nothing grow: what is too much is lost, and counted', async () => {
+it('a slow collector fills no memory: excess spans are dropped and counted', async () => {
   const answers = latch();
   collector.answers = answers.opened;
   const wish = readTracing({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '20' });

@@ -71,7 +71,7 @@ async function isWiderThanScreen(page: Page): Promise<boolean> {
 }
 
 describe('the operator page', () => {
-  it('helps with the first steps, and shows a post soon after it came', async () => {
+  it('shows the first steps, and a post soon after its arrival', async () => {
     await onPage({ viewport: { width: 1440, height: 900 } }, async (page) => {
       expect(await page.locator('#status').innerText()).toContain('All is well');
       expect(await page.locator('.help').innerText()).toContain('Nothing has come yet');
@@ -88,7 +88,7 @@ describe('the operator page', () => {
   });
 
   // Not looked at for leaks by itself: the service goes on counting unusable posts for a while.
-  it.concurrent('says what is wrong with an unusable post, who waits, and what is expected', async () => {
+  it.concurrent('shows why a post is unusable, the waiters and the expectations', async () => {
     await service.post({ seid: SEID, merchant_data: '14114532781' });
     await service.post({ nit: NIT, status: 'CON' });
     await service.post({ nit: NIT, nsu: '1123', pedido: 'A-77' }, '/b');
@@ -129,14 +129,14 @@ describe('the operator page', () => {
     });
   });
 
-  it('can be read without script', async () => {
+  it('is readable without script', async () => {
     await onPage({ javaScriptEnabled: false }, async (page) => {
       expect(await page.locator('#live').innerText()).toBe('reloads every 10 s');
       expect(await page.locator('#posts').innerText()).toContain('status notification');
     });
   });
 
-  it('shows a key that is limited to a merchant nothing of the others', async () => {
+  it('shows a key of one merchant nothing of the others', async () => {
     const look = async (page: Page): Promise<void> => {
       expect(await page.locator('main').innerText()).toContain('Only merchant loja2');
       expect(await page.locator('#posts tbody tr').count()).toBe(1);
@@ -145,7 +145,7 @@ describe('the operator page', () => {
     await onPage({}, look, { key: TWO });
   });
 
-  it('is let in by either way that it names, each in a field of its own', async () => {
+  it('accepts both sign-in methods that it names, each in its own field', async () => {
     const { hostname, port } = new URL(service.service.workerUrl);
     const connection = await RawConnection.open(Number(port));
     try {
@@ -170,7 +170,7 @@ describe('the operator page', () => {
     });
   });
 
-  it('goes on by itself when the key stood in its address', async () => {
+  it('loads automatically when the key is in its address', async () => {
     const address = service.service.workerUrl.replace('http://', `http://me:${ALL}@`);
     await onPage(
       {},
@@ -183,7 +183,7 @@ describe('the operator page', () => {
     );
   });
 
-  it('wants a key, and has a strict policy', async () => {
+  it('requires a key, and has a strict content security policy', async () => {
     const { status } = await service.worker('GET', '/');
     expect(status).toBe(401);
     const { headers } = await service.worker('GET', '/', { key: ALL });
@@ -195,7 +195,7 @@ describe('the operator page', () => {
   it.each([
     ['en-US', 'No contact with the service', { width: 1440, height: 900 }, 'dead.png'],
     ['pt-BR', 'Sem contato com o serviço', { width: 360, height: 740 }, 'dead-phone-pt.png'],
-  ])('says in %s that the service is dead, and since when, until it is back', async (locale, title, viewport, file) => {
+  ])('shows in %s since when the service is dead, until it is back', async (locale, title, viewport, file) => {
     const port = String(await freePort());
     const mortal = await RunningService.start({ env: { WORKER_PORT: port } });
     await mortal.post({ seid: SEID, merchant_data: '14114532781' });
@@ -221,44 +221,41 @@ describe('the operator page', () => {
   it.each([
     ['en-US', 'Needs a look', { width: 1440, height: 900 }, 'no-shows.png'],
     ['pt-BR', 'Requer atenção', { width: 360, height: 740 }, 'no-shows-phone-pt.png'],
-  ])(
-    'counts in %s what did not come, filters, pauses, and shows more on request',
-    async (locale, title, viewport, file) => {
-      const troubled = await RunningService.start({ env: { TOKEN_TTL_SECONDS: '1' } });
-      const context = await browser.newContext({ locale, viewport });
-      const page = await context.newPage();
-      for (let at = 0; at < 30; at += 1) {
-        await troubled.worker('POST', '/v1/expectations', { body: { kind: 'seid', ttl: 1 } });
-        await troubled.post({ seid: `${at}-`.padEnd(64, 'x'), sid: `${at}-`.padEnd(64, 's') });
-      }
-      await page.goto(troubled.service.workerUrl);
-      await page.getByRole('heading', { name: title }).waitFor();
-      const counts = page.locator('[data-part=status] .recent dd');
-      await until('all have ended', async () => (await counts.allInnerTexts()).join() === '0,30,30,0,0', 30_000);
-      const rows = page.locator('[data-part=posts] tbody tr:visible');
-      expect(await rows.count()).toBe(15);
-      expect(await rows.first().innerText()).toMatch(/29-s{9}…s{8}/);
-      await page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
-      await page.locator('#filter').fill(`${'7-'.padEnd(64, 's')}`);
-      expect(await rows.count()).toBe(1);
-      await page.locator('#filter').fill('');
-      await until('all are shown', async () => (await rows.count()) === 30);
-      await page.locator('#pause').click();
-      await troubled.post({ nit: NIT, nsu: '1' });
-      await until('the head goes on', async () => (await page.locator('[data-part=waiting]').count()) === 1);
-      expect(await page.locator('[data-part=posts]').innerText()).not.toContain('merchant_usn');
-      await page.locator('#pause').click();
-      await page.locator('[data-part=posts]').getByText('merchant_usn').waitFor();
-      expect(await isWiderThanScreen(page)).toBe(false);
-      await context.close();
-      await troubled.stop();
-    },
-  );
+  ])('counts no-shows in %s, filters, pauses, and shows more on request', async (locale, title, viewport, file) => {
+    const troubled = await RunningService.start({ env: { TOKEN_TTL_SECONDS: '1' } });
+    const context = await browser.newContext({ locale, viewport });
+    const page = await context.newPage();
+    for (let at = 0; at < 30; at += 1) {
+      await troubled.worker('POST', '/v1/expectations', { body: { kind: 'seid', ttl: 1 } });
+      await troubled.post({ seid: `${at}-`.padEnd(64, 'x'), sid: `${at}-`.padEnd(64, 's') });
+    }
+    await page.goto(troubled.service.workerUrl);
+    await page.getByRole('heading', { name: title }).waitFor();
+    const counts = page.locator('[data-part=status] .recent dd');
+    await until('all have ended', async () => (await counts.allInnerTexts()).join() === '0,30,30,0,0', 30_000);
+    const rows = page.locator('[data-part=posts] tbody tr:visible');
+    expect(await rows.count()).toBe(15);
+    expect(await rows.first().innerText()).toMatch(/29-s{9}…s{8}/);
+    await page.screenshot({ path: join(SCREENSHOTS, file), fullPage: true });
+    await page.locator('#filter').fill(`${'7-'.padEnd(64, 's')}`);
+    expect(await rows.count()).toBe(1);
+    await page.locator('#filter').fill('');
+    await until('all are shown', async () => (await rows.count()) === 30);
+    await page.locator('#pause').click();
+    await troubled.post({ nit: NIT, nsu: '1' });
+    await until('the head goes on', async () => (await page.locator('[data-part=waiting]').count()) === 1);
+    expect(await page.locator('[data-part=posts]').innerText()).not.toContain('merchant_usn');
+    await page.locator('#pause').click();
+    await page.locator('[data-part=posts]').getByText('merchant_usn').waitFor();
+    expect(await isWiderThanScreen(page)).toBe(false);
+    await context.close();
+    await troubled.stop();
+  });
 
   it.each([
     ['en-US', 'Redis is away', { width: 1440, height: 900 }, 'degraded.png'],
     ['pt-BR', 'Redis fora do ar', { width: 360, height: 740 }, 'degraded-phone-pt.png'],
-  ])('says in %s that Redis is away, and what is pending', async (locale, title, viewport, file) => {
+  ])('shows in %s that Redis is away, and what is pending', async (locale, title, viewport, file) => {
     const redis = await startRedis();
     const degraded = await RunningService.start({ env: { STORE_URL: redis.url } });
     await redis.stop();

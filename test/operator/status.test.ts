@@ -17,12 +17,12 @@ async function status(language = 'en'): Promise<string> {
   return /<section class="status [a-z]+" data-part="status".*?<\/section>/s.exec(text)?.[0] ?? '';
 }
 
-it('is good while nothing is wrong', async () => {
+it('is good without problems', async () => {
   await start();
   expect(await status()).toMatch(/class="status good".*All is well/s);
 });
 
-it('warns of every no-show and orphan of the last 15 minutes, also of those that the log does not list', async () => {
+it('warns of every no-show and orphan of the last 15 minutes, even those that the log omits', async () => {
   await start({ env: { TOKEN_TTL_SECONDS: '1' } });
   for (let at = 0; at < 40; at += 1) {
     await running.worker('POST', '/v1/expectations', { body: { kind: 'seid', ttl: 1 } });
@@ -49,13 +49,13 @@ it('is bad when a post was not kept', async () => {
   await bench.remove();
 });
 
-it('has a card for lost contact, which is hidden until the script shows it', async () => {
+it('has a hidden card for lost contact, which the script shows', async () => {
   await start();
   const { text } = await running.worker('GET', '/');
   expect(text).toMatch(/<section class="status bad lost" role="alert" aria-labelledby="lost" hidden>/);
 });
 
-it('counts what was not served', async () => {
+it('counts requests that were not served', async () => {
   await start();
   await fetch(`${running.service.authenticityUrl}/nowhere`, { headers: { connection: 'close' } });
   await until('it is counted', async () => /<dt>Not served<\/dt><dd>1<\/dd>/.test(await status()));
@@ -81,7 +81,7 @@ it('shows the life of a token by its fingerprint and by its id, and filters the 
   expect((await running.worker('GET', '/?q=nothing')).text).toContain('No post has this.');
 });
 
-it('begins the plots with 15 minutes', async () => {
+it('starts the plots at 15 minutes', async () => {
   await start();
   await running.post({ seid: 'value-1', sid: 's1' });
   expect((await running.worker('GET', '/')).text).toContain('1 in the last 15 min, by kind and outcome');

@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-it('holds what runs, its types, licence and documentation, and nothing else', () => {
+it('has only the program, its types, licence and documentation', () => {
   const needed = [
     'LICENSE',
     'README.md',
@@ -66,7 +66,7 @@ it('can be imported: the client, and the calls to Carat', async () => {
   expect(ran).toEqual({ code: 0, out: 'function function\n', error: '' });
 });
 
-it('has a client that needs nothing but itself', async () => {
+it('has a client without dependencies', async () => {
   const bare = join(folder, 'bare/node_modules');
   await mkdir(bare, { recursive: true });
   await cp(join(project, 'node_modules/carat-authenticity'), join(bare, 'carat-authenticity'), { recursive: true });
@@ -79,7 +79,7 @@ it('has a client that needs nothing but itself', async () => {
   expect(await codeOf('carat')).toBe(1);
 });
 
-it('gives its types to a project that imports it', async () => {
+it('provides its types to a project that imports it', async () => {
   await writeFile(
     join(project, 'worker.ts'),
     `import { type CaratClient, editSchedule } from 'carat-authenticity/carat';
@@ -110,7 +110,7 @@ it('runs as a command', async () => {
   expect((await run('npx', ['carat-authenticity', '--version'], {}, { cwd: project })).out).toBe(`${version}\n`);
 });
 
-it('serves from where it is installed', async () => {
+it('serves from its place of installation', async () => {
   const env = { HOST: '127.0.0.1', PORT: '0', WORKER_PORT: '0', DATA_DIR: join(folder, 'data') };
   const served = start(join(project, 'node_modules/.bin/carat-authenticity'), ['serve'], env, { cwd: project });
   try {

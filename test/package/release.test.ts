@@ -28,7 +28,7 @@ function release(args: readonly string[], env: Record<string, string> = {}): Pro
 }
 
 describe('npm run release', () => {
-  it('puts the packages, the bill of materials and their checksums into a folder', async () => {
+  it('writes the packages, the bill of materials and their checksums into a folder', async () => {
     expect(made).toMatchObject({ code: 0, error: '' });
     expect(made.out).toContain('without the image: --without-image\n');
     expect((await readdir(out)).sort()).toEqual([...FILES].sort());
@@ -43,7 +43,7 @@ describe('npm run release', () => {
     expect(names).not.toContain('vitest');
   });
 
-  it('exits 1 and makes nothing when no container engine answers', async () => {
+  it('exits 1 and writes nothing when no container engine answers', async () => {
     const bin = join(folder, 'without-engine');
     await mkdir(bin);
     const elsewhere = join(folder, 'elsewhere');
@@ -53,12 +53,12 @@ describe('npm run release', () => {
     await expect(readdir(elsewhere)).rejects.toThrow('ENOENT');
   });
 
-  it('exits 2 for an option that it does not know', async () => {
+  it('exits 2 for an unknown option', async () => {
     const ran = await release(['--with-image']);
     expect(ran).toMatchObject({ code: 2, out: '', error: expect.stringContaining('Usage: npm run release') });
   });
 
-  it('builds and saves the image by the engine that answers', async () => {
+  it('builds and saves the image with the engine that answers', async () => {
     // A stand-in for Podman: the image itself is built by `npm run test:container`.
     const bin = join(folder, 'engine');
     await mkdir(bin);
@@ -102,7 +102,7 @@ describe("the client's package", () => {
     expect(installed.filter((name) => !name.startsWith('.'))).toEqual(['carat-authenticity-client']);
   });
 
-  it('is well formed, with a document that names it', async () => {
+  it('is well formed, with a README of its own name', async () => {
     const pkgDir = join(project, 'node_modules/carat-authenticity-client');
     expect((await publint({ pkgDir, pack: false, strict: true })).messages).toEqual([]);
     const readme = await readFile(join(pkgDir, 'README.md'), 'utf8');

@@ -65,7 +65,7 @@ test.each([
   ['10 minutes back', -10 * MINUTE],
   ['an hour back', -HOUR],
   ['40 days back', -40 * DAY],
-])('keeps tokens, leases and announcements as they are when the clock is set %s', async (_name, byMs) => {
+])('keeps tokens, leases and announcements unchanged when the clock is set %s', async (_name, byMs) => {
   await post('live', 'used', 'held', 'short');
   expect((await claim('user', 'used', 60)).status).toBe(200);
   expect((await ask('DELETE', 'claims/user')).status).toBe(204);
@@ -99,7 +99,7 @@ test.each([
   expect(await read('again')).toBe(204);
 });
 
-test('lets nothing last longer than its lifetime when the clock is set back between two runs', async () => {
+test('extends no lifetime when the clock is set back between two runs', async () => {
   await post('live', 'held');
   expect((await claim('holder', 'held', 1)).status).toBe(200);
   const announced = await ask('POST', 'expectations', { kind: 'seid', sid: 'again', ttl: 600 });

@@ -28,7 +28,7 @@ async function newestLog(): Promise<string> {
 }
 
 describe('kill -9', () => {
-  test('right after 200 posts were acknowledged: all 200 are there', async () => {
+  test('keeps 200 posts that were just acknowledged', async () => {
     const service = await data.start();
     const sids = await post(service, 200);
     expect(await service.kill()).toEqual({ code: null, signal: 'SIGKILL' });
@@ -37,7 +37,7 @@ describe('kill -9', () => {
     expect(next.troubles('records_broken')).toEqual([]);
   });
 
-  test('what is used stays used, and what is claimed stays claimed', async () => {
+  test('keeps uses and claims', async () => {
     const service = await data.start();
     const [used, claimed, untouched] = await post(service, 3);
     if (used === undefined || claimed === undefined || untouched === undefined) throw new Error('expected three');
@@ -64,8 +64,8 @@ describe('kill -9', () => {
   }
 });
 
-describe('a last write that is torn', () => {
-  test('by anything that is no whole record: nothing that was acknowledged is lost, then or later', async () => {
+describe('a torn last write', () => {
+  test('with an incomplete record loses no acknowledged change, then or later', async () => {
     const tails = [
       Buffer.from('\xde\xad\xbe\xef'.repeat(40), 'latin1'),
       Buffer.alloc(5000),
@@ -91,7 +91,7 @@ describe('a last write that is torn', () => {
     return readFile(await newestLog());
   }
 
-  test('cut in the middle: nothing that was acknowledged before it is lost', async () => {
+  test('that is cut in the middle loses no earlier acknowledged change', async () => {
     const service = await data.start();
     const sids = await post(service, 50);
     const log = await newestLog();
@@ -108,7 +108,7 @@ describe('a last write that is torn', () => {
   });
 });
 
-describe('a directory that makes no sense', () => {
+describe('an unreadable directory', () => {
   const damages: [string, () => Promise<void>][] = [
     ['CURRENT is junk', () => writeFile(join(tokens(), 'CURRENT'), 'junk')],
     ['CURRENT is empty', () => writeFile(join(tokens(), 'CURRENT'), '')],
@@ -117,7 +117,7 @@ describe('a directory that makes no sense', () => {
     ['the MANIFEST is empty', async () => truncate(await manifest())],
   ];
 
-  test('is set aside and named, and the service starts and keeps what comes', async () => {
+  test('is set aside and reported, and the service starts and keeps new tokens', async () => {
     let service = await data.start();
     for (const [what, damage] of damages) {
       await post(service, 3);

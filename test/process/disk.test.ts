@@ -27,7 +27,7 @@ async function expectAll(service: ServiceProcess, sids: readonly string[]): Prom
   for (const sid of sids) expect(await service.read({ sid })).toMatchObject({ status: 200, value: `value-of-${sid}` });
 }
 
-test('DATA_DIR removed, and not to be made again: 200 all the same; when it can be, everything is back on disk', async () => {
+test('DATA_DIR removed and not creatable: answers 200, and writes everything to disk once it can', async () => {
   const service = await data.start();
   await post(service, 'before');
   await rm(data.path, { recursive: true });
@@ -48,7 +48,7 @@ test('DATA_DIR removed, and not to be made again: 200 all the same; when it can 
   await expectAll(await data.start(), ['before', 'meanwhile', 'after']);
 });
 
-test('DATA_DIR removed: it is made again by itself', async () => {
+test('DATA_DIR removed: creates it again automatically', async () => {
   const service = await data.start();
   await post(service, 'before');
   await rm(data.path, { recursive: true });
@@ -58,7 +58,7 @@ test('DATA_DIR removed: it is made again by itself', async () => {
   await expectAll(await data.start(), ['before', 'after']);
 });
 
-test('DATA_DIR there only after the start: what was in it and what came meanwhile are both kept', async () => {
+test('DATA_DIR readable only after the start: keeps its records and the new ones', async () => {
   const first = await data.start();
   for (const sid of ['old', 'used']) await post(first, sid);
   const { id } = await first.read({ sid: 'used' });
@@ -82,7 +82,7 @@ test('DATA_DIR there only after the start: what was in it and what came meanwhil
   expect((await next.read({ sid: 'used' })).status).toBe(410);
 });
 
-test('starts without a DATA_DIR that can never be made, keeps posts in memory, and stops', async () => {
+test('starts without a creatable DATA_DIR, keeps posts in memory, and stops', async () => {
   const service = await data.start({ env: { DATA_DIR: '/proc/nope' } });
   await isIn(service, 'degraded');
   await expectToldOnce(service, 'disk_failed');
@@ -111,7 +111,7 @@ test('keeps posts when its working directory is removed and DATA_DIR is relative
   await expectAll(await start(), ['before', 'meanwhile', 'after']);
 });
 
-test('a full disk: 200 all the same, and what was on it before stays on it', async () => {
+test('a full disk: answers 200, and keeps the earlier records on it', async () => {
   // Files may not grow over 32 KiB (64 blocks of 512 bytes): to the process, the disk is full.
   const service = await data.start({ command: ['sh', '-c', 'ulimit -f 64; exec "$@"', 'sh', ...NODE] });
   let count = 0;

@@ -16,7 +16,7 @@ import type { ServiceProcess } from '../support/service-process.ts';
 const data = useDataDir();
 
 describe('a wrong configuration', () => {
-  test('is told at once, every problem by name, without a secret; exit 2', async () => {
+  test('is reported with every problem by name, without secrets; exit 2', async () => {
     const service = data.run({
       env: {
         PORT: 'eighty',
@@ -39,7 +39,7 @@ describe('a wrong configuration', () => {
     expect(service.log).toEqual([]);
   });
 
-  test('names hosts that are no addresses of this machine together with the other problems; exit 2', async () => {
+  test('names hosts that are not addresses of this machine together with the other problems; exit 2', async () => {
     const service = data.run({ env: { HOST: '192.0.2.1', WORKER_HOST: '127.0.0.1:8081', PORT: 'eighty' } });
     expect(await service.exited).toEqual({ code: 2, signal: null });
     expect(service.stderr).toMatch(
@@ -55,14 +55,14 @@ describe('a wrong configuration', () => {
     expect(service.stderr).toBe('carat-authenticity: STORE_URL: expected the file of "ca" to be readable: ENOENT\n');
   });
 
-  test('is told when two variables contradict one another', async () => {
+  test('is reported when two variables contradict one another', async () => {
     const service = data.run({ env: { WORKER_HOST: '0.0.0.0' } });
     expect(await service.exited).toEqual({ code: 2, signal: null });
     expect(service.stderr).toMatch(/^carat-authenticity: WORKER_API_KEYS: expected at least one key, .*\n$/);
   });
 });
 
-test('warns of a variable that is nearly one of its own', async () => {
+test('warns of a variable with a similar name', async () => {
   const service = await data.start({
     env: { WORKER_API_KEY: 'S3CRET-16-letters', DATADIR: '/S3CRET', HOMES: '/S3CRET' },
   });
@@ -86,14 +86,14 @@ describe('npm start', () => {
     return ran;
   };
 
-  test('reads .env of the working directory, behind what the environment has', async () => {
+  test('reads .env of the working directory; the environment has priority', async () => {
     const { code, error } = await inFolder('PORT="eighty"\nACCEPT=all\n', { ACCEPT: 'none' });
     expect(code).toBe(2);
     expect(error).toContain('PORT: expected a whole number from 0 to 65535, got "eighty"');
     expect(error).toContain('ACCEPT: expected one of any, expected, got "none"');
   });
 
-  test('does without .env', async () => {
+  test('works without .env', async () => {
     const { code, error } = await inFolder(undefined, { PORT: 'eighty' });
     expect([code, error]).toEqual([2, expect.stringMatching(/^carat-authenticity: PORT: .*\n$/)]);
   });
@@ -110,7 +110,7 @@ describe('npm start', () => {
   });
 });
 
-test('a DATA_DIR in use by another process: exit 2, and the other one goes on', async () => {
+test('a DATA_DIR in use by another process: exits 2, and the other process continues', async () => {
   const first = await data.start();
   const second = data.run();
   expect(await second.exited).toEqual({ code: 2, signal: null });
@@ -122,7 +122,7 @@ test('a DATA_DIR in use by another process: exit 2, and the other one goes on', 
 });
 
 describe.each(['PORT', 'WORKER_PORT'])('a %s in use', (variable) => {
-  test('is told; exit 1, and nothing is left of the directory’s lock', async () => {
+  test('is reported with exit 1, and the lock of the directory is released', async () => {
     const squatter = createServer().listen(0, '127.0.0.1');
     await once(squatter, 'listening');
     try {
@@ -137,8 +137,8 @@ describe.each(['PORT', 'WORKER_PORT'])('a %s in use', (variable) => {
   });
 });
 
-describe('it tells where it listens, and what to try', () => {
-  test('by two commands that work', async () => {
+describe('the start message', () => {
+  test('has two commands that work', async () => {
     const service = await data.start();
     const [post, read] = commands(service);
     const sh = async (command = ''): Promise<string> =>
@@ -147,7 +147,7 @@ describe('it tells where it listens, and what to try', () => {
     expect(JSON.parse(await sh(read))).toMatchObject({ value: 'first', merchant_data: '14114532781' });
   });
 
-  test('without telling a secret path', async () => {
+  test('has no secret path', async () => {
     const service = await data.start({ env: { AUTHENTICITY_PATHS: 'loja1=/a/5ecr37' } });
     const [post, read] = commands(service);
     expect(post).toMatch(/^curl -d 'seid=first&merchant_data=14114532781' http:\/\/127\.0\.0\.1:\d+\/YOUR-PATH$/);
@@ -160,7 +160,7 @@ describe('it tells where it listens, and what to try', () => {
   }
 });
 
-test('nothing that is secret gets into the log', async () => {
+test('the log contains no secret', async () => {
   const service = await data.start({ env: { LOG_LEVEL: 'trace', WORKER_API_KEYS: 'S3CRET-16-letters' } });
   expect(await service.post({ seid: 'S3CRETVALUE', sid: 'shown' })).toBe(200);
   const url = `${service.workerUrl}/v1/tokens?sid=shown`;
@@ -173,7 +173,7 @@ test('nothing that is secret gets into the log', async () => {
 });
 
 describe('the two listeners', () => {
-  test('are apart: nothing of the workers’ is reached through the public one', async () => {
+  test('are separate: the public one reaches nothing of the worker API', async () => {
     const service = await data.start();
     await service.post({ seid: 'kept', sid: 'apart' });
     const publicly = `http://127.0.0.1:${service.authenticityPort}`;

@@ -56,7 +56,7 @@ test('ends with 0 by SIGINT', async () => {
   expect(await exitOf(service)).toEqual(OK_EXIT);
 });
 
-test('a signal that comes while it starts ends it with 0, too', async () => {
+test('ends with 0 by a signal during the start', async () => {
   const service = data.run();
   await service.logs('starting');
   service.signal('SIGTERM');
@@ -70,7 +70,7 @@ test.each<[string, string]>([
     'PUT /v1/claims/c HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"kind":',
   ],
   ['event stream', 'GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n'],
-])('waits for no worker whose %s is open when it stops', async (_name, bytes) => {
+])('waits for no worker with an open %s when it stops', async (_name, bytes) => {
   const service = await data.start();
   const connection = await RawConnection.open(Number(new URL(service.workerUrl).port));
   connection.write(Buffer.from(bytes));
@@ -83,7 +83,7 @@ test.each<[string, string]>([
   connection.destroy();
 });
 
-test('a closed stdout is no reason to hang', async () => {
+test('ends with a closed stdout', async () => {
   const service = await data.start();
   service.child.stdout?.destroy();
   expect(await service.post({ seid: 'x', sid: 'y' })).toBe(200);
@@ -91,7 +91,7 @@ test('a closed stdout is no reason to hang', async () => {
   expect(await exitOf(service)).toEqual(OK_EXIT);
 });
 
-test('a body that is half there when it stops is answered 200', async () => {
+test('answers 200 to an incomplete body when it stops', async () => {
   const service = await data.start();
   const connection = await RawConnection.open(service.authenticityPort);
   connection.write(rawRequest({ headers: [['Content-Length', '100']], body: 'seid=half' }));
@@ -102,7 +102,7 @@ test('a body that is half there when it stops is answered 200', async () => {
   connection.destroy();
 });
 
-test('a body whose other half comes while it stops is kept', async () => {
+test('keeps a post whose second half comes during the stop', async () => {
   const service = await data.start();
   const connection = await RawConnection.open(service.authenticityPort);
   connection.write(rawRequest({ headers: [['Content-Length', '16']], body: 'seid=sl' }));
@@ -117,7 +117,7 @@ test('a body whose other half comes while it stops is kept', async () => {
   expect(await next.read({ sid: 'ly' })).toMatchObject({ status: 200, value: 'slow' });
 });
 
-test('workers that wait are sent away at once, and readyz says why, while posts go on', async () => {
+test('answers waiting workers at once, and readyz 503, while posts are still accepted', async () => {
   const service = await data.start();
   // As long as this post is open, the listeners stay.
   const halfway = await RawConnection.open(service.authenticityPort);
@@ -147,7 +147,7 @@ describe.each([
   ['node dist/main.js', NODE],
   ['npm start', NPM_START],
 ])('under load, %s', (_name, command) => {
-  test('no answer is another than 200, and all that was answered is kept', async () => {
+  test('every answer is 200, and every answered post is kept', async () => {
     const service = await data.start({ command });
     const keeping = new Posters(service.authenticityPort, 16, new Agent({ keepAlive: true }));
     const connecting = new Posters(service.authenticityPort, 16, new Agent({ keepAlive: false }));

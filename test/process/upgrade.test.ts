@@ -245,7 +245,7 @@ describe.each([
     await goesOn(apiOf(next), left, true);
   });
 
-  test('reads what was kept while Redis was away', async () => {
+  test('reads the tokens that were kept while Redis was away', async () => {
     const redis = await ownRedis();
     const withRedis = { ...env, STORE_URL: redis.url };
     const old = await startOld(withRedis);
@@ -306,7 +306,7 @@ describe('a rolling update on one Redis', () => {
     return players as [Player, Player];
   }
 
-  test.each(['any', 'expected'])('loses no token and gives none out twice, ACCEPT=%s', async (accept) => {
+  test.each(['any', 'expected'])('loses no token and hands none out twice, ACCEPT=%s', async (accept) => {
     const players = await startPlayers(accept);
     const history = newHistory();
     const over = new AbortController();
@@ -335,7 +335,7 @@ describe('a rolling update on one Redis', () => {
     expect(check(history, await look(players, history))).toEqual([]);
   });
 
-  test('shows what happens at one version to those who watch the other', async () => {
+  test('shows the events of one version to readers of the other', async () => {
     const players = await startPlayers('any');
     await players[1].replaceBy(CURRENT_MAIN);
     const streams = await Promise.all(players.map(({ api }) => EventStream.open(api.at.workerUrl)));

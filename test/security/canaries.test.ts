@@ -94,7 +94,7 @@ async function everythingIn(directory: string): Promise<string> {
   return (await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name), 'latin1')))).join('\n');
 }
 
-test('no secret is seen in answers, log, metrics, Redis or on disk', async () => {
+test('answers, log, metrics, Redis and disk contain no secret', async () => {
   const watched = await monitor(redis, SECRETS.password);
   const running = await RunningService.start({ env, dataDir: folder.path });
   const key = SECRETS.workerKey;
@@ -180,7 +180,7 @@ test('no secret is seen in answers, log, metrics, Redis or on disk', async () =>
   expectNoSecretIn('the files of the service', await everythingIn(folder.path));
 });
 
-test('no secret is seen in what Redis keeps: slow log, dump and append-only file', async () => {
+test('the slow log, dump and append-only file of Redis contain no secret', async () => {
   const running = await RunningService.start({ env, dataDir: folder.path });
   try {
     await running.post({ token: TOKEN }, `/a/${SECRETS.path}`);
@@ -199,7 +199,7 @@ test('no secret is seen in what Redis keeps: slow log, dump and append-only file
   expectNoSecretIn('dump and append-only file', bytes.join('\n'));
 });
 
-test('a process that crashes tells no secret', async () => {
+test('a crash prints no secret', async () => {
   const crash = `
     process.on('SIGUSR2', () => {
       const error = new Error('ERR unknown command with ' + process.env.CANARY + ' ' + process.env.WORKER_API_KEYS);

@@ -39,7 +39,7 @@ async function served(port: number): Promise<string> {
   return fingerprint256;
 }
 
-test('a new pair serves without a restart; a broken one is told, and the old one stays', async () => {
+test('a new pair serves without a restart; a broken one is reported, and the old one stays', async () => {
   const files = await pairIn();
   const pair = { cert: await readFile(files.certFile), key: await readFile(files.keyFile) };
   const troubles: Notice[] = [];

@@ -43,7 +43,7 @@ const counted = async (at: RunningService, what: string): Promise<number> => {
   return Number(new RegExp(`expired_total\\{[^}]*what="${what}"\\} (\\d+)`).exec(text)?.[1] ?? 0);
 };
 
-test('what was expected there, was not, was cancelled, and what is announced meanwhile', async () => {
+test('judges posts of an absence: expected, unexpected, cancelled, and announced during it', async () => {
   await announce(near, { kind: 'seid', sid: 'expected' });
   const cancelled = await announce(near, { kind: 'seid', sid: 'cancelled' });
   expect((await near.worker('DELETE', `/v1/expectations/${cancelled}`)).status).toBe(204);
@@ -106,7 +106,7 @@ test('what was expected there, was not, was cancelled, and what is announced mea
   expect(told).toHaveLength(2);
 });
 
-test('a token that was kept through an absence and that nobody got is an orphan, told once', async () => {
+test('reports a token that was kept through an absence and that nobody got as an orphan, once', async () => {
   await Promise.all([cut.stop(), near.stop()]);
   const env = { TOKEN_TTL_SECONDS: '1', STORE_URL: `redis://127.0.0.1:${proxy.port}` };
   cut = await RunningService.start({ env });

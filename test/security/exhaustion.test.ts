@@ -49,8 +49,8 @@ async function genuinePost({ connect }: Receiver): Promise<void> {
   expect(undated(await connection.answer())).toBe(OK);
 }
 
-describe('when there are too many', () => {
-  test('connections, the idle ones give way, the longest idle first', async () => {
+describe('with too many', () => {
+  test('connections, the longest idle are evicted first', async () => {
     const started = await start({ maxConnections: 20 });
     const busy = await started.connect();
     busy.write(HALF);
@@ -72,7 +72,7 @@ describe('when there are too many', () => {
     await genuinePost(started);
   });
 
-  test('bodies under way, the oldest is answered and closed', async () => {
+  test('bodies in transfer, the oldest is answered and closed', async () => {
     const started = await start({ maxHalfOpenBodies: 10 });
     await crowdOfBodies(started.port, 1);
     await genuinePost(started);
@@ -84,7 +84,7 @@ describe('when there are too many', () => {
     expect(started.recorded().filter(({ outcome }) => outcome === 'kept')).toHaveLength(1);
   });
 
-  test('connections all with a body under way, the oldest of these gives way', async () => {
+  test('connections with a body in transfer, the oldest of these is evicted', async () => {
     const started = await start({ maxConnections: 10 });
     await crowdOfBodies(started.port, 10);
     const answered = genuinePost(started);
@@ -122,7 +122,7 @@ test.each<[string, Buffer]>([
   ['50,000 fields', rawRequest({ body: Array.from({ length: 50_000 }, (_, at) => `f${at}=${at}`).join('&') })],
   ['50,000 tokens', rawRequest({ body: 'seid=x&'.repeat(50_000) })],
   ['a megabyte of percent signs', rawRequest({ body: '%'.repeat(1_000_000) })],
-])('%s costs little, and is answered', async (_name, request) => {
+])('%s is answered at little cost', async (_name, request) => {
   const started = await start();
   const connection = await started.connect();
   connection.write(request);
@@ -131,7 +131,7 @@ test.each<[string, Buffer]>([
   expect(started.recorded().map(({ outcome }) => outcome)).toEqual(['too_large', 'kept']);
 });
 
-test('a slow loris is hung up on, and a slow body answered', async () => {
+test('disconnects slow headers, and answers a slow body', async () => {
   const started = await start({ headersDeadlineMs: 300, bodyDeadlineMs: 300 });
   await crowd(started.port, 20, HALF_HEAD);
   await crowd(started.port, 20, HALF);
@@ -146,7 +146,7 @@ test('a slow loris is hung up on, and a slow body answered', async () => {
   }
 });
 
-test('a flood of unusable and unexpected posts fills no log, and every one is counted', async () => {
+test('limits the log lines of a flood of unusable and unexpected posts, and counts each of them', async () => {
   const running = await RunningService.start({ env: { ACCEPT: 'expected' } });
   try {
     const flood = Array.from({ length: 300 }, async (_, at) => {

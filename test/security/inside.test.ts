@@ -19,7 +19,7 @@ async function start(more: Record<string, string> = env): Promise<void> {
 const query = (fields: Record<string, string>): string => new URLSearchParams(fields).toString();
 
 describe('a worker of one merchant', () => {
-  test('is given, and told, nothing of another’s', async () => {
+  test('gets nothing of another merchant', async () => {
     await start();
     await running.post({ token: 'v'.repeat(64), sid: 'mine' }, '/a/one');
     await running.post({ token: 'w'.repeat(64) }, '/a/one');
@@ -46,7 +46,7 @@ describe('a worker of one merchant', () => {
     expect((await running.worker('DELETE', `/v1/tokens/${id}?merchant=two`, { key })).status).toBe(404);
   });
 
-  test('settles no claim of another', async () => {
+  test('settles no claim of another merchant', async () => {
     await start();
     await running.post({ token: 'w'.repeat(64) }, '/a/one');
     const body = { kind: 'token', merchant: 'one' };
@@ -63,7 +63,7 @@ describe('a worker of one merchant', () => {
   });
 });
 
-test('no key, a wrong one and a part of one are all the same', async () => {
+test('no key, a wrong one and a part of one get the same answer', async () => {
   await start();
   const answers = [
     undefined,
@@ -78,7 +78,7 @@ test('no key, a wrong one and a part of one are all the same', async () => {
   expect([...texts][0]).toMatch(/^401 /);
 });
 
-describe('from outside, the worker API is not there', () => {
+describe('the public listener has no worker API', () => {
   const targets = ['/v1/tokens?sid=mine', '/metrics', '/readyz', '/v1/claims/c1', '/', '/a/one/../../metrics'];
   const disguises = [
     '/a/one/..%2f..%2fmetrics',
@@ -109,7 +109,7 @@ describe('a web page', () => {
   const origin = { origin: 'https://attacker.test' };
   const path = '/v1/tokens?sid=mine';
 
-  test('that gives its name our address gets nothing where there are no keys', async () => {
+  test('gets nothing without keys after DNS rebinding', async () => {
     await start({});
     for (const host of ['attacker.test', 'localhost.attacker.test:80', '127.0.0.1.nip.io', '10.0.0.1']) {
       const answer = await running.worker('GET', path, { headers: { host } });
@@ -121,7 +121,7 @@ describe('a web page', () => {
     expect((await running.worker('GET', '/readyz', { headers: rebound })).status).toBe(200);
   });
 
-  test.each([{}, env])('of another site makes no request through a browser inside, %#', async (settings) => {
+  test.each([{}, env])('of another site makes no request through an internal browser, %#', async (settings) => {
     await start(settings);
     const key = { key: 'the-worker-key-of-all' };
     const merchant = 'WORKER_API_KEYS' in settings ? '&merchant=one' : '';
@@ -144,7 +144,7 @@ describe('a web page', () => {
     expect((await running.worker('GET', path + merchant, { ...key, headers: followed })).status).toBe(403);
   });
 
-  test('that lets the browser ask first is not told that it may', async () => {
+  test('gets no permission from a preflight request', async () => {
     await start({});
     const headers = { ...origin, 'access-control-request-method': 'PUT' };
     const answer = await running.worker('OPTIONS', '/v1/claims/c1', { headers });

@@ -27,7 +27,7 @@ async function announce(body: object): Promise<string> {
 }
 
 describe('blind forgery', () => {
-  test('reaches no waiter that announced its own key: it cannot be guessed', async () => {
+  test('reaches no waiter that announced its own key, which nobody can guess', async () => {
     await start();
     const key = await announce({ kind: 'seid' });
     expect(key).toMatch(/^[0-9a-z]{20}$/);
@@ -41,7 +41,7 @@ describe('blind forgery', () => {
     expect((await waiting).json).toMatchObject({ value: GENUINE, distinct: 1 });
   });
 
-  test('into the pool is taken by nobody where only what is expected is accepted', async () => {
+  test('into the pool reaches nobody with ACCEPT=expected', async () => {
     await start({ ACCEPT: 'expected' });
     await post({ token: PLANTED });
     await announce({ kind: 'token' });
@@ -61,14 +61,14 @@ describe.each([
     expect((await read('known')).json).toMatchObject({ distinct: 2, value: values[1] });
   });
 
-  test('is a conflict where that is refused', async () => {
+  test('is a conflict with ON_CONFLICT=refuse', async () => {
     await start({ ON_CONFLICT: 'refuse' });
     for (const seid of values) await post({ seid, merchant_data: 'known' });
     expect(await read('known')).toMatchObject({ status: 409, json: { code: 'conflict' } });
     expect(await claim('c1', { merchant_data: 'known' })).toMatchObject({ status: 409, json: { code: 'conflict' } });
   });
 
-  test('comes to nothing where only what is expected is accepted, and the key is guessed outside of its time', async () => {
+  test('reaches nobody with ACCEPT=expected when the key is guessed outside of its time', async () => {
     await start({ ACCEPT: 'expected' });
     for (const seid of values) {
       if (seid === GENUINE) await announce({ kind: 'seid', merchant_data: 'known' });
@@ -78,7 +78,7 @@ describe.each([
   });
 });
 
-test('planting thousands under one key neither hides that there are many, nor makes a read slow', async () => {
+test('thousands of planted tokens under one key stay visible as many, and do not slow a read down', async () => {
   await start();
   for (let at = 0; at < 30; at += 1) {
     const batch = Array.from({ length: 50 }, (_, of) =>

@@ -43,7 +43,7 @@ test.each(Object.entries(REFUSED))('posts %s write nothing to disk', async (_wha
   expect(await lastBatch()).toBe(before);
 });
 
-test('posts from an address that is not allowed ask nothing of Redis', async () => {
+test('posts from an address that is not allowed send nothing to Redis', async () => {
   redis = await startRedis();
   const env = { STORE_URL: redis.url, ALLOWED_SOURCES: '192.0.2.0/24' };
   running = await RunningService.start({ dataDir: folder.path, env });

@@ -64,7 +64,7 @@ test('survives resets of TLS connections, before, in and after the handshake', a
   expect(service.events('bug')).toEqual([]);
 });
 
-test('survives an uncaught exception that is the failure of one socket', async () => {
+test('survives an uncaught exception from one socket', async () => {
   const preload = `process.once('SIGUSR2', () => {
     throw Object.assign(new Error('read ECONNRESET'), { errno: -104, code: 'ECONNRESET', syscall: 'read' });
   });`;

@@ -16,7 +16,7 @@ describe('npm run demo', () => {
     return { code, text: Buffer.concat(chunks).toString() };
   }
 
-  it('exits with 0, and tells no token, key or card', async () => {
+  it('exits with 0, and prints no token, key or card', async () => {
     const { code, text } = await demo('--json', '--only', 'with payment');
     expect(code).toBe(0);
     const steps = text
@@ -29,7 +29,7 @@ describe('npm run demo', () => {
     expect(text).not.toMatch(/[0-9a-f]{32}|DEMOKEY|5{12}/);
   });
 
-  it('refuses a filter that leaves nothing', async () => {
+  it('refuses a filter without a match', async () => {
     expect(await demo('--only', 'nothing of that name')).toEqual({ code: 2, text: '' });
   });
 });

@@ -10,7 +10,7 @@ function start(env: Record<string, string>) {
   return spawn(process.execPath, [MAIN], { env: { PATH: process.env['PATH'], ...env } });
 }
 
-it('tells where it listens, and ends with 0 at SIGTERM', async () => {
+it('prints its address, and ends with 0 at SIGTERM', async () => {
   const child = start({ SIMULATOR_PORT: '0', AUTHENTICITY_URL: 'http://127.0.0.1:1/somewhere' });
   const ended = once(child, 'exit');
   const [line] = await once(createInterface({ input: child.stdout }), 'line');

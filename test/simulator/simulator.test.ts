@@ -74,7 +74,7 @@ async function activeSchedule(): Promise<string> {
 }
 
 describe('schedule edits', () => {
-  it('posts seid, merchant_data and sid inside the call, answers 201, and takes the SEID once', async () => {
+  it('posts seid, merchant_data and sid during the call, answers 201, and accepts the SEID once', async () => {
     const sid = await activeSchedule();
     const begun = await say('POST', '/e-sitef/api/v1/schedules/edits', { sid, merchant_data: '14114532781' });
     expect(begun).toMatchObject({ status: 201, body: { code: '0' } });
@@ -200,7 +200,7 @@ describe('recharges', () => {
   it.each([
     ['true', 'CON'],
     ['false', 'PPN'],
-  ])('runs from NOV over PPC: confirm %s makes it %s', async (how, status) => {
+  ])('go from NOV over PPC: confirm %s makes it %s', async (how, status) => {
     expect((await begin({ merchant_usn: '2398' })).body).toEqual({
       begin_recharge_response: { esitef: { message: expect.any(String), code: '0' } },
     });
@@ -222,7 +222,7 @@ describe('recharges', () => {
     expect((await confirm(nit, how)).status).toBe(400);
   });
 
-  it('knows a null NIT, an unknown one, and a status in which a step is not possible', async () => {
+  it('refuse a null NIT, an unknown one, and a step that the status does not allow', async () => {
     expect(
       (await say('GET', '/e-sitef/v3/rechargedealers', undefined, {})).body.list_dealers_response.esitef.code,
     ).toBe('1');
@@ -233,7 +233,7 @@ describe('recharges', () => {
     expect((await query(nit)).body.get_status_recharge_response.status).toBe('NOV');
   });
 
-  it('is not begun when the post is not answered 200', async () => {
+  it('are not started when the post is not answered 200', async () => {
     store.status = 204;
     expect(await begin()).toMatchObject({
       status: 400,
@@ -249,7 +249,7 @@ describe('generic operations and merchants', () => {
       parameters: { authorizer_id: '1', terminal_id: 'TERM0001', merchant_usn: '1', subfunction: '01', ...parameters },
     });
 
-  it('posts a token and nothing else, which serves once', async () => {
+  it('posts only a token, which is valid once', async () => {
     expect(await say('GET', '/e-sitef/api/v1/token')).toMatchObject({ status: 200, body: { responseCode: '0' } });
     const { token } = store.posts[0]?.fields ?? {};
     expect(store.posts[0]?.fields).toEqual({ token: expect.any(String) });
@@ -315,7 +315,7 @@ describe('faults', () => {
     await ask('double-post');
     expect(store.posts.map(({ fields }) => fields['token'])).toEqual(Array(2).fill(store.posts[0]?.fields['token']));
   });
-  it('conflicting-post: the first is the true one', async () => {
+  it('conflicting-post: the first token is the genuine one', async () => {
     await ask('conflicting-post');
     const values = store.posts.map(({ fields }) => fields['token'] ?? '');
     expect(new Set(values).size).toBe(2);
@@ -334,11 +334,11 @@ describe('faults', () => {
     expect(store.posts[0]?.fields).toMatchObject({ campo_novo: 'ação & reação' });
     expect(store.posts[0]?.contentType).toContain('charset=KOI8-R');
   });
-  it('closed-connection: done all the same', async () => {
+  it('closed-connection: Carat carries out the call', async () => {
     await expect(ask('closed-connection')).rejects.toThrow();
     expect(store.posts).toHaveLength(1);
   });
-  it('closed-early: nothing done', async () => {
+  it('closed-early: Carat does nothing', async () => {
     await expect(ask('closed-early')).rejects.toThrow();
     expect(store.posts).toHaveLength(0);
   });
@@ -347,7 +347,7 @@ describe('faults', () => {
     expect(await ask('500')).toMatchObject({ status: 500 });
     expect(store.posts).toHaveLength(0);
   });
-  it('expiry: what is issued has expired', async () => {
+  it('expiry: an issued token has expired', async () => {
     await ask('expiry');
     const token = simulator.world.tokens.get(store.posts[0]?.fields['token'] ?? '');
     expect(token?.expiresAt).toBe(0);
@@ -372,7 +372,7 @@ describe('faults', () => {
 });
 
 describe('the simulator itself', () => {
-  it('sends a status notification, and again until it gets a 200', async () => {
+  it('sends a status notification, and repeats it until it gets a 200', async () => {
     const body = { begin_recharge_request: { merchant_key: KEY, merchant_usn: '77' } };
     await say('POST', '/e-sitef/v3/recharge', body, {});
     const nit = store.posts[0]?.fields['nit'];

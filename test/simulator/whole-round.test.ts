@@ -55,7 +55,7 @@ describe('the whole round', () => {
     expect(simulator.world.posts.filter(({ status }) => status !== 200)).toEqual([]);
   });
 
-  it('is told of a scenario that does not end as it should', async () => {
+  it('reports a scenario that does not end as expected', async () => {
     const wrong = { name: 'wrong', expects: 'something else', run: async () => 'this' };
     const said: string[] = [];
     const print = createPrinter((text) => said.push(text), false);

@@ -42,7 +42,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-it('has one to wait and one to claim for each language', () => {
+it('every language has one to wait and one to claim', () => {
   expect(snippets.map(({ file }) => file.toLowerCase()).sort()).toEqual(
     Object.keys(INTERPRETERS)
       .flatMap((extension) => [`claim${extension}`, `wait${extension}`])
@@ -57,7 +57,7 @@ describe.each(snippets)('$file', (snippet) => {
   });
 });
 
-it('each exits 3 when nothing came, and needs no key', async () => {
+it('every snippet exits 3 when nothing came, and needs no key', async () => {
   const stub = createServer((_request, response) => response.writeHead(204, { connection: 'close' }).end());
   await new Promise<void>((resolve) => stub.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(stub.address() as AddressInfo).port}`;

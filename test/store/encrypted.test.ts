@@ -72,7 +72,7 @@ const pool = { merchant: 'm', by: 'pool', kind: 'token' } as const;
 const take = (from: TokenStore, claimId: string) =>
   from.claim({ merchant: 'm', claimId, leaseMs: 60_000, refuseConflict: false, query: pool });
 
-describe('what is sealed at rest', () => {
+describe('values at rest', () => {
   beforeEach(async () => {
     folder = await GuardedFolder.make('sealed-');
     troubles = [];
@@ -82,7 +82,7 @@ describe('what is sealed at rest', () => {
     await folder.remove();
   });
 
-  it('keeps no value in clear on disk', async () => {
+  it('are never in clear on disk', async () => {
     const sealed = await open(NEW);
     await sealed.put(token(VALUE));
     expect(await take(sealed, 'c1')).toMatchObject({ state: 'held', token: { value: VALUE } });
@@ -94,7 +94,7 @@ describe('what is sealed at rest', () => {
     expect(bytes.join('')).not.toContain(VALUE);
   });
 
-  it('opens what an older key sealed, and what was kept before there were keys', async () => {
+  it('open with an older key, and without one if they were stored before there were keys', async () => {
     await (await open()).put(token('plain'));
     await (await open(OLD)).put(token('old'));
     const sealed = await open(NEW, OLD);
@@ -104,7 +104,7 @@ describe('what is sealed at rest', () => {
     expect(values).toMatchObject(['plain', 'old', 'new'].map((value) => ({ state: 'held', token: { value } })));
   });
 
-  it('passes over what it has no key for, reports the key once, and hands it out when the key is there', async () => {
+  it('are skipped without their key, which is reported once, and handed out when the key is configured', async () => {
     const old = await open(OLD);
     await old.put(token('first'));
     await old.put(token('under x', { id: '1', correlators: { sid: 'x' }, pooled: false }));
@@ -128,7 +128,7 @@ describe('what is sealed at rest', () => {
     expect(await both.read(bySid)).toMatchObject({ state: 'live', distinct: 2 });
   });
 
-  it('hands out no sealed value when no key is configured any more', async () => {
+  it('are not handed out sealed when no key is configured any more', async () => {
     await (await open(OLD)).put(token('sealed'));
     const plain = await open();
     await plain.put(token('clear'));
@@ -136,7 +136,7 @@ describe('what is sealed at rest', () => {
     expect(await take(plain, 'c2')).toMatchObject({ state: 'none' });
   });
 
-  it('renews no claim that another key holds, and marks nothing as used', async () => {
+  it('with another key stay unused, and their claims are not renewed', async () => {
     const old = await open(OLD);
     await old.put(token('held'));
     await take(old, 'c1');
@@ -148,7 +148,7 @@ describe('what is sealed at rest', () => {
   });
 });
 
-it('binds a value to its merchant and token', () => {
+it('a sealed value is bound to its merchant and token', () => {
   const vault = new ValueCipher([NEW]);
   const sealed = vault.seal(VALUE, 'm', 'id');
   expect(vault.open(sealed, 'm', 'id')).toBe(VALUE);

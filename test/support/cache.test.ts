@@ -13,7 +13,7 @@ async function newCache(): Promise<string> {
   return cache;
 }
 
-test('removes what interrupted runs left, and nothing of a run that goes on', async () => {
+test('removes files of interrupted runs, and none of a current run', async () => {
   const cache = await newCache();
   const folders = [
     'redis',

@@ -24,7 +24,7 @@ async function connected(): Promise<{ client: Socket; server: Socket }> {
   return { client, server: (await accepted)[0] };
 }
 
-test('a socket is missed', async () => {
+test('finds an open socket', async () => {
   const before = opened();
   const { client, server } = await connected();
   await expect(expectClosedSince(before, 1)).rejects.toThrow(`a socket from port ${client.localPort} to port`);
@@ -33,7 +33,7 @@ test('a socket is missed', async () => {
   await expectClosedSince(before);
 });
 
-test('a connection that only a shared server keeps is not', async () => {
+test('ignores a connection that only a shared server keeps', async () => {
   const before = opened();
   const { client, server } = await connected();
   client.unref();
@@ -42,7 +42,7 @@ test('a connection that only a shared server keeps is not', async () => {
   server.destroy();
 });
 
-test('a server, a timer and a process are missed', async () => {
+test('finds a server, a timer and a process', async () => {
   const before = opened();
   const server = createServer().listen(0, LOOPBACK);
   const timer = setTimeout(() => {}, 60_000);
@@ -56,7 +56,7 @@ test('a server, a timer and a process are missed', async () => {
   await expectClosedSince(before);
 });
 
-test('a parked waiter is missed', async () => {
+test('finds a parked waiter', async () => {
   const before = opened();
   const waiter = new Waiters({ max: 1 }).park(
     'default',

@@ -23,7 +23,7 @@ test('three masters share the slots, and each has a replica', async () => {
   expect(owners.size).toBe(3);
 });
 
-test('a replica takes the place of a master that is killed, and the master comes back as a replica', async () => {
+test('a replica replaces a killed master, which comes back as a replica', async () => {
   const master = await cluster.masterOf('{merchant}');
   await master.command('SET', '{merchant}', 'kept');
   await master.command('WAIT', '1', '1000');

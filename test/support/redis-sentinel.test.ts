@@ -10,7 +10,7 @@ beforeAll(async () => {
 
 afterAll(() => sentinel?.stop());
 
-test('the Sentinels agree on the master, and a replica takes its place when it is killed', async () => {
+test('the Sentinels agree on the master, and a replica replaces it when it is killed', async () => {
   expect(sentinel.url).toMatch(/^redis-sentinel:\/\/127\.0\.0\.1:\d+,127\.0\.0\.1:\d+,127\.0\.0\.1:\d+\/tokens$/);
   const master = await sentinel.master();
   expect(master).toBe(sentinel.servers[0]);

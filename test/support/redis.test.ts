@@ -65,7 +65,7 @@ test('a server answers with the stated configuration, and stop leaves nothing', 
   expect([await isRefused(server.port), await exists(folder), server.running]).toEqual([true, false, false]);
 });
 
-test('kill and restart keep the port and what was acknowledged', async () => {
+test('kill and restart keep the port and acknowledged writes', async () => {
   const server = await start();
   await server.command('SET', 'key', 'value');
   const { port, pid } = server;
@@ -78,7 +78,7 @@ test('kill and restart keep the port and what was acknowledged', async () => {
   expect(await server.command('GET', 'key')).toBe('value');
 });
 
-test('a server that hangs accepts and does not answer, until it resumes', async () => {
+test('a hanging server accepts connections and does not answer until it resumes', async () => {
   const server = await start();
   server.hang();
   expect(await isRefused(server.port)).toBe(false);
@@ -112,7 +112,7 @@ test('with a certificate, it speaks TLS', async () => {
   }
 });
 
-test('a restart waits for a port that another holds for a moment', async () => {
+test('a restart waits for a port that another process holds for a moment', async () => {
   const server = await start();
   await server.kill();
   const squatter = createServer((socket) => socket.destroy());
@@ -130,7 +130,7 @@ test('a configuration that the server refuses is reported in its own words', asy
   await expect(startRedis({ config: { appendonly: 'perhaps' } })).rejects.toThrow(/argument must be 'yes' or 'no'/);
 });
 
-test('a server does not outlive the process that started it, however that ends', async () => {
+test('a server ends with the process that started it, however that ends', async () => {
   const script = `
     import { startRedis } from ${JSON.stringify(new URL('./redis.ts', import.meta.url).href)};
     const server = await startRedis();

@@ -70,7 +70,7 @@ describe('pass', () => {
     await until('the proxy forgets it', () => proxy.connections === 0);
   });
 
-  test('carries megabytes whole, and reads no more than the other side takes', async () => {
+  test('carries megabytes unchanged, and reads no more than the other side accepts', async () => {
     const { client, server } = await openPair();
     server.socket.pause();
     const sent = 'x'.repeat(32 * 1024 * 1024);
@@ -104,7 +104,7 @@ async function stable(read: () => number): Promise<number> {
   return last;
 }
 
-test('refuse: new connections are refused, those that exist go on, and the port comes back', async () => {
+test('refuse: refuses new connections, keeps existing ones, and opens the port again', async () => {
   const { client, server } = await openPair();
   await proxy.mode({ kind: 'refuse' });
   const refused = dial();
@@ -116,7 +116,7 @@ test('refuse: new connections are refused, those that exist go on, and the port 
   await openPair();
 });
 
-test('reset: new connections are reset and never reach the server, those that exist go on', async () => {
+test('reset: resets new connections before they reach the server, and keeps existing ones', async () => {
   const { client, server } = await openPair();
   await proxy.mode({ kind: 'reset' });
   await dial().isReset();
@@ -157,7 +157,7 @@ describe('slow', () => {
     expect(performance.now() - sentAt).toBeGreaterThanOrEqual(149);
   });
 
-  test('lets go at once what it holds when the mode changes', async () => {
+  test('sends held bytes at once when the mode changes', async () => {
     const { client, server } = await openPair();
     await proxy.mode({ kind: 'slow', toServer: 3_600_000 });
     client.socket.write('late');
@@ -180,7 +180,7 @@ describe('stall', () => {
     await free.receives('held');
   });
 
-  test('a stopped proxy leaves nothing waiting', async () => {
+  test('leaves nothing pending when the proxy stops', async () => {
     const { client, server } = await openPair();
     await proxy.mode({ kind: 'stall', direction: 'both' });
     client.socket.write('never');
@@ -191,7 +191,7 @@ describe('stall', () => {
 });
 
 describe('blackhole', () => {
-  test('to client: the request goes through, its answer is lost, and then the connection cannot go on', async () => {
+  test('to client: passes the request, loses its answer, and cannot resume the connection', async () => {
     const { client, server } = await openPair();
     await proxy.mode({ kind: 'blackhole', direction: 'to client' });
     client.socket.write('question');
@@ -203,7 +203,7 @@ describe('blackhole', () => {
     await swallowed(client, server);
   });
 
-  test('to server: the server hears nothing, not even the end', async () => {
+  test('to server: passes nothing, not even the end', async () => {
     const { client, server } = await openPair();
     await proxy.mode({ kind: 'blackhole', direction: 'to server' });
     client.socket.end('question');
@@ -213,7 +213,7 @@ describe('blackhole', () => {
     await swallowed(client, server);
   });
 
-  test('both: connections are accepted and held, and a peer that dies is not reported', async () => {
+  test('both: accepts and holds connections, and does not report a dead peer', async () => {
     const { client, server } = await openPair();
     await proxy.mode({ kind: 'blackhole', direction: 'both' });
     const late = dial();
@@ -228,7 +228,7 @@ describe('blackhole', () => {
     await Promise.all([client.isReset(), late.isReset()]);
   });
 
-  test('a connection that lost nothing goes on', async () => {
+  test('resumes a connection that lost nothing', async () => {
     const { client, server } = await openPair();
     await proxy.mode({ kind: 'blackhole', direction: 'both' });
     await proxy.mode({ kind: 'pass' });
@@ -246,25 +246,22 @@ describe('blackhole', () => {
 });
 
 describe('half-close', () => {
-  test.each(['server', 'client'] as const)(
-    'ends the stream to the %s, and the other direction goes on',
-    async (side) => {
-      const { client, server } = await openPair();
-      const [told, other] = side === 'server' ? [server, client] : [client, server];
-      proxy.halfClose(side);
-      await until('the end arrives', () => told.ended);
-      told.socket.write('still here');
-      await other.receives('still here');
-      other.socket.write('unheard');
-      told.socket.end('bye');
-      await other.receives('bye');
-      expect([other.closed, told.received.includes('unheard')]).toEqual([false, false]);
-    },
-  );
+  test.each(['server', 'client'] as const)('ends the stream to the %s, and keeps the other direction', async (side) => {
+    const { client, server } = await openPair();
+    const [told, other] = side === 'server' ? [server, client] : [client, server];
+    proxy.halfClose(side);
+    await until('the end arrives', () => told.ended);
+    told.socket.write('still here');
+    await other.receives('still here');
+    other.socket.write('unheard');
+    told.socket.end('bye');
+    await other.receives('bye');
+    expect([other.closed, told.received.includes('unheard')]).toEqual([false, false]);
+  });
 });
 
 describe('limit', () => {
-  test('passes so many bytes of a request, then resets its sender', async () => {
+  test('passes the given number of bytes of a request, then resets its sender', async () => {
     const { client, server } = await openPair();
     await proxy.mode({ kind: 'limit', toServer: 5 });
     client.socket.write('123');

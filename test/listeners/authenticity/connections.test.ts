@@ -26,8 +26,8 @@ function begin(size = 100): Buffer {
   return Buffer.concat([rawRequest({ headers: [['Content-Length', String(size)]] }), Buffer.from('seid=half')]);
 }
 
-describe('a body that does not come to its end', () => {
-  test('is answered when its time is over, and the connection closed', async () => {
+describe('a body that never ends', () => {
+  test('is answered at its deadline, and the connection is closed', async () => {
     const connection = await start({ limits: { bodyDeadlineMs: 100 } });
     connection.write(begin());
     expect(undated(await connection.answer())).toBe(OK);
@@ -35,7 +35,7 @@ describe('a body that does not come to its end', () => {
     expect(outcomes()).toEqual(['cut_off']);
   });
 
-  test('is answered when its time is over although it drips', async () => {
+  test('is answered at its deadline even if it drips', async () => {
     const connection = await start({ limits: { bodyDeadlineMs: 200 } });
     connection.write(begin(1000));
     const drip = setInterval(() => connection.write('x'), 20);
@@ -48,7 +48,7 @@ describe('a body that does not come to its end', () => {
     expect(outcomes()).toEqual(['cut_off']);
   });
 
-  test('is answered when its time is over although it is too large', async () => {
+  test('is answered at its deadline even if it is too large', async () => {
     const connection = await start({ limits: { bodyDeadlineMs: 200 } });
     connection.write(begin(1e6));
     connection.write('x'.repeat(50_000));
@@ -56,7 +56,7 @@ describe('a body that does not come to its end', () => {
     await connection.isClosed();
   });
 
-  test.each(['GET', 'HEAD', 'PUT', 'OPTIONS'])('is answered when its time is over with %s', async (method) => {
+  test.each(['GET', 'HEAD', 'PUT', 'OPTIONS'])('is answered at its deadline with %s', async (method) => {
     const connection = await start({ limits: { bodyDeadlineMs: 100 } });
     connection.write(rawRequest({ method, headers: [['Content-Length', '100']] }));
     expect(undated(await connection.answer({ head: method === 'HEAD' }))).toBe(method === 'HEAD' ? OK_HEAD : OK);
@@ -89,7 +89,7 @@ describe('a body that does not come to its end', () => {
     expect(outcomes()).toEqual(['cut_off']);
   });
 
-  test('keeps nothing when the client goes away, and is recorded', async () => {
+  test('stores nothing when the client disconnects, and is recorded', async () => {
     const recorded: string[] = [];
     const connection = await start();
     connection.write(begin());
@@ -105,7 +105,7 @@ describe('a body that does not come to its end', () => {
 });
 
 describe('a client that half-closes after a whole request', () => {
-  test('is answered, while the store takes its time', async () => {
+  test('is answered while the store is slow', async () => {
     const connection = await start({ spoil: (store) => slow(store, 50) });
     connection.write(rawRequest({ body: form() })).halfClose();
     expect(undated(await connection.answer())).toBe(OK);
@@ -113,7 +113,7 @@ describe('a client that half-closes after a whole request', () => {
     expect(outcomes()).toEqual(['kept']);
   });
 
-  test('is answered each of its requests', async () => {
+  test('gets an answer to each of its requests', async () => {
     const connection = await start({ spoil: (store) => slow(store, 50) });
     connection
       .write(Buffer.concat([{ body: form() }, { method: 'GET' }, { body: form() }].map(rawRequest)))
@@ -123,7 +123,7 @@ describe('a client that half-closes after a whole request', () => {
     expect(outcomes().sort()).toEqual(['kept', 'kept', 'not_post']);
   });
 
-  test('is closed, too, when it does so afterwards', async () => {
+  test('is closed, too, when it half-closes after the answer', async () => {
     const connection = await start();
     connection.write(rawRequest({ body: form() }));
     expect(undated(await connection.answer())).toBe(OK);
@@ -132,8 +132,8 @@ describe('a client that half-closes after a whole request', () => {
   });
 });
 
-describe('requests that come together', () => {
-  test('are answered each, in order, with what none of them disturbs', async () => {
+describe('requests in one packet', () => {
+  test('are answered in order, each with its own answer', async () => {
     const connection = await start();
     const requests = [
       { body: form() },
@@ -148,7 +148,7 @@ describe('requests that come together', () => {
     expect(outcomes().sort()).toEqual(['kept', 'kept', 'kept', 'not_a_form', 'not_post']);
   });
 
-  test('are answered each on one connection, as many as there are', async () => {
+  test('are all answered on one connection, for any number', async () => {
     const connection = await start();
     const many = 300;
     connection.write(Buffer.concat(Array.from({ length: many }, () => rawRequest({ body: form() }))));
@@ -156,7 +156,7 @@ describe('requests that come together', () => {
     expect(outcomes()).toEqual(Array(many).fill('kept'));
   });
 
-  test('are answered before what is no request behind them is refused', async () => {
+  test('are answered before broken HTTP behind them is refused', async () => {
     const connection = await start({ spoil: (store) => slow(store, 50) });
     connection.write(Buffer.concat([rawRequest({ body: form() }), Buffer.from('this is no request\r\n\r\n')]));
     expect(undated(await connection.answer())).toBe(OK);
@@ -175,7 +175,7 @@ describe('requests that come together', () => {
     expect(outcomes().sort()).toEqual(['cut_off', 'kept']);
   });
 
-  test('and a byte at a time', async () => {
+  test('are answered when they arrive byte by byte', async () => {
     const connection = await start();
     for (const byte of rawRequest({ body: 'seid=slowly' })) {
       connection.write(Buffer.of(byte));
@@ -205,7 +205,7 @@ describe('pipelined posts', () => {
     expect(outcomes()).toEqual(Array(many).fill('kept'));
   });
 
-  test('beyond the bound are not read before those ahead are answered', async () => {
+  test('beyond the limit are not read before those ahead are answered', async () => {
     const kept = latch();
     let asked = 0;
     const spoil = (store: TokenStore): TokenStore =>
@@ -235,7 +235,7 @@ describe('pipelined posts', () => {
     await written;
   });
 
-  test('are all reported as gone when the connection is reset, and a stop does not wait for them', async () => {
+  test('are all reported as disconnected after a reset, and a stop does not wait for them', async () => {
     const reported: (number | 'gone')[] = [];
     const kept = latch();
     let asked = 0;
@@ -315,8 +315,8 @@ describe('CONNECT', () => {
   );
 });
 
-describe('a connection that is idle', () => {
-  test('is kept beyond the deadline of headers, also if it never sent anything, and closed after its own', async () => {
+describe('an idle connection', () => {
+  test('stays open beyond the header deadline, even without any request, and is closed at its own deadline', async () => {
     const silent = await start({ limits: { headersDeadlineMs: 100, keepAliveMs: 6000 } });
     const used = await receiver.connect();
     used.write(rawRequest({ body: form() }));
@@ -348,7 +348,7 @@ describe('a client that does not read its answers', () => {
     return connection;
   }
 
-  test('is cut off when it has taken nothing for some time', async () => {
+  test('is disconnected when it reads nothing for some time', async () => {
     await start({ limits: { unreadDeadlineMs: 200 } });
     receiver.disconnect();
     await until('only the stuck one is left', async () => (await receiver.connections()) === 0);
@@ -356,7 +356,7 @@ describe('a client that does not read its answers', () => {
     await until('the stuck one is gone', async () => (await receiver.connections()) === 0);
   });
 
-  test('gives way before a body on its way', async () => {
+  test('is evicted before a body in transfer', async () => {
     const halfway = await start({ limits: { maxConnections: 2 } });
     halfway.write(begin(9));
     const stuck = await stuckClient();

@@ -26,7 +26,7 @@ async function statusFor(bytes: Buffer | string, options?: { head: boolean }): P
 
 const METHODS_BUT_CONNECT = METHODS.filter((method) => method !== 'CONNECT');
 
-describe('elsewhere there is nothing', () => {
+describe('other paths', () => {
   test.each(METHODS_BUT_CONNECT)('%s', async (method) => {
     const head = method === 'HEAD';
     for (const target of ['/', '/v1/tokens?sid=x', '/authenticity/x', '/metrics']) {
@@ -82,7 +82,7 @@ describe('/livez', () => {
   });
 
   test.each(METHODS_BUT_CONNECT.filter((method) => method !== 'GET' && method !== 'HEAD'))(
-    'is not for %s',
+    'does not answer %s',
     async (method) => {
       expect(await statusFor(rawRequest({ method, target: '/livez' }))).toBe(404);
     },
@@ -97,7 +97,7 @@ describe('/livez', () => {
   });
 });
 
-describe('what is no request is refused, or its connection closed', () => {
+describe('broken HTTP is refused, or its connection closed', () => {
   const POST = 'POST /authenticity HTTP/1.1\r\nHost: a\r\n';
   test.each([
     ['nonsense', 'nonsense\r\n\r\n'],
@@ -121,14 +121,14 @@ describe('what is no request is refused, or its connection closed', () => {
     );
   });
 
-  test('headers that do not come to their end', async () => {
+  test('headers that never end', async () => {
     const connection = await receiver.connect();
     connection.write(POST);
     await connection.isClosed();
     expect(connection.rest).toMatch(/^(HTTP\/1\.1 400 .*)?$/s);
   });
 
-  test('a client that goes away at once', async () => {
+  test('a client that disconnects at once', async () => {
     const connection = await receiver.connect();
     connection.halfClose();
     await connection.isClosed();

@@ -41,7 +41,7 @@ describe('a store that fails', () => {
         throw new Error('the store is broken');
       },
     ],
-  ])('when it %s: answered, recorded as %s', async (_name, outcome, put) => {
+  ])('that %s: the post is answered and recorded as %s', async (_name, outcome, put) => {
     const { connect, recorded } = await start(spoilt(put));
     const connection = await connect();
     connection.write(rawRequest({ body: form() }));
@@ -50,7 +50,7 @@ describe('a store that fails', () => {
     expect(recorded().map((post) => post.outcome)).toEqual([outcome]);
   });
 
-  test('when it answers after Carat was answered: nothing more is said', async () => {
+  test('that answers after Carat was answered: the post is recorded once', async () => {
     const late = latch<'kept'>();
     const { connect, recorded } = await start(spoilt(() => late.opened));
     const connection = await connect();
@@ -65,7 +65,7 @@ describe('a store that fails', () => {
 });
 
 describe('an intake that fails', () => {
-  test('by an error that it does not expect, is no reason for another answer', async () => {
+  test('with an unexpected error still answers 200', async () => {
     const sources = new SenderPolicy([], []);
     sources.senderOf = () => {
       throw new Error('a bug');
@@ -91,7 +91,7 @@ describe('senders', () => {
     ['192.0.2.1', 'not_allowed'],
     ['', 'not_allowed'],
     ['10.1.2.3, nonsense', 'not_allowed'],
-  ])('forwarded for %j: %s, and answered alike', async (forwarded, outcome) => {
+  ])('forwarded for %j are %s, with the same answer', async (forwarded, outcome) => {
     const { connect, recorded } = await start({ sources });
     const connection = await connect();
     const request = { headers: [['X-Forwarded-For', forwarded]] as const, body: form() };
@@ -115,7 +115,7 @@ describe('senders', () => {
 });
 
 describe('merchants', () => {
-  test('have paths of their own, two if they rotate them; their tokens never meet', async () => {
+  test('have their own paths, two during a rotation, and their tokens never meet', async () => {
     const paths = { '/a/old': 'loja1', '/a/new': 'loja1', '/b': 'loja2' };
     const { connect, recorded, store } = await start({ paths });
     const connection = await connect();
@@ -149,7 +149,7 @@ test.each(['/', '/?x=y', '//', 'http://receiver.test', 'http://receiver.test/?x'
   },
 );
 
-test('nothing that is secret gets into the log', async () => {
+test('the log of the listener contains no secret', async () => {
   const { connect, logged } = await start({ paths: { '/a/5ecr37path': 'loja1' } });
   const connection = await connect();
   const value = 'SeCrEtVaLuE';
@@ -169,7 +169,7 @@ test('nothing that is secret gets into the log', async () => {
   expect(log).not.toContain('5ecr37path');
 });
 
-describe('while it stops', () => {
+describe('while the service stops', () => {
   /** The answer of a stopping service says besides that the connection ends, so that no proxy sends into a closing door. */
   const LAST_OK = OK.replace('content-type', 'connection: close\r\ncontent-type');
 
@@ -181,7 +181,7 @@ describe('while it stops', () => {
     other.destroy();
   }
 
-  test('a request under way is answered, and so are those on connections that are open and on new ones', async () => {
+  test('answers pending requests, and those on open and on new connections', async () => {
     const { connect, recorded, listener } = await start({ limits: { idleGraceMs: 10_000 } });
     const [halfway, kept] = [await connect(), await connect()];
     kept.write(rawRequest({ body: form() }));
@@ -204,7 +204,7 @@ describe('while it stops', () => {
     expect(recorded().map(({ outcome }) => outcome)).toEqual(['kept', 'not_post', 'kept', 'kept', 'kept']);
   });
 
-  test('goes on listening until what was under way is done', async () => {
+  test('keeps listening until the pending requests are done', async () => {
     const { connect, listener } = await start({ limits: { idleGraceMs: 1 } });
     const halfway = await connect();
     halfway.write(rawRequest({ headers: [['Content-Length', '6']], body: 'sid' }));
@@ -220,7 +220,7 @@ describe('while it stops', () => {
     await stopped;
   });
 
-  test('a body that does not come to its end is answered in time', async () => {
+  test('answers a body that never ends in time', async () => {
     const { connect, recorded, listener } = await start({ limits: { idleGraceMs: 20, stopDeadlineMs: 200 } });
     const halfway = await connect();
     halfway.write(rawRequest({ headers: [['Content-Length', '100']], body: 'seid=half' }));
@@ -232,7 +232,7 @@ describe('while it stops', () => {
     expect(recorded().map(({ outcome }) => outcome)).toEqual(['not_post', 'cut_off']);
   });
 
-  test('a connection that never asked anything does not hold it up', async () => {
+  test('does not wait for a connection without a request', async () => {
     const { connect, listener } = await start({ limits: { idleGraceMs: 20, stopDeadlineMs: 200 } });
     const [silent, headers] = [await connect(), await connect()];
     headers.write('POST /authenticity HTTP/1.1\r\nHost: a\r\n');
@@ -242,7 +242,7 @@ describe('while it stops', () => {
 });
 
 describe('over TLS', () => {
-  test('the bytes are the same', async () => {
+  test('answers the same bytes', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tls-'));
     try {
       const { certFile, keyFile } = await makeCertificate(folder);

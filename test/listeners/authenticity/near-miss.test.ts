@@ -19,12 +19,12 @@ describe('nearMiss', () => {
     ['/a/9f2c41d', 'shop'],
     ['/a/9f2c4xx0', 'shop'],
     ['/proxy/a/9f2c41d0', 'shop'],
-  ])('%s nearly meets the path of %s', (path, merchant) => {
+  ])('%s is a near miss of the path of %s', (path, merchant) => {
     expect(nearMiss(path, PATHS)).toBe(merchant);
   });
 
   test.each(['/', '/authen', '/authenticity/xyz', '/a/9f2xxxd0', '/a/0d14c2f9', '*', '', '/.env', 'x'.repeat(16_000)])(
-    '%s nearly meets none',
+    '%s is not a near miss',
     (path) => {
       expect(nearMiss(path, PATHS)).toBeUndefined();
     },
@@ -36,7 +36,7 @@ describe('nearMiss', () => {
     expect(nearMiss('/x', root)).toBe('shop');
   });
 
-  test('a thousand paths of the same length cost little', () => {
+  test('checks a thousand paths of the same length', () => {
     const many = new Map(Array.from({ length: 1000 }, (_, at) => [`/a/${String(at).padStart(40, 'ab')}`, `m${at}`]));
     for (let count = 0; count < 100; count += 1) expect(nearMiss(`/a/${'xy'.repeat(20)}`, many)).toBeUndefined();
   });

@@ -30,7 +30,7 @@ async function counts(service: RunningService): Promise<Record<string, number>> 
   return Object.fromEntries([...lines].map(([, door = '', count]) => [door, Number(count)]));
 }
 
-test('requests to other paths and broken HTTP are counted, logged and shown, without the path', async () => {
+test('counts, logs and shows requests to other paths and broken HTTP, without the path', async () => {
   const { service, port } = await start();
   expect(await counts(service)).toEqual({
     not_found: 0,
@@ -76,7 +76,7 @@ test('requests to other paths and broken HTTP are counted, logged and shown, wit
   }
 });
 
-test('a flood of them fills no log', async () => {
+test('limits the log lines of a flood of them', async () => {
   const { service, port } = await start();
   for (let count = 0; count < 60; count += 1) {
     const connection = await RawConnection.open(port);
@@ -89,7 +89,7 @@ test('a flood of them fills no log', async () => {
   expect(lines).toHaveLength(20);
 });
 
-test('TLS handshakes that fail are counted by their cause, and a client that only connects is not', async () => {
+test('counts failed TLS handshakes by cause, and ignores a client that only connects', async () => {
   folder = await GuardedFolder.make('doors-');
   const { certFile, keyFile } = await makeCertificate(folder.path);
   const { service, port } = await start({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile });

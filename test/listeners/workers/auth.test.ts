@@ -36,7 +36,7 @@ describe('worker keys', () => {
     ['a bearer with spaces', `Bearer   ${ALL} `],
     ['basic with any name', basic('anybody', ALL)],
     ['basic without a name', basic('', ALL)],
-  ])('are let in as %s', async (_name, authorization) => {
+  ])('are accepted as %s', async (_name, authorization) => {
     expect((await ask(authorization)).status).toBe(204);
   });
 
@@ -57,7 +57,7 @@ describe('worker keys', () => {
     expect(answer.headers['www-authenticate']).toMatch(/^Basic realm=".*Bearer$/);
   });
 
-  it('are asked for wherever there is anything to see or do', async () => {
+  it('are required on every route with data or actions', async () => {
     const routes = [
       ...ROUTES('default'),
       ['GET', '/metrics'],
@@ -72,7 +72,7 @@ describe('worker keys', () => {
     expect((await running.worker('GET', '/readyz')).json).toMatchObject({ status: 'ready', waiters: { parked: 0 } });
   });
 
-  it('are not needed for HEAD on the health paths either', async () => {
+  it('are not required for HEAD on the health paths', async () => {
     for (const path of ['/livez', '/readyz']) {
       const [head, get] = [await running.worker('HEAD', path), await running.worker('GET', path)];
       expect([head.status, head.text], path).toEqual([200, '']);
@@ -81,11 +81,11 @@ describe('worker keys', () => {
     }
   });
 
-  it('are looked at before what is asked', async () => {
+  it('are checked before the request', async () => {
     expectProblem(await running.worker('PUT', '/v1/claims/a.b', { body: { wrong: 1 } }), 401, 'unauthorized');
   });
 
-  it('for one merchant open that one, and no other, in everything', async () => {
+  it('for one merchant give access to that merchant only, on every route', async () => {
     for (const [method, path, body] of ROUTES('loja2')) {
       const { status } = await running.worker(method, path, { body, key: TWO });
       expect([200, 201, 204, 404], `${method} ${path}`).toContain(status);
@@ -100,7 +100,7 @@ describe('worker keys', () => {
     expectProblem(await running.worker('GET', '/metrics', { key: TWO }), 403, 'forbidden');
   });
 
-  it('for all merchants open each of them', async () => {
+  it('for all merchants give access to each of them', async () => {
     for (const merchant of ['default', 'loja2']) {
       for (const [method, path, body] of ROUTES(merchant)) {
         expect((await running.worker(method, path, { body, key: ALL })).status).toBeLessThan(405);
@@ -118,7 +118,7 @@ describe('worker keys', () => {
 });
 
 describe('without keys', () => {
-  it('everybody on this machine is let in, whatever they present', async () => {
+  it('every client of this machine has access, with any key', async () => {
     const running = await RunningService.start();
     expect((await running.worker('GET', '/v1/tokens?sid=x')).status).toBe(204);
     expect((await running.worker('GET', '/v1/tokens?sid=x', { key: 'any' })).status).toBe(204);
@@ -130,14 +130,14 @@ describe('without keys', () => {
 /** Where DATA_DIR is, or what Redis' address is, stands in the text of an error. */
 const SECRET_PLACE = '/srv/secret-place/tokens';
 
-describe('what readyz says of a store that is away', () => {
+describe('readyz while the store is unavailable', () => {
   const start = async (env: Record<string, string>): Promise<[RunningService, EmbeddedBench]> => {
     const bench = await EmbeddedBench.make();
     bench.store.health = () => ({ kind: 'embedded', state: 'degraded', detail: `ENOSPC: open '${SECRET_PLACE}'` });
     return [await RunningService.start({ store: bench.store, env }), bench];
   };
 
-  it('names the place only to a key for all merchants', async () => {
+  it('shows the address of the store only to a key for all merchants', async () => {
     const env = { AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/two', WORKER_API_KEYS: `${ALL},loja2:${TWO}` };
     const [running, bench] = await start(env);
     for (const key of [undefined, 'wrong', TWO]) {
@@ -150,7 +150,7 @@ describe('what readyz says of a store that is away', () => {
     await bench.remove();
   });
 
-  it('names the place without keys to this machine, and not to a page of another site', async () => {
+  it('shows the address without keys to this machine, and not to a page of another site', async () => {
     const [running, bench] = await start({});
     expect((await running.worker('GET', '/readyz')).json.store.detail).toContain(SECRET_PLACE);
     for (const headers of [{ host: 'evil.test' }, { origin: 'http://evil.test' }]) {

@@ -53,7 +53,7 @@ const isPost =
     name === 'post' && data.merchant_data === merchantData;
 
 describe('/v1/events', () => {
-  it('streams what happens, redacted, and lets nobody keep it', async () => {
+  it('streams redacted events that no cache may keep', async () => {
     const stream = await follow();
     expect(stream.headers).toMatchObject({ 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     await post('M1');
@@ -66,7 +66,7 @@ describe('/v1/events', () => {
     expect(stream.text).not.toContain(SEID);
   });
 
-  it('goes on after Last-Event-ID, missing nothing and repeating nothing', async () => {
+  it('continues after Last-Event-ID without loss or repetition', async () => {
     const first = await follow();
     for (const name of ['M1', 'M2', 'M3']) await post(name);
     const { id } = await first.until('the first post', isPost('M1'));
@@ -82,14 +82,14 @@ describe('/v1/events', () => {
     ]);
   });
 
-  it('says when events after the one that is named are lost, and gives what there is', async () => {
+  it('reports a gap when events after Last-Event-ID are lost, and sends the rest', async () => {
     await post('M1');
     const stream = await follow({ lastId: 'another-instance-7' });
     await stream.until('the post', isPost('M1'));
     expect(stream.events[0]).toMatchObject({ name: 'gap', id: undefined, data: { why: expect.any(String) } });
   });
 
-  it('gives all that is kept to one who comes back, however much it is', async () => {
+  it('sends all kept events to a reader that comes back, at any size', async () => {
     const first = await follow();
     await post('M1');
     const { id } = await first.until('the post', isPost('M1'));
@@ -103,7 +103,7 @@ describe('/v1/events', () => {
     expect(second.ended).toBe(false);
   });
 
-  it('is heard of when nothing happens', async () => {
+  it('sends a heartbeat while nothing happens', async () => {
     // The service's own clocks were made before, and go on.
     vi.useFakeTimers({ toFake: ['setInterval'] });
     try {
@@ -118,7 +118,7 @@ describe('/v1/events', () => {
     }
   });
 
-  it('drops a reader that is too slow, with a note, keeps the others, and tells operators', async () => {
+  it('drops a reader that is too slow with a note, keeps the others, and logs it', async () => {
     const [slow, quick] = [await follow(), await follow()];
     slow.pause();
     // More than the kernel holds for a connection, and more events than are kept.
@@ -139,7 +139,7 @@ describe('/v1/events', () => {
     await back.until('what is lost', ({ name }) => name === 'gap');
   });
 
-  it('has room for 100 readers, and then says so until one goes', async () => {
+  it('has room for 100 readers, and refuses more until one leaves', async () => {
     await Promise.all(Array.from({ length: 100 }, () => follow()));
     const refused = await running.worker('GET', '/v1/events', { key: ALL });
     expectProblem(refused, 503, 'too_many_readers');
@@ -148,7 +148,7 @@ describe('/v1/events', () => {
     await until('there is room again', async () => (await follow()).status === 200);
   });
 
-  it('keeps places for other merchants and for operators when the key of one merchant takes all it can get', async () => {
+  it("keeps places for other merchants and operators when one merchant's key opens as many streams as it can", async () => {
     const two = (): Promise<EventStream> => follow({ key: TWO });
     // Half of the places is divided among two merchants and the operators: 17 each.
     await Promise.all(Array.from({ length: 66 }, two));
@@ -160,7 +160,7 @@ describe('/v1/events', () => {
     await until('it has room again', async () => (await two()).status === 200);
   });
 
-  it('gives room also when those go that stand behind another request on their connection', async () => {
+  it('frees the place of a reader behind another request on its connection', async () => {
     const { hostname, port } = new URL(running.service.workerUrl);
     const socket = connect(Number(port), hostname);
     const get = (path: string): string =>
@@ -173,14 +173,14 @@ describe('/v1/events', () => {
     await until('there is room again', async () => (await follow()).status === 200);
   });
 
-  it('ends with a note when the service stops', async () => {
+  it('ends with a last event when the service stops', async () => {
     const stream = await follow();
     await running.service.stop();
     await stream.isEnded();
     expect(stream.events.at(-1)).toEqual({ id: undefined, name: 'end', data: { why: 'stopping' } });
   });
 
-  it('does not keep the service from stopping, even when nothing is read', async () => {
+  it('does not delay a stop, even when the client does not read', async () => {
     const [stuck, quick] = [await follow(), await follow()];
     stuck.pause();
     const long = 'long '.repeat(4000);
@@ -192,7 +192,7 @@ describe('/v1/events', () => {
     expect(stuck.events.length).toBeLessThan(KEPT - 1);
   });
 
-  it('shows a key that is limited to a merchant nothing of the others, nor of the service', async () => {
+  it('shows a key of one merchant no event of other merchants or of the service', async () => {
     const [two, all] = [await follow({ key: TWO }), await follow()];
     const named = await follow({ merchant: 'loja2' });
     tell('disk');
@@ -211,7 +211,7 @@ describe('/v1/events', () => {
     expect(back.text).not.toMatch(/M1|disk|default/);
   });
 
-  it('wants a key, its own merchant, and one that there is', async () => {
+  it('requires a key, its own merchant and an existing one', async () => {
     const ask = (path: string, key?: string) => running.worker('GET', path, key === undefined ? {} : { key });
     expectProblem(await ask('/v1/events'), 401, 'unauthorized');
     expectProblem(await ask('/v1/events?merchant=default', TWO), 403, 'forbidden');
@@ -223,7 +223,7 @@ describe('/v1/events', () => {
 describe('/operator/changes', () => {
   const CHANGED = 'data: changed\n\n';
 
-  it('says that something happened, once for what happens together, and not what', async () => {
+  it('signals a change once for simultaneous events, without their content', async () => {
     const stream = await follow({ path: '/operator/changes' });
     for (let at = 0; at < 100; at++) tell(`${at}`);
     await until('it is told', () => stream.text.endsWith(CHANGED));
@@ -234,7 +234,7 @@ describe('/operator/changes', () => {
     expect(stream.text.split(CHANGED).length - 1).toBeLessThan(10);
   });
 
-  it('tells a key that is limited to a merchant of nothing else, and asks for a key', async () => {
+  it("signals only the merchant's own changes to its key, and requires a key", async () => {
     const [two, all] = [await follow({ path: '/operator/changes', key: TWO }), await follow()];
     await post('M1');
     await all.until('the post of another', isPost('M1'));
@@ -252,7 +252,7 @@ describe('/operator/changes', () => {
 });
 
 describe('/v1/posts', () => {
-  it('gives the last, newest first, as many as wanted, and what became of them', async () => {
+  it('lists the last posts with their outcome, newest first, up to the limit', async () => {
     for (const name of ['M1', 'M2', 'M3']) await running.post({ seid: `${name}${SEID}`, merchant_data: name });
     await running.post({});
     await running.worker('GET', '/v1/tokens?merchant_data=M3', { key: ALL });
@@ -268,7 +268,7 @@ describe('/v1/posts', () => {
     expect(JSON.stringify(all)).not.toContain(SEID);
   });
 
-  it('names what could not be read, as do the log and the page', async () => {
+  it('names the fields that could not be read, like the log and the page', async () => {
     const connection = await RawConnection.open(Number(new URL(running.service.authenticityUrl).port));
     const requests = [
       { headers: [['Content-Type', 'text/plain; x="SeCrEt"']] as const, body: 'seid=SeCrEt' },
@@ -306,7 +306,7 @@ describe('/v1/posts', () => {
     for (const seen of [page, log.join(), JSON.stringify(await posts())]) expect(seen).not.toContain('CrEt');
   });
 
-  it('shows a key that is limited to a merchant its own', async () => {
+  it('shows a key of one merchant only its own posts', async () => {
     await post('M1');
     await post('M2', '/two');
     const seen = async (key: string, search = '') =>
@@ -319,13 +319,13 @@ describe('/v1/posts', () => {
     expect(await seen(ALL, '?merchant=default')).toEqual(['M1']);
   });
 
-  it.each(['0', '501', '1000', '-1', '1.5', 'ten', ''])('names a limit that is none: %j', async (limit) => {
+  it.each(['0', '501', '1000', '-1', '1.5', 'ten', ''])('refuses a wrong limit: %j', async (limit) => {
     const answer = await running.worker('GET', `/v1/posts?limit=${limit}`, { key: ALL });
     expectProblem(answer, 400, 'invalid_request');
     expect(answer.json.errors).toEqual([expect.objectContaining({ parameter: 'limit' })]);
   });
 
-  it('wants a key, and its own merchant', async () => {
+  it('requires a key, and its own merchant', async () => {
     expectProblem(await running.worker('GET', '/v1/posts'), 401, 'unauthorized');
     expectProblem(await running.worker('GET', '/v1/posts?merchant=default', { key: TWO }), 403, 'forbidden');
   });

@@ -22,21 +22,21 @@ function isRight(text: string): boolean {
 describe('generated merchant_data', () => {
   const many = Array.from({ length: 5000 }, newMerchantData);
 
-  it('is 20 characters of 0-9 and a-z, the last of which checks the others', () => {
+  it('has 20 characters of 0-9 and a-z, with a check character at the end', () => {
     for (const text of many) {
       expect(text).toMatch(/^[0-9a-z]{20}$/);
       expect(isRight(text), text).toBe(true);
     }
   });
 
-  it('is another one each time, and of all characters at each random place', () => {
+  it('differs each time, with every character at each random position', () => {
     expect(new Set(many).size).toBe(many.length);
     for (let place = 0; place < 19; place++) {
       expect(new Set(many.map((text) => text[place])).size).toBe(ALPHABET.length);
     }
   });
 
-  it('shows a mistyped character, and all but few swaps of two neighbours', () => {
+  it('detects a mistyped character, and nearly all swaps of two neighbours', () => {
     for (const text of many.slice(0, 50)) {
       for (let place = 0; place < text.length; place++) {
         const wrong = ALPHABET[(ALPHABET.indexOf(text[place] as string) + 1 + place) % 36] as string;

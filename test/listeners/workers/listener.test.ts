@@ -56,14 +56,14 @@ describe('the worker API', () => {
     }
   });
 
-  it('leaves absent correlators out', async () => {
+  it('omits absent correlators', async () => {
     const [name] = await posted();
     const { json } = await read(`merchant_data=${name}`);
     expect(Object.keys(json)).not.toContain('sid');
     expect(Object.keys(json)).not.toContain('order_id');
   });
 
-  it('answers 204 without a body where nothing came', async () => {
+  it('answers 204 without a body when no token came', async () => {
     for (const answer of [
       await read('sid=nothing'),
       await read('sid=nothing&wait=0.05'),
@@ -73,7 +73,7 @@ describe('the worker API', () => {
     }
   });
 
-  it('answers a read that waits when the token comes', async () => {
+  it('answers a waiting read when the token arrives', async () => {
     const name = fresh();
     const waiting = read(`merchant_data=${name}&kind=seid&wait=60`);
     await until('it waits', async () => (await running.parked()) === 1);
@@ -83,7 +83,7 @@ describe('the worker API', () => {
   });
 
   it.each(['0', '0.0', '0.001', '.5', '60', '60.000', '1e1', '25.5'])(
-    'takes a wait of %s seconds, or says why not',
+    'accepts or refuses a wait of %s seconds',
     async (wait) => {
       const [name] = await posted();
       const { status } = await read(`merchant_data=${name}&wait=${wait}`);
@@ -91,7 +91,7 @@ describe('the worker API', () => {
     },
   );
 
-  it('reads the newest, told how many differ, of the kind that was asked for', async () => {
+  it('reads the newest token of the requested kind, with the number of different ones', async () => {
     const [name] = await posted();
     const [, newer] = await posted(name);
     await running.post({ nit: VALUE(`nit-${name}`), merchant_data: name });
@@ -124,7 +124,7 @@ describe('the worker API', () => {
     expect((await read(`merchant_data=${name}`)).json.claim).toEqual(again.json.claim);
   });
 
-  it('shares out what came without a correlator, the oldest first', async () => {
+  it('hands out tokens without correlator, oldest first', async () => {
     for (const name of ['p1', 'p2']) await running.post({ token: VALUE(name) });
     expect((await claim('pool-1', { kind: 'token' })).json).toMatchObject({
       value: VALUE('p1'),
@@ -139,7 +139,7 @@ describe('the worker API', () => {
     });
   });
 
-  it('names the holder of a claimed token to whoever does not wait, and gives it on when it is free', async () => {
+  it('names the holder of a claimed token with wait 0, and hands it out when it is free', async () => {
     const [name, value] = await posted();
     const { claim: held } = (await claim('holder', { merchant_data: name })).json;
     const refused = await claim('other', { merchant_data: name });
@@ -151,7 +151,7 @@ describe('the worker API', () => {
     expect((await waiting).json).toMatchObject({ value, claim: { id: 'other', deliveries: 2 } });
   });
 
-  it('gives a token on when its lease ends', async () => {
+  it('hands a token out again when its lease ends', async () => {
     const [name, value] = await posted();
     await claim('short', { merchant_data: name, lease: 1 });
     expect((await claim('long', { merchant_data: name, wait: 0.01 })).status).toBe(204);
@@ -163,7 +163,7 @@ describe('the worker API', () => {
     expectProblem(await release('short'), 409, 'lease_lost');
   });
 
-  it('settles a claim: used, and used again', async () => {
+  it('accepts a use, and the same use again', async () => {
     const [name, value] = await posted();
     await claim('used', { merchant_data: name });
     for (const answer of [await use('used'), await use('used')])
@@ -177,7 +177,7 @@ describe('the worker API', () => {
     expectProblem(await read(`merchant_data=${name}`), 410, 'used');
   });
 
-  it('settles a claim: released, and released again', async () => {
+  it('accepts a release, and the same release again', async () => {
     const [name] = await posted();
     await claim('released', { merchant_data: name });
     for (const answer of [await release('released'), await release('released')]) expect(answer.status).toBe(204);
@@ -212,7 +212,7 @@ describe('the worker API', () => {
     });
   });
 
-  it('refuses a body where none is taken, and does nothing', async () => {
+  it('refuses a body on a route without one, and changes nothing', async () => {
     const [name] = await posted();
     await claim(`g-${name}`, { merchant_data: name });
     const headers = { 'content-type': 'application/x-www-form-urlencoded' };
@@ -222,7 +222,7 @@ describe('the worker API', () => {
     expect((await claim(`h-${name}`, { merchant_data: name })).json.code).toBe('claimed');
   });
 
-  it('knows no claim, token or expectation that never was', async () => {
+  it('answers 404 for an unknown claim, token or expectation', async () => {
     expectProblem(await use('never'), 404, 'unknown_claim');
     expectProblem(await release('never'), 404, 'unknown_claim');
     expectProblem(await running.worker('DELETE', '/v1/tokens/never'), 404, 'unknown_token');
@@ -232,14 +232,14 @@ describe('the worker API', () => {
     expectProblem(await running.worker('GET', '/authenticity'), 404, 'not_found');
   });
 
-  it('takes it from whoever only read it that a token was used', async () => {
+  it('accepts a use from a worker that only read the token', async () => {
     const [name] = await posted();
     const { id } = (await read(`merchant_data=${name}`)).json;
     for (let time = 0; time < 2; time++) expect((await running.worker('DELETE', `/v1/tokens/${id}`)).status).toBe(204);
     expectProblem(await read(`merchant_data=${name}`), 410, 'used');
   });
 
-  it('opens an expectation with a merchant_data of its own, or under what it was given', async () => {
+  it('opens an expectation with a new merchant_data, or under a given selector', async () => {
     const open = (body: object): Promise<Answer> => running.worker('POST', '/v1/expectations', { body });
     const own = await open({ kind: 'seid' });
     expect(own.status).toBe(201);
@@ -256,7 +256,7 @@ describe('the worker API', () => {
     expect(place.json).toEqual({ id: expect.any(String), kind: 'token', expires_at: expect.any(String) });
   });
 
-  it('tells whoever waits at once that what was expected is cancelled, asked with a kind or without', async () => {
+  it('answers waiting workers 410 at once after a cancellation, with a kind or without', async () => {
     const { id, merchant_data: name } = (await running.worker('POST', '/v1/expectations', { body: { kind: 'seid' } }))
       .json;
     const waiting = [
@@ -272,7 +272,7 @@ describe('the worker API', () => {
     expectProblem(await read(`merchant_data=${name}`), 410, 'cancelled');
   });
 
-  it('holds the values of tokens in token answers only', async () => {
+  it('has token values in token answers only', async () => {
     const [name, value] = await posted();
     const { id } = (await claim('secret', { merchant_data: name })).json;
     const answers = [

@@ -33,7 +33,7 @@ const ask = (path: string, init: RequestInit = {}, key = KEY) =>
     headers: { connection: 'close', authorization: `Bearer ${key}`, ...init.headers },
   });
 
-it('is committed as it is served (npm run openapi)', async () => {
+it('is the same in the repository and from the service (npm run openapi)', async () => {
   const served = await (await ask('/openapi.json')).json();
   expect(`${JSON.stringify(served, null, 2)}\n`).toBe(text);
 });
@@ -73,7 +73,7 @@ describe('for generated clients', () => {
   const requests = operations.flatMap(({ operation }) => [operation.parameters ?? [], operation.requestBody ?? []]);
   const answers = [...operations.map(({ operation }) => operation.responses), document.components.schemas];
 
-  it('has nothing that redocly reports', async () => {
+  it('passes redocly', async () => {
     const config = await createConfig({ extends: ['recommended'], rules: { 'operation-4xx-response': 'off' } });
     const problems = await lintFromString({ source: text, absoluteRef: 'openapi.json', config });
     expect(problems.map(({ ruleId, message, location }) => [ruleId, message, location[0]?.pointer])).toEqual([]);
@@ -91,20 +91,20 @@ describe('for generated clients', () => {
     expect(JSON.stringify(answers)).not.toContain('"pattern"');
   });
 
-  it('has open answers and codes, and closed requests', () => {
+  it('has open answers and codes, and strict requests', () => {
     expect(JSON.stringify(answers)).not.toContain('"additionalProperties":false');
     expect(document.components.schemas?.['Problem']?.properties?.['code']?.enum).toBeUndefined();
     expect(JSON.stringify(requests)).toContain('"additionalProperties":false');
   });
 
-  it('says at each correlator of a request how many of them there may be', () => {
+  it('says at each correlator of a request how many are allowed', () => {
     const said = [
       ...JSON.stringify(requests).matchAll(/(Exactly|At most) one of merchant_data, sid, merchant_usn, order_id\./g),
     ];
     expect(said.map(([, how]) => how).sort()).toEqual([...Array(8).fill('At most'), ...Array(4).fill('Exactly')]);
   });
 
-  it('has examples that its schemas take', () => {
+  it('has examples that match its schemas', () => {
     let examples = 0;
     const check = (schema: unknown, example: unknown): void => {
       if (example === undefined) return;
@@ -124,7 +124,7 @@ describe('for generated clients', () => {
     expect(examples).toBeGreaterThan(10);
   });
 
-  it('has an example of what it takes and answers for everything that asks Carat', () => {
+  it('has examples of requests and answers for every route that asks Carat', () => {
     const asking = operations.filter(({ operation }) => /^(ask|decide|readRecharge)/.test(operation.operationId));
     expect(asking).toHaveLength(7);
     for (const { method, operation } of asking) {
@@ -134,18 +134,18 @@ describe('for generated clients', () => {
     }
   });
 
-  it('has an address that is relative to where it is served', () => {
+  it('has a relative server address', () => {
     expect(document.servers.map(({ url }) => url)).toEqual(['/']);
   });
 
-  it('has 413 and 415 where there is a body', () => {
+  it('has 413 and 415 for each route with a body', () => {
     const withBody = operations.filter(({ operation }) => operation.requestBody !== undefined);
     expect(withBody.length).toBeGreaterThan(1);
     for (const { operation } of withBody) expect(operation.responses).toMatchObject({ 413: {}, 415: {} });
   });
 });
 
-describe('the service, driven from it', () => {
+describe('the service, called from the document', () => {
   const seen = new Map<string, Set<number>>();
 
   it.each(operations.map((one) => [one.operation.operationId, one] as const))(
@@ -198,7 +198,7 @@ describe('the service, driven from it', () => {
     },
   );
 
-  it('was tried well: successes and refusals of every operation', () => {
+  it('gave successes and refusals for every operation', () => {
     const of = (id: string) => [...(seen.get(id) ?? [])].sort();
     expect(of('readToken')).toEqual(expect.arrayContaining([200, 400]));
     expect(of('claimToken')).toEqual(expect.arrayContaining([200, 204, 400]));
@@ -214,7 +214,7 @@ function absolute(schema: unknown): object {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"document#/'));
 }
 
-it('is shown as a page without script, and with nothing from another host', async () => {
+it('is shown as a page without scripts or resources of other hosts', async () => {
   const response = await ask('/docs');
   expect(response.headers.get('content-security-policy')).toMatch(/^default-src 'none'; style-src 'sha256-/);
   const page = await response.text();

@@ -119,11 +119,11 @@ describe('a wrong parameter', () => {
   }
 
   const all = [...wrongReads, ...wrongBodies, ...wrongSettlings, ...wrongClaimIds];
-  it.each(all)('%s %s %j is told of %s', async (method, path, given, parameter, received) => {
+  it.each(all)('%s %s %j is refused because of %s', async (method, path, given, parameter, received) => {
     expectNamed(await running.worker(method, path, { body: given }), parameter, received);
   });
 
-  it('among several is named with the others', async () => {
+  it('is named together with the others', async () => {
     const body = { kind: 'x', wait: 61, lease: 0, sid: '', unknown: 1 };
     const answer = await running.worker('PUT', '/v1/claims/a.b', { body });
     expectNamed(answer, 'claim_id', 'a.b');
@@ -143,7 +143,7 @@ describe('a wrong parameter', () => {
     ['null', 'null', 'null'],
     ['nothing', '', 'null'],
     ['a prototype', '{"kind":"token","__proto__":{"wait":60}}', '__proto__'],
-  ])('is the body when that is %s', async (_name, text, received) => {
+  ])('can be the body: %s', async (_name, text, received) => {
     for (const [method, path] of [
       ['PUT', '/v1/claims/c1'],
       ['POST', '/v1/expectations'],
@@ -155,12 +155,12 @@ describe('a wrong parameter', () => {
   it.each([
     ['{"kind":', 'expected valid JSON, got'],
     ['{"kind":"token","__proto__":{}}', 'expected JSON without __proto__'],
-  ])('says what is wrong with the body %s', async (body, detail) => {
+  ])('is named for the body %s', async (body, detail) => {
     const { json } = await running.worker('PUT', '/v1/claims/c1', { body, headers: JSON_TYPE });
     expect(json.detail).toContain(detail);
   });
 
-  it('is a body of another type, or too large a one', async () => {
+  it('can be a body of another type or size', async () => {
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml', 'nonsense']) {
       const answer = await running.worker('PUT', '/v1/claims/c1', {
         body: 'kind=token',
@@ -179,7 +179,7 @@ describe('a wrong parameter', () => {
     ['objects', `${'{"a":'.repeat(2500)}1${'}'.repeat(2500)}`],
     ['arrays in a parameter', `{"kind":"token","wait":${'['.repeat(8000)}${']'.repeat(8000)}}`],
     ['objects in an unknown parameter', `{"kind":"token","x":${'{"a":'.repeat(2000)}1${'}'.repeat(2000)}}`],
-  ])('is a body of deeply nested %s, and no bug of ours', async (_name, text) => {
+  ])('can be a body of deeply nested %s', async (_name, text) => {
     for (const [method, path] of [
       ['PUT', '/v1/claims/c1'],
       ['POST', '/v1/expectations'],
@@ -192,12 +192,12 @@ describe('a wrong parameter', () => {
     expect(running.log.join('')).not.toContain('"event":"bug"');
   });
 
-  it('is an address with broken escapes', async () => {
+  it('can be an address with broken escapes', async () => {
     expectNamed(await running.worker('DELETE', '/v1/claims/%zz'), 'url', '%zz');
     expectNamed(await running.worker('DELETE', '/v1/tokens/%E0%A4%A'), 'url', '%E0');
   });
 
-  it('is shown only as far as it can be read', async () => {
+  it('is quoted up to a readable length', async () => {
     const answer = await running.worker('GET', `/v1/tokens?sid=${'y'.repeat(5000)}`);
     expectNamed(answer, 'sid', 'yyy');
     expect(answer.text.length).toBeLessThan(1000);

@@ -23,7 +23,7 @@ describe('workers who wait', () => {
   const parked = (count: number): Promise<boolean> =>
     until(`${count} wait`, async () => (await running.parked()) === count);
 
-  it('free their places when their clients go away, and take no token with them', async () => {
+  it('free their places when their clients disconnect, and take no token', async () => {
     await start();
     const client = new AbortController();
     const leaving = [read('x', client.signal), claim('c1', client.signal), claim('c2', client.signal)];
@@ -37,7 +37,7 @@ describe('workers who wait', () => {
     await parked(0);
   });
 
-  it('free their places also when they stand behind another request on their connection', async () => {
+  it('free their places even behind another request on their connection', async () => {
     await start();
     const { hostname, port } = new URL(running.service.workerUrl);
     const socket = connect(Number(port), hostname);
@@ -48,7 +48,7 @@ describe('workers who wait', () => {
     await parked(0);
   });
 
-  it('are served again on the connection on which they were', async () => {
+  it('are served again on the same connection', async () => {
     await start();
     for (let round = 0; round < 20; round++) {
       const waiting = read(`r${round}`);
@@ -58,7 +58,7 @@ describe('workers who wait', () => {
     }
   });
 
-  it('are told when there are too many of them, and when to come again', async () => {
+  it('get too_many_waiters with Retry-After when there are too many', async () => {
     await start({ env: { MAX_WAITERS: '2' } });
     const client = new AbortController();
     const waiting = [read('a', client.signal), claim('c1', client.signal)];
@@ -77,7 +77,7 @@ describe('workers who wait', () => {
     await parked(0);
   });
 
-  it('always find places for their merchant, whatever the workers of another one take', async () => {
+  it('always get places for their merchant, however many another merchant takes', async () => {
     await start({ env: { MAX_WAITERS: '4', AUTHENTICITY_PATHS: 'default=/authenticity,loja2=/two' } });
     const client = new AbortController();
     const waiting = ['a', 'b', 'c'].map((name) => read(name, client.signal));
@@ -92,7 +92,7 @@ describe('workers who wait', () => {
     await parked(0);
   });
 
-  it('are sent away at once when the service stops, and readyz says that it does', async () => {
+  it('get 503 draining at once when the service stops, and readyz reports the stop', async () => {
     await start();
     const waiting = [read('a'), read('b'), claim('c1')];
     await parked(3);
@@ -116,13 +116,13 @@ describe('workers who wait', () => {
     await stopped;
   });
 
-  it('are told how long an idle connection is kept: longer than by proxies and clients', async () => {
+  it('get a keep-alive time that is longer than those of proxies and clients', async () => {
     await start();
     const { headers } = await running.worker('GET', '/v1/tokens?sid=none');
     expect(headers['keep-alive']).toBe('timeout=620');
   });
 
-  it('are still answered on an open connection when the service takes no new ones, and it ends after that', async () => {
+  it('get an answer on an open connection after the service stopped listening, and then the connection ends', async () => {
     await start();
     const connection = await RawConnection.open(Number(new URL(running.service.workerUrl).port));
     const read = rawRequest({ method: 'GET', target: '/livez' });
@@ -159,7 +159,7 @@ describe('workers who wait', () => {
     expect(outcomes).toContain(200);
   });
 
-  it('keep no stop waiting on a connection that they leave open', async () => {
+  it('do not delay a stop by an open connection', async () => {
     await start();
     const connection = await RawConnection.open(Number(new URL(running.service.workerUrl).port));
     await connection.write(rawRequest({ method: 'GET', target: '/livez' })).answer();
@@ -168,7 +168,7 @@ describe('workers who wait', () => {
     connection.destroy();
   });
 
-  it('keep no stop waiting whose attempt ends after it began: the connection ends with the answer', async () => {
+  it('do not delay a stop when their attempt ends during it: the connection ends with the answer', async () => {
     const folder = await GuardedFolder.make('slow-');
     const store = new EmbeddedStore(
       new DurableLedger({ directory: folder.path, ttlMs: 60_000, accept: 'any', maxUnexpected: 10 }),

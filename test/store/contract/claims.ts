@@ -65,7 +65,7 @@ export function describeClaims(test: Case): void {
     expect(valueIn(await bench.claim(bench.b, 'c2'))).toBe(second.value);
   });
 
-  test('a claim that holds a token gets that one, whatever else it asks for', async (bench) => {
+  test('a claim that holds a token gets that one for any query', async (bench) => {
     const [pooled, other] = [bench.token(), bench.token({ sid: 'x' })];
     await bench.put(pooled, other);
     await bench.hold(bench.a, 'c1');
@@ -73,7 +73,7 @@ export function describeClaims(test: Case): void {
     expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ claim: null });
   });
 
-  test('without a query a claim only renews what it holds', async (bench) => {
+  test('without a query a claim only renews its token', async (bench) => {
     const renewal = { merchant: bench.merchant, leaseMs: LONG_MS, refuseConflict: false };
     const token = bench.token();
     await bench.put(token);
@@ -86,20 +86,20 @@ export function describeClaims(test: Case): void {
     }
   });
 
-  test('a token claimed by another is refused, and its holder named', async (bench) => {
+  test('a token of another claim is refused, with its holder', async (bench) => {
     await bench.put(bench.token({ sid: 'older' }), bench.token({ sid: 'x' }));
     const { claim } = await bench.hold(bench.a, 'c1', bench.by('sid', 'x'));
     const answer = await bench.claim(bench.b, 'c2', bench.by('sid', 'x'));
     expect(answer).toMatchObject({ state: 'claimed', claim: { id: 'c1', leaseExpiresAt: claim.leaseExpiresAt } });
   });
 
-  test('the selected token is the newest one, also when it is claimed and an older one is free', async (bench) => {
+  test('the selected token is the newest one, even when it is claimed and an older one is free', async (bench) => {
     await bench.put(bench.token({ sid: 'x' }), bench.token({ sid: 'x' }));
     await bench.hold(bench.a, 'c1', bench.by('sid', 'x'));
     expect(valueIn(await bench.claim(bench.b, 'c2', bench.by('sid', 'x')))).toBe('claimed');
   });
 
-  test('a conflict that is to be refused takes nothing', async (bench) => {
+  test('a refused conflict takes nothing', async (bench) => {
     const [older, newer] = [bench.token({ sid: 'x' }), bench.token({ sid: 'x' })];
     await bench.put(older, newer);
     const refused = await bench.claim(bench.a, 'c1', bench.by('sid', 'x'), { refuseConflict: true });
@@ -111,7 +111,7 @@ export function describeClaims(test: Case): void {
     expect(taken).toMatchObject({ state: 'held', token: older, distinct: 1, claim: { deliveries: 1 } });
   });
 
-  test('a used token is not claimed, and is said to be used', async (bench) => {
+  test('a used token is not claimed, and the answer is used', async (bench) => {
     const token = bench.token({ sid: 'x' });
     await bench.put(token);
     await bench.a.use(bench.merchant, token.id);
@@ -134,7 +134,7 @@ export function describeClaims(test: Case): void {
     expect(valueIn(await bench.claim(bench.b, 'c3'))).toBe('none');
   });
 
-  test('a token used by its id is lost to the pool', async (bench) => {
+  test('a token used by its id leaves the pool', async (bench) => {
     const [first, second] = [bench.token(), bench.token()];
     await bench.put(first, second);
     await bench.a.use(bench.merchant, first.id);

@@ -23,7 +23,7 @@ export function describeConcurrency(test: Case): void {
     expect(valueIn(await bench.claim(bench.b, 'late'))).toBe('none');
   });
 
-  test('60 claimers take 60 pool tokens while these arrive, none twice', async (bench) => {
+  test('60 claimers take 60 pool tokens during their arrival, none twice', async (bench) => {
     const tokens = Array.from({ length: 60 }, () => bench.token());
     const claimer = (_: NewToken, at: number) =>
       until(`c${at} gets a token`, async () => {
@@ -37,7 +37,7 @@ export function describeConcurrency(test: Case): void {
     expect(new Set(values)).toEqual(new Set(tokens.map(({ value }) => value)));
   });
 
-  test('of 60 claims on one token one holds it, and the others hear who', async (bench) => {
+  test('one of 60 claims holds one token, and the others get its holder', async (bench) => {
     const token = bench.token({ sid: 'x' });
     await bench.put(token);
     const answers = await Promise.all(
@@ -50,14 +50,14 @@ export function describeConcurrency(test: Case): void {
     }
   });
 
-  test('the same claim id many times at once takes one token', async (bench) => {
+  test('concurrent claims with one id take one token', async (bench) => {
     await bench.put(bench.token(), bench.token(), bench.token());
     const answers = await Promise.all(Array.from({ length: 30 }, (_, at) => bench.claim(storeFor(bench, at), 'c1')));
     expect(new Set(answers.map(valueIn)).size).toBe(1);
     expect(answers.every((answer) => answer.state === 'held' && answer.claim.deliveries === 1)).toBe(true);
   });
 
-  test('of a use and a release at once one wins, and the token knows which', async (bench) => {
+  test('one of a concurrent use and release wins, and the token has that state', async (bench) => {
     for (let round = 0; round < 20; round++) {
       const [claimId, sid] = [`c${round}`, `x${round}`];
       await bench.put(bench.token({ sid }));

@@ -29,7 +29,7 @@ function describeAdmission(test: Case): void {
     expect(endsAt).toBeLessThanOrEqual(Date.now() + 5000 + 50);
   });
 
-  test('where any token is accepted, expectations are optional', async (bench) => {
+  test('expectations are optional with ACCEPT=any', async (bench) => {
     await open(bench, bench.by('sid', 'x'), 'seid');
     expect(await bench.b.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('kept');
     expect(await bench.b.put(bench.token({ kind: 'seid', sid: 'x' }))).toBe('kept');
@@ -37,7 +37,7 @@ function describeAdmission(test: Case): void {
   });
 
   test(
-    'an unexpected token is never handed out, whatever is announced later',
+    'an unexpected token is never handed out, even after a later announcement',
     async (bench) => {
       const [token, pooled] = [bench.token({ kind: 'seid', sid: 'x' }), bench.token()];
       expect(await bench.a.put(token)).toBe('unexpected');
@@ -58,7 +58,7 @@ function describeAdmission(test: Case): void {
   );
 
   test(
-    'an expectation admits one value, and that is handed out',
+    'an expectation admits one value, which is handed out',
     async (bench) => {
       await open(bench, bench.by('sid', 'x'), 'seid');
       const [genuine, planted] = [bench.token({ kind: 'seid', sid: 'x' }), bench.token({ kind: 'seid', sid: 'x' })];
@@ -72,7 +72,7 @@ function describeAdmission(test: Case): void {
   );
 
   test(
-    'an unexpected token is told to nobody: a flood of them wakes no worker',
+    'an unexpected token sends no hint: a flood of them wakes no worker',
     async (bench) => {
       const sid = (name: string): TokenQuery => bench.by('sid', name);
       await open(bench, sid('expected'), 'seid');
@@ -89,7 +89,7 @@ function describeAdmission(test: Case): void {
   );
 
   test(
-    'of many values at once an expectation admits one',
+    'an expectation admits one of many concurrent values',
     async (bench) => {
       await open(bench, bench.by('sid', 'x'), 'seid');
       const tokens = Array.from({ length: 20 }, () => bench.token({ kind: 'seid', sid: 'x' }));
@@ -127,7 +127,7 @@ function describeAdmission(test: Case): void {
   );
 
   test(
-    'an expectation that was cancelled or is over admits nothing',
+    'a cancelled or ended expectation admits nothing',
     async (bench) => {
       const cancelled = await open(bench, bench.by('sid', 'x'), 'seid');
       expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');
@@ -161,7 +161,7 @@ function describeAdmission(test: Case): void {
   );
 
   test(
-    'only so many unexpected tokens are remembered, and the oldest give way',
+    'a limited number of unexpected tokens is kept, and the oldest are evicted',
     async (bench) => {
       const tokens = Array.from({ length: 5 }, (_, at) => bench.token({ sid: `x${at}` }));
       for (const token of tokens) expect(await bench.a.put(token)).toBe('unexpected');
@@ -176,7 +176,7 @@ function describeAdmission(test: Case): void {
 }
 
 function describeCancelling(test: Case): void {
-  test('whoever asks under what was cancelled hears so, with a kind and without', async (bench) => {
+  test('reads and claims answer cancelled after a cancellation, with a kind and without', async (bench) => {
     const id = await open(bench, bench.by('sid', 'x'), 'seid');
     expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ state: 'none' });
     expect(await bench.b.cancel(bench.merchant, id)).toBe('done');
@@ -193,14 +193,14 @@ function describeCancelling(test: Case): void {
     expect(await bench.a.read(bench.by('sid', 'x'))).toMatchObject({ state: 'cancelled' });
   });
 
-  test('only what is open at its own merchant can be cancelled', async (bench) => {
+  test('only open expectations of the same merchant can be cancelled', async (bench) => {
     const id = await open(bench, bench.by('sid', 'x'), 'seid');
     expect(await bench.b.cancel(bench.merchant, randomUUID())).toBe('unknown');
     expect(await bench.b.cancel(bench.stranger, id)).toBe('unknown');
     expect(await bench.a.read(bench.by('sid', 'x'))).toMatchObject({ state: 'none' });
   });
 
-  test('a live token is handed out, cancelled or not; cancelled beats used', async (bench) => {
+  test('a live token is handed out after a cancellation; cancelled has priority over used', async (bench) => {
     const token = bench.token({ kind: 'seid', sid: 'x' });
     const id = await open(bench, bench.by('sid', 'x'), 'seid');
     await bench.put(token);
@@ -231,14 +231,14 @@ function describeCancelling(test: Case): void {
     expect(await bench.b.read(bench.by('sid', 'x', 'seid'))).toMatchObject({ state: 'cancelled' });
   });
 
-  test('what was cancelled is forgotten with the time of its expectation', async (bench) => {
+  test('a cancellation ends with its expectation', async (bench) => {
     const id = await open(bench, bench.by('sid', 'x'), 'seid', 300);
     await bench.a.cancel(bench.merchant, id);
     await until('it is over', async () => (await bench.b.read(bench.by('sid', 'x'))).state === 'none');
     expect(await bench.b.cancel(bench.merchant, id)).toBe('unknown');
   });
 
-  test('one place in the pool that is cancelled takes no token from the others', async (bench) => {
+  test('a cancelled place in the pool takes no token from the others', async (bench) => {
     await open(bench, bench.pool(), 'token');
     const cancelled = await open(bench, bench.pool(), 'token');
     expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');

@@ -23,7 +23,7 @@ async function toldOnceMore(bench: Bench): Promise<void> {
 
 export function describeExpiry(test: Case): void {
   test(
-    'a token expires, used or not, claimed or not, and with it all that is known of it',
+    'a token expires in any state, with its claims and its use',
     async (bench) => {
       const tokens = ['live', 'used', 'held', 'by-claim'].map((sid) => bench.token({ sid }));
       const pooled = bench.token();
@@ -47,7 +47,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'a token that expired is new when it is put again, also after it was used',
+    'an expired token is new when it is put again, even after a use',
     async (bench) => {
       const token = bench.token({ sid: 'x' });
       await bench.put(token);
@@ -66,7 +66,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'does not find a token under its former correlators when it expired and came again with others',
+    'a token that expired and came again is not found under its former correlators',
     async (bench) => {
       const [value, pooledValue] = [bench.value(), bench.value()];
       const before = [bench.token({ sid: 'before', value }), bench.token({ value: pooledValue })];
@@ -92,7 +92,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'a token that expired is no longer the newest, nor different',
+    'an expired token is neither the newest nor counted as different',
     async (bench) => {
       const older = bench.token({ sid: 'x' });
       await bench.put(older);
@@ -106,7 +106,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'a token that expired unread and unclaimed is told as an orphan, once',
+    'a token that expired unread and unclaimed is reported as an orphan, once',
     async (bench) => {
       const [first, second] = [bench.token({ sid: 'x', kind: 'seid' }), bench.token()];
       await bench.put(first, second);
@@ -120,7 +120,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'a token that was read, claimed or used is no orphan; one that a claim took and nobody got is',
+    'a token that was read, claimed or used is not an orphan; one that a claim took and nobody got is',
     async (bench) => {
       const tokens = ['read', 'claimed', 'used', 'undone'].map((sid) => bench.token({ sid }));
       await bench.put(...tokens);
@@ -136,7 +136,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'a token that expired while it was put again was an orphan all the same',
+    'a token that expires while it is put again is still an orphan',
     async (bench) => {
       const token = bench.token({ sid: 'x' });
       await bench.put(token);
@@ -149,7 +149,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'an expectation that ended without its post is told as a no-show, once; a filled or cancelled one is not',
+    'an expectation that ended without its post is reported as a no-show, once; a filled or cancelled one is not',
     async (bench) => {
       const announce = async (topic: string, ttlMs: number): Promise<string> => {
         const id = randomUUID();
@@ -183,7 +183,7 @@ export function describeExpiry(test: Case): void {
   );
 
   test(
-    'what expired while all stores were closed is told when they are open again',
+    'expiries during a closed time are reported when a store opens again',
     async (bench) => {
       const token = bench.token({ sid: 'x' });
       await bench.put(token);

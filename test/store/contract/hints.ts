@@ -45,7 +45,7 @@ export function describeHints(test: Case): void {
     expect([...(hint.arrivals ?? [])]).toEqual([]);
   });
 
-  test('a token that is put back is told like an arrival', async (bench) => {
+  test('announces a token that is put back under its topics', async (bench) => {
     await bench.put(bench.token(), bench.token({ sid: 'x' }));
     await bench.hold(bench.a, 'c1');
     await hintOf(bench, 'pool=token', () => bench.b.settle(bench.merchant, 'c1', 'release'));
@@ -53,13 +53,13 @@ export function describeHints(test: Case): void {
     await hintOf(bench, 'sid=x', () => bench.b.undo(bench.merchant, claim));
   });
 
-  test('what is cancelled is told under its topic', async (bench) => {
+  test('announces a cancellation under its topic', async (bench) => {
     const id = randomUUID();
     await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic: 'sid=x', ttlMs: 10_000 });
     await hintOf(bench, 'sid=x', () => bench.b.cancel(bench.merchant, id));
   });
 
-  test('the counter moves by one with each announcement, and is the same at every store', async (bench) => {
+  test('raises the counter by one with each announcement, equally at every store', async (bench) => {
     // Where the counter begins is the store's own affair.
     await bench.put(bench.token({ sid: 'first' }));
     const before = await bench.a.sequence(bench.merchant);
@@ -78,7 +78,7 @@ export function describeHints(test: Case): void {
     }
   });
 
-  test('nothing is told of a token that is known already, and nothing to other merchants', async (bench) => {
+  test('announces no known token, and nothing to other merchants', async (bench) => {
     const token = bench.token({ sid: 'x' });
     await bench.put(token);
     const [mine, theirs] = [await bench.a.sequence(bench.merchant), await bench.a.sequence(bench.stranger)];

@@ -41,7 +41,7 @@ export function describeLeases(test: Case): void {
     expect(await bench.hold(bench.b, 'c2', bench.by('sid', 'x'))).toMatchObject({ token, claim: { deliveries: 2 } });
   });
 
-  test('a renewed lease holds on when the first one would have ended', async (bench) => {
+  test('a renewed lease outlasts the first one', async (bench) => {
     const token = bench.token();
     await bench.put(token);
     await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: SHORT_MS });
@@ -51,7 +51,7 @@ export function describeLeases(test: Case): void {
     expect(await bench.hold(bench.a, 'c1')).toMatchObject({ token, claim: { deliveries: 1 } });
   });
 
-  test('a lease that was shortened ends when it now says', async (bench) => {
+  test('a shortened lease ends at its new time', async (bench) => {
     const token = bench.token();
     await bench.put(token);
     await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: LONG_MS });
@@ -68,7 +68,7 @@ export function describeLeases(test: Case): void {
     expect(await bench.hold(bench.b, 'c1')).toMatchObject({ token, claim: { deliveries: 2, renewals: 0 } });
   });
 
-  test('when the lease of the selected token ends is told', async (bench) => {
+  test('a claim learns when the lease of the selected token ends', async (bench) => {
     await bench.put(bench.token({ sid: 'x' }));
     const before = performance.now();
     await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: MEDIUM_MS });
@@ -80,7 +80,7 @@ export function describeLeases(test: Case): void {
     expect(answer.retryInMs).toBeLessThanOrEqual(MEDIUM_MS + CLOCK_MS);
   });
 
-  test('when the first lease of the pool ends is told, and not of one that is used, put back or renewed', async (bench) => {
+  test('a claim learns when the first lease of the pool ends, without used, released or renewed ones', async (bench) => {
     await bench.put(bench.token(), bench.token(), bench.token(), bench.token());
     expect(await bench.claim(bench.a, 'nit', bench.pool('nit'))).toEqual({ state: 'none' });
     const before = performance.now();
@@ -100,7 +100,7 @@ export function describeLeases(test: Case): void {
     expect(answer.retryInMs).toBeLessThanOrEqual(MEDIUM_MS + CLOCK_MS);
   });
 
-  test('the token is free when the time that was told has passed', async (bench) => {
+  test('the token is free after the announced time', async (bench) => {
     await bench.put(bench.token({ sid: 'x' }), bench.token());
     await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: SHORT_MS });
     await bench.hold(bench.a, 'c2', bench.pool(), { leaseMs: SHORT_MS });
@@ -115,14 +115,14 @@ export function describeLeases(test: Case): void {
     expect(valueIn(await bench.claim(bench.b, 'c4'))).not.toBe('none');
   });
 
-  test('a lease ends with its token at the latest', async (bench) => {
+  test('a lease ends at the latest with its token', async (bench) => {
     const token = bench.token({ sid: 'x' });
     await bench.put(token);
     const held = await bench.hold(bench.a, 'c1', bench.by('sid', 'x'), { leaseMs: 2 * TTL_MS });
     expect(held.claim.leaseExpiresAt).toBeLessThanOrEqual(held.token.expiresAt);
   });
 
-  test('leases end while all stores are closed, too', async (bench) => {
+  test('leases also end while all stores are closed', async (bench) => {
     const [first, second] = [bench.token(), bench.token()];
     await bench.put(first, second);
     await bench.hold(bench.a, 'c1', bench.pool(), { leaseMs: SHORT_MS });

@@ -16,7 +16,7 @@ async function leaseOver(bench: Bench, claimId = 'c1'): Promise<void> {
 }
 
 export function describeSettling(test: Case): void {
-  test('use: the token is used, for good, and saying it again is done', async (bench) => {
+  test('use: the token stays used, and the same use again is done', async (bench) => {
     const [token, pooled] = [bench.token({ sid: 'x' }), bench.token()];
     await bench.put(token, pooled);
     await bench.hold(bench.a, 'c1', bench.by('sid', 'x'));
@@ -30,7 +30,7 @@ export function describeSettling(test: Case): void {
     expect(await bench.claim(bench.a, 'c3')).toEqual({ state: 'none' });
   });
 
-  test('release: the token is free at once, and saying it again is done', async (bench) => {
+  test('release: the token is free at once, and the same release again is done', async (bench) => {
     const token = bench.token();
     await bench.put(token);
     await bench.hold(bench.a, 'c1');
@@ -42,7 +42,7 @@ export function describeSettling(test: Case): void {
     expect(await bench.claim(bench.a, 'c3')).toMatchObject({ state: 'none' });
   });
 
-  test('a released token has its old place in the pool', async (bench) => {
+  test('a released token returns to its place in the pool', async (bench) => {
     const [first, second] = [bench.token(), bench.token()];
     await bench.put(first, second);
     await bench.hold(bench.a, 'c1');
@@ -51,7 +51,7 @@ export function describeSettling(test: Case): void {
     expect(valueIn(await bench.claim(bench.b, 'c3'))).toBe(second.value);
   });
 
-  test('use after a release is a lost lease, and release after use says used', async (bench) => {
+  test('use after a release is lease_lost, and release after a use is used', async (bench) => {
     await bench.put(bench.token(), bench.token({ sid: 'x' }));
     await bench.hold(bench.a, 'c1');
     await bench.hold(bench.a, 'c2', bench.by('sid', 'x'));
@@ -69,14 +69,14 @@ export function describeSettling(test: Case): void {
     expect(await bench.b.settle(bench.merchant, 'c1', 'use')).toBe('done');
   });
 
-  test('after the lease, while nobody took the token, use is done', async (bench) => {
+  test('use is done after the lease if nobody took the token', async (bench) => {
     await bench.put(bench.token({ sid: 'x' }));
     await leaseOver(bench);
     expect(await bench.b.settle(bench.merchant, 'c1', 'use')).toBe('done');
     expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ state: 'used' });
   });
 
-  test('after the lease, while nobody took the token, release is done', async (bench) => {
+  test('release is done after the lease if nobody took the token', async (bench) => {
     const token = bench.token({ sid: 'x' });
     await bench.put(token);
     await leaseOver(bench);
@@ -85,7 +85,7 @@ export function describeSettling(test: Case): void {
     expect(await bench.hold(bench.a, 'c2', bench.by('sid', 'x'))).toMatchObject({ token, claim: { deliveries: 2 } });
   });
 
-  test('a lease is lost to another claim, and stays lost when that one is over, put back or used', async (bench) => {
+  test('a lease that is lost to another claim stays lost after that one ended, released or used it', async (bench) => {
     const token = bench.token({ sid: 'x' });
     await bench.put(token);
     const lost = async (): Promise<void> => {
@@ -116,7 +116,7 @@ export function describeSettling(test: Case): void {
     expect(await bench.a.read(bench.by('sid', 'x'))).toMatchObject({ state: 'live', claim: { id: 'c2' } });
   });
 
-  test('a claim that never was is unknown', async (bench) => {
+  test('a claim that never existed is unknown', async (bench) => {
     await bench.put(bench.token());
     await bench.hold(bench.a, 'c1');
     for (const how of ['use', 'release'] as const) {
@@ -125,7 +125,7 @@ export function describeSettling(test: Case): void {
     }
   });
 
-  test('a token used by its id is used for its holder, too', async (bench) => {
+  test('a token used by its id is used for its holder', async (bench) => {
     const token = bench.token();
     await bench.put(token);
     await bench.hold(bench.a, 'c1');
@@ -156,7 +156,7 @@ export function describeSettling(test: Case): void {
     expect(await bench.claim(bench.b, 'c3')).toMatchObject({ state: 'none' });
   });
 
-  test('undo leaves alone what was renewed, used, put back or taken again since', async (bench) => {
+  test('undo changes nothing after a renewal, use, release or new claim', async (bench) => {
     const tokens = ['renewed', 'used', 'back', 'again'].map((sid) => bench.token({ sid }));
     await bench.put(...tokens);
     const take = async (sid: string) => (await bench.hold(bench.a, sid, bench.by('sid', sid))).claim;

@@ -4,14 +4,14 @@ import { CORRELATORS, tokenId } from '../../../src/token.ts';
 import { type Case, TTL_MS, valueIn } from './bench.ts';
 
 export function describeTokens(test: Case): void {
-  test('a token is kept once, and known from then on, at every instance', async (bench) => {
+  test('a token is kept once, and then known at every instance', async (bench) => {
     const token = bench.token({ merchant_data: 'x' });
     expect(await bench.a.put(token)).toBe('kept');
     expect(await bench.a.put(token)).toBe('known');
     expect(await bench.b.put(token)).toBe('known');
   });
 
-  test('of the same token put many times at once exactly one is kept', async (bench) => {
+  test('exactly one of many concurrent puts of a token is kept', async (bench) => {
     const token = bench.token({ merchant_data: 'x' });
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? bench.a : bench.b).put(token)),
@@ -21,7 +21,7 @@ export function describeTokens(test: Case): void {
     expect(await bench.b.read(bench.by('merchant_data', 'x'))).toMatchObject({ state: 'live', distinct: 1 });
   });
 
-  test('of many that come at once each gets its own answer, and the pool gives them out as they came', async (bench) => {
+  test('answers each token of a concurrent batch separately and keeps pool order', async (bench) => {
     const known = Array.from({ length: 10 }, () => bench.token());
     await bench.put(...known);
     const fresh = Array.from({ length: 60 }, (_, at) => bench.token(at % 3 === 2 ? { sid: `x${at}` } : {}));
@@ -41,7 +41,7 @@ export function describeTokens(test: Case): void {
       expect(await bench.b.read(bench.by('sid', sid))).toMatchObject({ state: 'live', token: { value }, distinct: 1 });
   });
 
-  test('a known token changes nothing: neither its times nor its correlators', async (bench) => {
+  test('a known token keeps its times and correlators', async (bench) => {
     const token = bench.token({ merchant_data: 'first' });
     await bench.put(token);
     const before = await bench.a.read(bench.by('merchant_data', 'first'));
@@ -52,7 +52,7 @@ export function describeTokens(test: Case): void {
     expect(valueIn(await bench.claim(bench.b, 'c1'))).toBe('none');
   });
 
-  test('a used token that is put again is known, and stays used', async (bench) => {
+  test('a used token that is put again is known and stays used', async (bench) => {
     const [token, pooled] = [bench.token({ sid: 'x' }), bench.token()];
     await bench.put(token, pooled);
     expect(await bench.a.use(bench.merchant, token.id)).toBe('done');
@@ -78,7 +78,7 @@ export function describeTokens(test: Case): void {
     expect(answer.token.receivedAt).toBeLessThanOrEqual(Date.now() + 1000);
   });
 
-  test('an id names merchant, kind and value, and nothing else', async (bench) => {
+  test('an id depends on merchant, kind and value only', async (bench) => {
     const { merchant, stranger } = bench;
     expect(tokenId(merchant, 'nit', 'v')).toBe(tokenId(merchant, 'nit', 'v'));
     expect(
@@ -130,7 +130,7 @@ export function describeTokens(test: Case): void {
     expect(await bench.claim(bench.b, 'c1')).toMatchObject({ state: 'held', claim: { deliveries: 1 } });
   });
 
-  test('the newest is read, and how many different ones there are is told', async (bench) => {
+  test('a read answers the newest and the number of different ones', async (bench) => {
     const tokens = Array.from({ length: 5 }, () => bench.token({ merchant_data: 'x' }));
     for (const [at, token] of tokens.entries()) {
       await bench.put(token);
@@ -138,7 +138,7 @@ export function describeTokens(test: Case): void {
     }
   });
 
-  test('once the newest is used the one before it is read, and used is said when all are', async (bench) => {
+  test('a read answers the previous token once the newest is used, and used when all are', async (bench) => {
     const [older, newer] = [bench.token({ sid: 'x' }), bench.token({ sid: 'x' })];
     await bench.put(older, newer);
     expect(await bench.a.use(bench.merchant, newer.id)).toBe('done');
@@ -147,7 +147,7 @@ export function describeTokens(test: Case): void {
     expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ state: 'used' });
   });
 
-  test('a kind narrows what is found, counted and said to be used', async (bench) => {
+  test('a kind limits what is found, counted and used', async (bench) => {
     const [seid, nit] = [bench.token({ kind: 'seid', sid: 'x' }), bench.token({ kind: 'nit', sid: 'x' })];
     await bench.put(seid, nit);
     expect(await bench.b.read(bench.by('sid', 'x'))).toMatchObject({ token: nit, distinct: 2 });
@@ -167,7 +167,7 @@ export function describeTokens(test: Case): void {
     expect(await bench.b.use(bench.merchant, 'no such id')).toBe('unknown');
   });
 
-  test('reading takes nothing away, and is answered none where nothing is', async (bench) => {
+  test('a read changes nothing, and answers none without a token', async (bench) => {
     const token = bench.token({ sid: 'x' });
     expect(await bench.a.read(bench.by('sid', 'x'))).toMatchObject({ state: 'none' });
     await bench.put(token);
@@ -176,7 +176,7 @@ export function describeTokens(test: Case): void {
     }
   });
 
-  test('everything is there again after all stores were closed', async (bench) => {
+  test('all records exist after all stores were closed', async (bench) => {
     const [live, used, held] = [bench.token({ sid: 'x' }), bench.token({ sid: 'y' }), bench.token()];
     await bench.put(live, used, held);
     await bench.a.use(bench.merchant, used.id);

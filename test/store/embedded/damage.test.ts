@@ -61,7 +61,7 @@ async function expectNothingAltered(): Promise<void> {
   }
 }
 
-describe('reports damage, and keeps what is whole, when', () => {
+describe('reports damage, and keeps intact records, when', () => {
   it.each<[string, () => Promise<void>]>([
     ['a byte in the middle of the log is wrong', async () => flip(await fileOf('.log'), 0.5)],
     ['the first byte of a record of the log is wrong', async () => flip(await fileOf('.log'), 0)],
@@ -99,7 +99,7 @@ describe('reports damage, and keeps what is whole, when', () => {
     expect(damage()).toMatchObject({ records: 0, batches: 1 });
   });
 
-  it('a value is altered where LevelDB does not see it', async () => {
+  it('a value is altered without notice by LevelDB', async () => {
     await fill();
     await bench.close();
     const level = new ClassicLevel(bench.directory);
@@ -116,7 +116,7 @@ describe('reports damage, and keeps what is whole, when', () => {
   });
 });
 
-describe('sets the directory aside and loses nothing newer when', () => {
+describe('sets the directory aside and keeps newer records when', () => {
   it.each<[string, () => Promise<void>]>([
     ['a table is cut', async () => cut(await fileOf('.ldb'), 500)],
     ['a table is empty', async () => truncate(await fileOf('.ldb'))],
@@ -133,7 +133,7 @@ describe('sets the directory aside and loses nothing newer when', () => {
     expect(await bench.state('newer')).toBe('live');
   });
 
-  it('it fails to open again and again', async () => {
+  it('it fails to open repeatedly', async () => {
     await fill();
     await bench.close();
     const manifest = await fileOf('MANIFEST');
@@ -163,7 +163,7 @@ it('reports nothing after a process that died between two batches', async () => 
   expect((await states()).slice(0, 2)).toEqual(['live', 'used']);
 });
 
-it('reads a directory of version 1.0.0, and writes it anew', async () => {
+it('reads a directory of version 1.0.0 and rewrites it', async () => {
   const now = Date.now();
   const record = (value: string, more: object, merchant = M): [string, string] => {
     const id = tokenId(merchant, 'token', value);

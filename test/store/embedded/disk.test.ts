@@ -27,7 +27,7 @@ describe('the disk', () => {
     return join(bench.directory, name ?? part);
   };
 
-  it('refuses a directory that another store has, which goes on', async () => {
+  it('refuses a directory of another store, which continues', async () => {
     await bench.open();
     await put('x');
     await expect(bench.open(bench.make())).rejects.toThrow(DirectoryInUse);
@@ -37,7 +37,7 @@ describe('the disk', () => {
     expect(await states('x', 'y')).toEqual(['live', 'live']);
   });
 
-  it('sets a directory of another format aside, whole, and says where', async () => {
+  it('sets a directory of another format aside unchanged, and reports its new name', async () => {
     await bench.open();
     await put('x');
     await bench.close();
@@ -67,7 +67,7 @@ describe('the disk', () => {
     expect(bench.store.health()).toEqual(HEALTHY);
   });
 
-  it('sets a directory aside that was spoiled under it, and writes everything again', async () => {
+  it('sets a directory aside that became unreadable, and writes all records again', async () => {
     await bench.open();
     await put('x');
     vi.spyOn(await chainedBatches(), 'write').mockRejectedValueOnce(new Error('the disk is full'));
@@ -82,7 +82,7 @@ describe('the disk', () => {
     expect(await states('x', 'y')).toEqual(['live', 'live']);
   });
 
-  it('counts records that make no sense, and goes on with the others', async () => {
+  it('counts broken records, and continues with the others', async () => {
     await bench.open();
     await put('x');
     await put('y');
@@ -111,7 +111,7 @@ describe('the disk', () => {
     expect(await bench.store.settle(M, 'c1', 'use')).toBe('done');
   });
 
-  it('loses nothing that was acknowledged to a write that was torn', async () => {
+  it('loses no acknowledged change by a torn write', async () => {
     await bench.open();
     for (const name of names(50)) await put(name);
     const log = await fileOf('.log');
@@ -126,7 +126,7 @@ describe('the disk', () => {
     expect(await put('torn')).toBe('kept');
   });
 
-  it('is done without while it is gone, which is told, and everything is written once it is back', async () => {
+  it('is reported when it is gone, and gets all records once it is back', async () => {
     await bench.open();
     await put('before');
     await put('pooled', true);
@@ -146,7 +146,7 @@ describe('the disk', () => {
     expect(await bench.store.settle(M, 'c1', 'use')).toBe('done');
   });
 
-  it('keeps what a directory holds that could not be read at the start', async () => {
+  it('keeps the records of a directory that could not be read at the start', async () => {
     await bench.open();
     for (const name of ['live', 'used', 'again', 'pooled']) await put(name, name === 'pooled');
     await bench.store.use(M, bench.token('used').id);
@@ -171,7 +171,7 @@ describe('the disk', () => {
     expect(await bench.store.settle(M, 'c1', 'use')).toBe('done');
   });
 
-  it('may be away from the beginning to the end', async () => {
+  it('may be unavailable from start to end', async () => {
     await mkdir(dirname(bench.directory), { recursive: true });
     await writeFile(bench.directory, IN_THE_WAY);
     await bench.open();

@@ -27,7 +27,7 @@ describeStoreContract('the embedded store', {
   },
 });
 
-describe('the embedded store by itself', () => {
+describe('the embedded store', () => {
   let bench: EmbeddedBench;
   beforeEach(async () => {
     bench = await EmbeddedBench.make();
@@ -38,7 +38,7 @@ describe('the embedded store by itself', () => {
   });
   const put = (name: string, pooled = false): Promise<string> => bench.store.put(bench.token(name, pooled));
 
-  it('writes what comes at once in few batches, each synced', async () => {
+  it('writes concurrent changes in few batches, each synced', async () => {
     await bench.open();
     const batches = await chainedBatches();
     const [puts, write] = [vi.spyOn(batches, 'put'), vi.spyOn(batches, 'write')];
@@ -77,7 +77,7 @@ describe('the embedded store by itself', () => {
     expect(acknowledged).toHaveLength(changes.length);
   });
 
-  it('has everything again after a restart: claims, the order of the pool, expectations, what was used', async () => {
+  it('restores claims, the order of the pool, expectations and uses after a restart', async () => {
     await bench.open();
     for (const name of ['p1', 'p2', 'p3', 'p4']) await put(name, true);
     await put('used');
@@ -107,7 +107,7 @@ describe('the embedded store by itself', () => {
     expect(await store.cancel(M, 'e2')).toBe('done');
   });
 
-  it('lets the oldest unexpected token give way also after a restart', async () => {
+  it('evicts the oldest unexpected token after a restart, too', async () => {
     bench.acceptExpected(20);
     await bench.open();
     for (const name of names(20)) expect(await put(name)).toBe('unexpected');
@@ -118,7 +118,7 @@ describe('the embedded store by itself', () => {
   });
 
   it.each(['before', 'after', 'last'])(
-    'answers none, also after a restart, when an announcement ended that replaced a cancelled one (cancelled %s)',
+    'answers none, even after a restart, when an announcement ended that replaced a cancelled one (cancelled %s)',
     async (when) => {
       await bench.open();
       const { store } = bench;
@@ -138,7 +138,7 @@ describe('the embedded store by itself', () => {
     },
   );
 
-  it('fills the oldest expectation first also after a restart', async () => {
+  it('fills the oldest expectation first, even after a restart', async () => {
     await bench.open();
     const expectation = { merchant: M, kind: 'token', topic: 'sid=x', ttlMs: 60_000 } as const;
     // One tick of the clock apart, and their ids the other way round.

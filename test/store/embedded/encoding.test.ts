@@ -62,7 +62,7 @@ test('a claim is written with its own fields only, and read back', () => {
   expect(read).toEqual({ of: 'claim', merchant, id: 'c', entry });
 });
 
-test('a record whose standing is unknown is broken', () => {
+test('a record with an unknown standing is broken', () => {
   const entry = { id, merchant, kind, topic: 'sid=x', openedAt: 1, expiresAt: 2, standing: 'elsewhere' };
   const key = `expectation\n${merchant}\n${id}`;
   expect(readRecord(key, JSON.stringify(entry), false)).toBeUndefined();

@@ -31,7 +31,7 @@ async function left(things: readonly WeakRef<object>[]): Promise<number> {
   return things.filter((thing) => thing.deref() !== undefined).length;
 }
 
-describe('the ledger lets go of', () => {
+describe('the ledger removes', () => {
   const claiming = (ledger: Ledger, claimId: string, leaseMs: number, now: number): void => {
     const query = { merchant: M, by: 'pool', kind: 'token' } as const;
     expect(ledger.claim({ merchant: M, claimId, leaseMs, query, refuseConflict: false }, now).state).toBe('held');
@@ -58,7 +58,7 @@ describe('the ledger lets go of', () => {
       },
     ],
     ['used tokens', (ledger: Ledger, at: number) => void ledger.use(M, tokenId(M, 'token', `t${at}`), 0)],
-  ])('%s, once they have expired', async (_name, happen) => {
+  ])('%s after their expiry', async (_name, happen) => {
     const ledger = make();
     for (let at = 0; at < 100; at++) {
       ledger.put(token(`t${at}`), 0);
@@ -74,7 +74,7 @@ describe('the ledger lets go of', () => {
     expect([...ledger.everything()]).toEqual([]);
   });
 
-  it('unexpected tokens that gave way to others, without waiting for their time', async () => {
+  it('evicted unexpected tokens before their expiry', async () => {
     const ledger = make('expected', 10);
     const all: WeakRef<object>[] = [];
     for (let at = 0; at < 5000; at++) {
@@ -91,7 +91,7 @@ describe('the ledger lets go of', () => {
   it.each([
     ['pooled tokens', { pooled: true }],
     ['tokens with a correlator', { pooled: false, correlators: { sid: 'x' } }],
-  ])('%s that a shared store knew or refused, without waiting for their time', async (_name, fields) => {
+  ])('%s that a shared store knew or refused, before their expiry', async (_name, fields) => {
     const ledger = make();
     const all: WeakRef<object>[] = [];
     for (let at = 0; at < 5000; at++) {
@@ -108,7 +108,7 @@ describe('the ledger lets go of', () => {
     expect(ledger.count).toBe(0);
   });
 
-  it('expectations, whatever became of them', async () => {
+  it('expectations in any state', async () => {
     const ledger = make();
     for (let at = 0; at < 30; at++) {
       ledger.expectations.open({ id: `e${at}`, merchant: M, kind: 'token', topic: 'pool=token', ttlMs: 100 }, 0);

@@ -37,7 +37,7 @@ describe('tokens under one topic', () => {
     ['used', () => ({ state: 'used' })],
     ['copies of what a shared store has', () => ({ replication: 'replicated' })],
     ['used but for the oldest', (at) => ({ state: at === 0 ? 'live' : 'used' })],
-  ])(`looks at no more than ${MOST} when ${MANY} are %s`, (_name, become) => {
+  ])(`checks at most ${MOST} when ${MANY} are %s`, (_name, become) => {
     const tokens = new TopicTokens();
     for (let at = 0; at < MANY; at += 1) {
       const entry = entryOf(at);
@@ -51,7 +51,7 @@ describe('tokens under one topic', () => {
     expect(looks).toBeLessThanOrEqual(MOST + 1);
   });
 
-  it('answers like a walk over all of them, whatever happens to them in any order', () => {
+  it('answer like a scan of all of them after random changes', () => {
     for (let seed = 0; seed < 50; seed += 1) {
       const random = new Random(seed);
       const tokens = new TopicTokens();

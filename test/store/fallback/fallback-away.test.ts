@@ -36,10 +36,10 @@ afterAll(() => redis.stop());
 
 /** Cases that settle a claim that is over: it may have taken another token since, and only Redis can know. */
 const UNDECIDED = new Set([
-  'use after a release is a lost lease, and release after use says used',
-  'after the lease, while nobody took the token, use is done',
-  'after the lease, while nobody took the token, release is done',
-  'a lease is lost to another claim, and stays lost when that one is over, put back or used',
+  'use after a release is lease_lost, and release after a use is used',
+  'use is done after the lease if nobody took the token',
+  'release is done after the lease if nobody took the token',
+  'a lease that is lost to another claim stays lost after that one ended, released or used it',
 ]);
 
 const implementationWhile = (mode: Mode): Implementation => ({

@@ -22,7 +22,7 @@ async function claimsAreShared(store: FallbackStore, merchant: string): Promise<
   await until('claims are shared', async () => (await store.settle(merchant, 'nobody', 'use')) !== 'away');
 }
 
-test('it tries again when a bug ends the reconciliation', async () => {
+test('retries when a bug ends the reconciliation', async () => {
   const redis = await startRedis();
   const folder = await GuardedFolder.make('fallback-');
   const options = { ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
@@ -59,9 +59,9 @@ test('it tries again when a bug ends the reconciliation', async () => {
   }
 });
 
-describe('its copy of a token that came to another instance', () => {
+describe('the copy of a token that another instance received', () => {
   test.each(['claimed', 'used'] as const)(
-    'and was %s here while it came here, too, survives the loss of Redis',
+    'and that was %s here while it arrived here, too, survives the loss of Redis',
     async (how) => {
       const redis = await startRedis();
       const folder = await GuardedFolder.make('fallback-');
@@ -111,7 +111,7 @@ describe('its copy of a token that came to another instance', () => {
   );
 });
 
-test('a copy is not put back once it is over by the clock of Redis, when the clock here is set back', async () => {
+test('a copy that expired by the clock of Redis is not restored, even if the local clock was set back', async () => {
   const redis = await startRedis();
   const folder = await GuardedFolder.make('fallback-');
   const options = { ttlMs: 1000, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
@@ -150,7 +150,7 @@ test('a copy is not put back once it is over by the clock of Redis, when the clo
   }
 });
 
-test('a read says away, and not none, until all copies are back in a Redis that lost them', async () => {
+test('a read answers away instead of none until all copies are back in a Redis that lost them', async () => {
   const redis = await startRedis();
   const folder = await GuardedFolder.make('fallback-');
   const options = { ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;

@@ -74,7 +74,7 @@ async function expectItHolds(mine: string, freed: string): Promise<void> {
   expect(await claim('another')).toBe(freed);
 }
 
-test.each([1, 2])('a claim that took a token by %i unanswered calls gives it back', async (count) => {
+test.each([1, 2])('a claim that took a token by %i unanswered calls puts it back', async (count) => {
   await store.put(token('there'));
   const calls = ['first', 'second'].slice(0, count);
   for (const call of calls) expect(await claim('c', { call })).toBe('there');
@@ -92,7 +92,7 @@ test('a claim keeps its token when one of the calls that took or renewed it was 
   expect(await store.settle('m', 'c', 'use')).toBe('done');
 });
 
-test('a claim whose lease is over in Redis holds what it took here', async () => {
+test('a claim whose lease ended in Redis holds the token that it took here', async () => {
   await store.put(token('there'));
   expect(await claim('c', { leaseMs: 1 })).toBe('there');
   const endsAt = await redis.command('HGET', `carat:{m}:t:${token('there').id}`, 'le');
@@ -109,7 +109,7 @@ test('a claim that lost its token to another gets lease_lost', async () => {
   expect(await store.settle('m', 'another', 'use')).toBe('done');
 });
 
-test('a claim speaks of the token that it took last, in whatever order its tokens are merged', async () => {
+test('a claim id stands for its last token, in any order of the merged tokens', async () => {
   // In the past: the store takes what was taken in the future for taken now.
   const now = Date.now() - 5000;
   await merge(given('last', 'c'), 'live', now);
@@ -132,14 +132,14 @@ test('a claim whose last token has expired stays unknown when an older token of 
   expect(await store.settle('m', 'c', 'use')).toBe('unknown');
 });
 
-test('a copy that is over by the clock of Redis is not put, and its claim id is not taken over', async () => {
+test('a copy that expired by the clock of Redis is not put, and its claim id is not recorded', async () => {
   const entry = given('over', 'c');
   await merge({ ...entry, ends: Date.now() - 1 }, 'over');
   expect(await claim('d')).toBe('none');
   expect(await store.settle('m', 'c', 'use')).toBe('unknown');
 });
 
-test.each(['a pooled token', 'a token under a key'])('%s that is half-written is found again', async (what) => {
+test.each(['a pooled token', 'a token under a key'])('%s that is half-written is repaired', async (what) => {
   const isPooled = what === 'a pooled token';
   const query = isPooled ? LEAD : ({ merchant: 'm', by: 'sid', is: 'x' } as const);
   const half = { ...token('half'), pooled: isPooled, correlators: isPooled ? {} : { sid: 'x' } };
@@ -151,7 +151,7 @@ test.each(['a pooled token', 'a token under a key'])('%s that is half-written is
   expect(await claim('c', { query })).toBe('half');
 });
 
-test('a put that fails at the index leaves nothing that a merge takes for whole', async () => {
+test('a put that fails at the index leaves nothing that a merge treats as complete', async () => {
   await redis.command('SET', 'carat:{m}:f:token', 'of another type');
   await expect(store.put(token('half'))).rejects.toThrow();
   await redis.command('DEL', 'carat:{m}:f:token');

@@ -4,7 +4,7 @@ import { RedisChannel } from '../../../src/store/redis/channel.ts';
 import { startRedis } from '../../support/redis.ts';
 import { until } from '../../support/until.ts';
 
-test('outlives a Redis that refuses it to listen again, and listens as soon as it may', async () => {
+test('survives a Redis that refuses its subscription, and subscribes as soon as it is permitted', async () => {
   const unhandled: unknown[] = [];
   const onUnhandled = (error: unknown): void => void unhandled.push(error);
   process.on('unhandledRejection', onUnhandled);

@@ -23,32 +23,32 @@ interface Names {
 }
 
 describe('a Lua file', () => {
-  test('is read with its free and unused names', () => {
+  test('is parsed with its free and unused names', () => {
     expect(SCRIPTS).toContain('put');
     expect(namesIn("local a, b = 1\nredis.call('GET', c)\nreturn b.a")).toEqual({ free: ['c'], unused: ['a'] });
     expect(() => namesIn('local = 1')).toThrow();
   });
 
-  test.each(SCRIPTS)('%s has every name that it mentions', (script) => {
+  test.each(SCRIPTS)('%s defines every name that it uses', (script) => {
     expect(namesIn(sourceOf(script)).free).toEqual([]);
   });
 
-  test.each(FILES)('%s mentions every local within a function or script', (file) => {
+  test.each(FILES)('%s uses every local of a function or script', (file) => {
     const shared = file.startsWith('shared/') ? localsOf(file) : [];
     expect(namesIn(textOf(file)).unused.filter((name) => !shared.includes(name))).toEqual([]);
   });
 
-  test.each(FILES)('%s names the shared files whose names it mentions', (file) => {
+  test.each(FILES)('%s names the shared files that it uses', (file) => {
     const { free } = namesIn(textOf(file));
     expect(usesOf(file)).toEqual(SHARED.filter((one) => localsOf(one).some((name) => free.includes(name))));
   });
 
-  test.each(SHARED)('%s declares only what is used', (shared) => {
+  test.each(SHARED)('%s declares only names that are used', (shared) => {
     const elsewhere = new Set(FILES.flatMap((file) => namesIn(textOf(file)).free));
     expect(namesIn(textOf(shared)).unused.filter((name) => !elsewhere.has(name))).toEqual([]);
   });
 
-  test('counts and names kinds as the other stores do', () => {
+  test('counts and names kinds like the other stores', () => {
     expect(textOf('shared/queries')).toContain(`local MOST_DISTINCT = ${MOST_DISTINCT}\n`);
     expect(textOf('shared/indexes')).toContain(`KINDS = { ${KINDS.map((kind) => `'${kind}'`).join(', ')} }`);
   });
