@@ -7,9 +7,9 @@ import { promisify } from 'node:util';
 /** The project's folder. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Builds `dist/` unless it is newer than `src/`: a process started from an old build would prove nothing. */
+/** Builds `dist/` unless it is newer than `src/`: a test of an old build would prove nothing. */
 export async function buildIfStale(): Promise<void> {
-  // A folder changes when a file in it is removed.
+  // Check folders, too: a removed file changes only its folder.
   const sources = await readdir(join(ROOT, 'src'), { recursive: true });
   const inputs = ['src', ...sources.map((path) => join('src', path)), 'bundle.mjs', 'tsconfig.build.json'];
   const [built, ...changed] = await Promise.all(['dist/main.js', ...inputs].map((path) => changedAt(join(ROOT, path))));

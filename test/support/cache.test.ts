@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { fetchInto, removeLeftovers } from './cache.ts';
 
-/** No process has it: Linux ends at 4,194,304. */
+/** Larger than any pid: the limit of Linux is 4,194,304. */
 const NOBODY = 4_999_999;
 
 async function newCache(): Promise<string> {

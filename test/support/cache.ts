@@ -1,16 +1,16 @@
 /**
- * `.cache`, where programs for the tests are kept. Each is unpacked into a folder aside, which is then renamed: of two
- * processes that fetch at once, each finds one whole folder.
+ * `.cache` has the programs for the tests. Each is unpacked into a temporary folder, which is then
+ * renamed: two processes that fetch at once both find one complete folder.
  */
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 export const CACHE = join(import.meta.dirname, '..', '..', '.cache');
 
-/** The folder aside of a process, by its pid; earlier versions named no pid. */
+/** The temporary folder of a process, named by its pid. Earlier versions used no pid. */
 const ASIDE = /^(?:partial|unpacking)-(?:(\d+)-)?/;
 
-/** Calls `fill` with an empty folder, which becomes `folder` unless another process was faster. */
+/** Calls `fill` with an empty folder. It becomes `folder`, unless another process was faster. */
 export async function fetchInto(folder: string, fill: (aside: string) => Promise<void>): Promise<void> {
   await mkdir(dirname(folder), { recursive: true });
   const aside = await mkdtemp(join(dirname(folder), `partial-${process.pid}-`));
@@ -24,7 +24,7 @@ export async function fetchInto(folder: string, fill: (aside: string) => Promise
   }
 }
 
-/** Prints what takes long, and that it goes on. */
+/** Prints a message for a slow step, and repeats it. */
 export async function withProgress<T>(what: string, run: () => Promise<T>): Promise<T> {
   process.stderr.write(`${what}\n`);
   const started = Date.now();
@@ -38,7 +38,7 @@ export async function withProgress<T>(what: string, run: () => Promise<T>): Prom
   }
 }
 
-/** Removes the folders aside of processes that were ended before they could. */
+/** Removes the temporary folders of processes that were killed. */
 export async function removeLeftovers(cache = CACHE): Promise<void> {
   const entries = await readdir(cache, { withFileTypes: true }).catch(() => []);
   const folders = entries.filter((entry) => entry.isDirectory()).map((entry) => join(cache, entry.name));

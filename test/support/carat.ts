@@ -1,10 +1,13 @@
-/** What the tests of the Carat client share: a simulator with a store behind it, a client, and well-formed arguments. */
+/**
+ * Shared by the tests of the Carat client: a simulator with a token source, a client, and valid
+ * arguments.
+ */
 import { createServer, type RequestListener } from 'node:http';
 import { type CallReport, type CaratClient, createCaratClient } from '../../src/carat/index.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
 import { type StoreServer, startStore } from './store-server.ts';
 
-/** Values that must appear in no error and no log. */
+/** Values that must not appear in any error or log. */
 export const SECRETS = {
   merchantKey: 'CHAVESECRETA0123456789ABCDEF',
   cardNumber: '5222333344445555',
@@ -25,9 +28,9 @@ export interface World {
   store: StoreServer;
   simulator: Simulator;
   client: CaratClient;
-  /** What the client reported of its calls. */
+  /** The client's reports of its calls. */
   reports: CallReport[];
-  /** How often a call of that name arrived at the simulator. */
+  /** How often the simulator received a call of that name. */
   calls(name: string): number;
   close(): Promise<void>;
 }
@@ -66,7 +69,7 @@ export async function activeSchedule(client: CaratClient): Promise<string> {
   return sid;
 }
 
-/** A client of a server that answers as the test says. */
+/** A client of a server whose answers the test chooses. */
 export async function clientOf(
   listener: RequestListener,
   timeoutMs = 5000,
@@ -90,7 +93,7 @@ export async function clientOf(
   return { client, close };
 }
 
-/** Everything that can be read off an error: its message, stack, fields, and those of its causes. */
+/** All text of an error: message, stack and fields, also of its causes. */
 export function everythingOf(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at !== undefined && at !== null; at = (at as { cause?: unknown }).cause) {

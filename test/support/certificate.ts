@@ -8,7 +8,10 @@ export interface Certificate {
   keyFile: string;
 }
 
-/** Makes a certificate for localhost and 127.0.0.1, or for other names, valid for a day, in an existing folder. */
+/**
+ * Creates a certificate in an existing folder, valid for a day. Default names: localhost and
+ * 127.0.0.1.
+ */
 export async function makeCertificate(folder: string, names = 'DNS:localhost,IP:127.0.0.1'): Promise<Certificate> {
   const certificate = { certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
   await promisify(execFile)('openssl', [

@@ -1,4 +1,7 @@
-/** What all chained batches of LevelDB share: the one way by which the embedded store writes. To be watched, or spoiled. */
+/**
+ * The prototype of LevelDB's chained batches. The embedded store writes only with these, so tests
+ * can watch or break its writes.
+ */
 import { ClassicLevel } from 'classic-level';
 import { GuardedFolder } from './guarded-folder.ts';
 

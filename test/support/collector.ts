@@ -1,4 +1,4 @@
-/** A collector of traces: a real HTTP server that keeps what it was sent, and can be slow or refuse. */
+/** A trace collector: a real HTTP server that records requests, and can be slow or refuse. */
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { LOOPBACK } from './ports.ts';
@@ -16,10 +16,10 @@ export interface CollectedSpan {
 }
 
 export class Collector {
-  /** What came, as it came: the address, the headers and the body of each request. */
+  /** The received requests: address, headers and body. */
   readonly requests: { url: string; headers: IncomingHttpHeaders; body: string }[] = [];
   status = 200;
-  /** Awaited before a request is answered. */
+  /** Awaited before each answer. */
   answers: Promise<unknown> = Promise.resolve();
   readonly #server: Server;
 

@@ -1,4 +1,4 @@
-/** The counter at which workers wait: handoff, waiters and wake-ups over a real embedded store, without a network. */
+/** Handoff, waiters and wake-ups over a real embedded store, without a network. */
 import { join } from 'node:path';
 import { type Handed, Handoff, type HandoffOptions } from '../../src/handoff/handoff.ts';
 import { Waiters } from '../../src/handoff/waiters.ts';
@@ -18,11 +18,11 @@ export const POOL = { merchant: MERCHANT, by: 'pool', kind: 'token' } as TokenQu
 export const under = (is: string): TokenQuery => ({ merchant: MERCHANT, by: 'sid', is });
 const NEVER_MS = 2 ** 30;
 
-/** Somebody who asked to claim something, and whose client can go away. */
+/** A claim request whose client can disconnect. */
 export class Asked {
   readonly claimId: string;
   readonly client = new AbortController();
-  /** What came of it, once something did. */
+  /** The outcome; undefined while pending. */
   outcome: Handed | undefined;
 
   constructor(claimId: string, claim: (signal: AbortSignal) => Promise<Handed>) {
@@ -36,14 +36,14 @@ export class Asked {
     return until(`${this.claimId} is answered`, () => this.outcome);
   }
 
-  /** The id of the token that was handed over, or what happened instead; nothing as long as nothing did. */
+  /** The id of the token, or another outcome; undefined while pending. */
   get got(): string | undefined {
     return this.outcome?.outcome === 'token' ? this.outcome.token.id : this.outcome?.outcome;
   }
 }
 
 export interface CounterOptions extends Partial<Pick<HandoffOptions, 'onConflict'>> {
-  /** How often the slow check looks; never, when it is not given. */
+  /** Interval of the slow check. Without it, the check never runs. */
   checkEveryMs?: number;
   maxWaiters?: number;
 }
@@ -86,7 +86,7 @@ export class Counter {
     await this.#folder.remove();
   }
 
-  /** Begins to claim, by way of the handoff. */
+  /** Starts a claim through the handoff. */
   ask(claimId: string, query = POOL, { waitMs = LONG_MS, leaseMs = LONG_MS } = {}): Asked {
     const request = { merchant: MERCHANT, claimId, leaseMs, query };
     return new Asked(claimId, (signal) => this.handoff.claim(request, { waitMs, signal }));
@@ -97,7 +97,7 @@ export class Counter {
     return this.store.claim({ merchant: MERCHANT, claimId, leaseMs, query, refuseConflict: false });
   }
 
-  /** A token; without correlators it belongs to the pool. */
+  /** A token. Without correlators, it belongs to the pool. */
   token(fields: Correlators & { kind?: Kind } = {}): NewToken {
     const { kind = 'token', ...correlators } = fields;
     this.#count += 1;
@@ -107,7 +107,7 @@ export class Counter {
   }
 }
 
-/** Lets everything go on that can go on without input or output. */
+/** Runs all callbacks that need no input or output. */
 export async function ticks(count: number): Promise<void> {
   for (let tick = 0; tick < count; tick++) await new Promise((resolve) => setImmediate(resolve));
 }

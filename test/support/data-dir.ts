@@ -1,4 +1,4 @@
-/** Services on one DATA_DIR after another, each ended with its test. */
+/** Services on the DATA_DIR of a test. They end with the test. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,15 +6,15 @@ import { afterEach, beforeEach } from 'vitest';
 import { ServiceProcess, type Start } from './service-process.ts';
 
 export interface DataDir {
-  /** The directory of the current test; it exists, and is empty. */
+  /** The directory of the current test. It exists and is empty. */
   readonly path: string;
-  /** Starts a service on it. */
+  /** Starts a service on the directory. */
   start(options?: Start): Promise<ServiceProcess>;
-  /** Starts one that is not expected to listen. */
+  /** Starts a service that is not expected to listen. */
   run(options?: Start): ServiceProcess;
 }
 
-/** Gives each test of a file a directory, and ends what the test started on it. */
+/** Gives each test of a file a directory, and ends the services that the test started on it. */
 export function useDataDir(): DataDir {
   let path = '';
   const services: ServiceProcess[] = [];

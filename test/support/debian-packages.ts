@@ -1,19 +1,19 @@
 /**
- * Debian packages without installing them: downloaded by apt-get as any user, with lists and cache of its own, and
- * unpacked into a folder. Nothing outside the given folder changes, and no daemon is started.
+ * Unpacks Debian packages into a folder without installing them. apt-get downloads them as any
+ * user, with its own lists and cache. Nothing outside the folder changes, and no daemon starts.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Chromium is a hundred megabytes. */
+/** Chromium has a hundred megabytes. */
 const COMMAND_TIMEOUT_MS = 900_000;
 
-/** Packages every Debian has: the C library must be the one that the machine's loader belongs to. */
+/** Packages that every Debian has. The C library must match the machine's loader. */
 const ALWAYS_THERE = new Set(['libc6']);
 
-/** Dependencies of the package `of`: its own if `direct`, else theirs too; `only` those whose names match. */
+/** Dependencies of the package `of`. `direct`: only its own. `only`: those with a matching name. */
 export interface Dependencies {
   of: string;
   direct?: boolean;
@@ -33,7 +33,8 @@ export async function unpackPackages(
   await writeFile(join(work, 'sources.list'), await sources());
   await writeFile(configuration, aptConfiguration(work));
 
-  // A third-party source that is away makes the update fail, though Debian's own may have come: the download decides.
+  // An unreachable third-party source makes the update fail, even if Debian's own lists arrived.
+  // The download decides.
   const update = await run('apt-get', ['-c', configuration, 'update'], work).catch((error: Error) => error);
   try {
     const needed = new Set([...packages, ...(await dependenciesOf(dependencies, configuration, work))]);
@@ -49,7 +50,7 @@ export async function unpackPackages(
 /** The folders below an unpacked tree that hold shared libraries, for `LD_LIBRARY_PATH`. */
 export async function libraryFolders(folder: string): Promise<string[]> {
   const parents = await Promise.all(['lib', 'usr/lib'].map((parent) => subfolders(join(folder, parent))));
-  // One deeper are those of a program's own, as systemd has them.
+  // Programs such as systemd have their own libraries one level deeper.
   const children = await Promise.all(parents.flat().map(subfolders));
   const candidates = [...parents.flat(), ...children.flat()];
   const libraries = await Promise.all(candidates.map(async (one) => (await readdir(one)).some(isLibrary)));
@@ -73,12 +74,12 @@ async function dependenciesOf(
   const unwanted = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'];
   const options = [...(direct ? [] : ['--recurse']), ...unwanted.map((kind) => `--no-${kind}`)];
   const { stdout } = await run('apt-cache', ['-c', configuration, 'depends', ...options, of], work);
-  // A name in angle brackets is that of no real package.
+  // A name in angle brackets is a virtual package.
   const names = [...stdout.matchAll(/^(?:[ |]*(?:Pre)?Depends: )?([a-z0-9]\S*)$/gm)].map(([, name = '']) => name);
   return [...new Set(names)].filter((name) => only.test(name) && !ALWAYS_THERE.has(name));
 }
 
-/** The machine's own sources, and on Debian also its backports: there Debian 12 has Valkey. */
+/** The machine's own sources, on Debian with its backports, where Debian 12 has Valkey. */
 async function sources(): Promise<string> {
   const configured = await readFile('/etc/apt/sources.list', 'utf8').catch(() => '');
   const release = await readFile('/etc/os-release', 'utf8').catch(() => '');
@@ -88,7 +89,7 @@ async function sources(): Promise<string> {
   return `${configured}\ndeb [signed-by=${keys}] http://deb.debian.org/debian ${codename}-backports main\n`;
 }
 
-/** The hooks are cleared because they serve the machine's own lists, and may need root. */
+/** Clear the hooks: they serve the machine's own lists, and may need root. */
 function aptConfiguration(folder: string): string {
   return `
 Dir::State::lists "${folder}/lists";

@@ -1,4 +1,4 @@
-/** Runs around every test of every file, and around each file. */
+/** Hooks around every test, and around each file. */
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 import { expectClosedSince, type Opened, opened, watchTimers } from './leaks.ts';
 
@@ -7,7 +7,7 @@ let before: Opened;
 
 watchTimers();
 
-// These hooks come first before a test, and last after it: what a file's own hooks open and close lies between them.
+// These hooks run first before a test, and last after it. A file's own hooks run between them.
 beforeAll(() => {
   beforeFile = opened();
 });
@@ -16,7 +16,8 @@ beforeEach(() => {
   before = opened();
 });
 
-// Of tests that run at once nobody can tell which one opened what: they are looked at together, when the file ends.
+// Resources cannot be assigned to one of several concurrent tests. Check those tests together, at
+// the end of the file.
 afterEach(async ({ task }) => {
   if (task.concurrent !== true && task.result?.state !== 'fail') await expectClosedSince(before);
 });

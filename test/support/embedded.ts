@@ -1,4 +1,4 @@
-/** An embedded store in a directory of its own, that a test may close, spoil and open again. */
+/** An embedded store in its own directory. A test may close, damage and reopen it. */
 import { join } from 'node:path';
 import type { ClaimAnswer } from '../../src/store/contract.ts';
 import { DurableLedger } from '../../src/store/embedded/durable-ledger.ts';
@@ -32,7 +32,7 @@ export class EmbeddedBench {
     await this.#folder.remove();
   }
 
-  /** From the next opening on, only expected tokens are accepted, and so many others remembered. */
+  /** From the next `open` on, accepts only expected tokens, and keeps up to this many others. */
   acceptExpected(maxUnexpected: number): void {
     this.#options = { ...this.#options, accept: 'expected', maxUnexpected };
     this.store = this.make();

@@ -1,9 +1,9 @@
-/** A reader of `/v1/events`, or of another stream, on a connection of its own, that can stop reading. */
+/** A reader of `/v1/events` or another stream, on its own connection. It can stop reading. */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { until } from './until.ts';
 
 export interface StreamedEvent {
-  /** None for a note about the stream itself. */
+  /** Undefined for an event about the stream itself. */
   id: string | undefined;
   name: string;
   // biome-ignore lint/suspicious/noExplicitAny: tests look into what came, whatever it is.
@@ -21,9 +21,9 @@ export interface EventStreamOptions {
 export class EventStream {
   readonly status: number;
   readonly headers: IncomingMessage['headers'];
-  /** All that came, comments among it. */
+  /** The received text, with comments. */
   text = '';
-  /** The service ended the stream, or the connection broke. */
+  /** True when the service ended the stream or the connection broke. */
   ended = false;
   readonly #request: ClientRequest;
   readonly #response: IncomingMessage;
@@ -58,7 +58,7 @@ export class EventStream {
     });
   }
 
-  /** The whole events that came. */
+  /** The complete events so far. */
   get events(): StreamedEvent[] {
     return this.text
       .split('\n\n')
@@ -70,7 +70,7 @@ export class EventStream {
       });
   }
 
-  /** The first event that is as wanted, now or as soon as it comes. */
+  /** Resolves with the first event that matches, now or later. */
   async until(what: string, wanted: (event: StreamedEvent) => boolean): Promise<StreamedEvent> {
     return until(`${what} on the stream, which has ${this.text.slice(-500)}`, () => this.events.find(wanted));
   }
@@ -79,7 +79,7 @@ export class EventStream {
     await until('the stream ends', () => this.ended);
   }
 
-  /** Reads no more: what is sent stays in the kernel, and then with the service. */
+  /** Stops reading. Sent bytes stay in the kernel, and then in the service. */
   pause(): void {
     this.#response.pause();
   }

@@ -1,22 +1,25 @@
-/** A wall clock of a process that can be set while the process runs: libfaketime, from the package of `faketime`. */
+/**
+ * A wall clock of a process that a test can set while the process runs. Uses libfaketime from the
+ * `faketime` package.
+ */
 import { readdir, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { findTool } from './tools.ts';
 
-/** How long a process may go on with the offset that it read before. */
+/** How long a process may use the offset that it read before. */
 const REREAD_AFTER_SECONDS = 1;
 
 export interface FakeClock {
-  /** What the environment of the process must hold. */
+  /** Environment variables of the process. */
   env: Record<string, string>;
-  /** Sets it ahead of the machine's clock by so many seconds, or back if negative. */
+  /** Sets the clock this many seconds ahead of the machine's, or back if negative. */
   set(seconds: number): Promise<void>;
 }
 
-/** @param file where the offset is written; it must stay while the process runs */
+/** @param file file of the offset; it must exist while the process runs */
 export async function fakeClock(file: string): Promise<FakeClock> {
   const set = async (seconds: number): Promise<void> => {
-    // The process may read it at any moment.
+    // Rename, because the process may read the file at any moment.
     await writeFile(`${file}.new`, `${seconds < 0 ? '' : '+'}${seconds}\n`);
     await rename(`${file}.new`, file);
   };
@@ -32,7 +35,7 @@ export async function fakeClock(file: string): Promise<FakeClock> {
   return { env, set };
 }
 
-/** Debian keeps it in `lib/ARCHITECTURE/faketime`, beside the `bin` of the program. */
+/** Debian has it in `lib/ARCHITECTURE/faketime`, beside the `bin` of the program. */
 async function library(): Promise<string> {
   const { path } = await findTool('faketime');
   const libraries = join(dirname(path), '..', 'lib');

@@ -1,4 +1,7 @@
-/** Runs once for each project, before any test: builds what is stale, and finds or fetches the programs that it needs. */
+/**
+ * Runs once for each project before its tests: rebuilds a stale `dist/`, and finds or fetches the
+ * needed programs.
+ */
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -8,7 +11,7 @@ import { findNpmPackages, type NpmPackages } from './npm-packages.ts';
 import { testsWithoutRedis } from './redis-source.ts';
 import { findTool, type ToolName } from './tools.ts';
 
-/** What every machine on which people develop has. */
+/** Programs of every development machine. */
 const PROGRAMS = ['git', 'openssl', 'curl'];
 
 const TOOLS: Record<string, readonly ToolName[]> = {

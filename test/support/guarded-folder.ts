@@ -4,8 +4,9 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// Each line is the pid that now works in the folder, or empty if none does. At the end of file, which comes however our
-// own process ends, that pid is killed and the folder removed, a second later because a killed process may still write.
+// Each line is the pid of the process in the folder, or empty. The end of file comes however our
+// own process ends. Then the shell kills that pid and removes the folder, a second later because a
+// killed process may still write.
 const GUARD_SCRIPT = `
   while read -r line; do pid=$line; done
   if [ -n "$pid" ]; then kill -KILL "$pid"; sleep 1; fi
@@ -13,8 +14,8 @@ const GUARD_SCRIPT = `
 `;
 
 /**
- * A temporary folder for a process to work in. Its guard is a shell at the other end of a pipe of ours: neither the
- * folder nor the process outlives us, even if we are killed.
+ * A temporary folder for a process. Its guard is a shell at the other end of a pipe: neither the
+ * folder nor the process survives this process, even if it is killed.
  */
 export class GuardedFolder {
   readonly path: string;
@@ -24,7 +25,7 @@ export class GuardedFolder {
   private constructor(path: string) {
     this.path = path;
     this.#guard = spawn('sh', ['-c', GUARD_SCRIPT, 'guard', path], {
-      // Of a process group of its own, so that a Ctrl-C that ends us does not end it.
+      // Its own process group: a Ctrl-C that ends us must not end the guard.
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });
@@ -35,12 +36,14 @@ export class GuardedFolder {
     return new GuardedFolder(await mkdtemp(join(tmpdir(), prefix)));
   }
 
-  /** Says which process works in the folder; `undefined` when it has ended, for its pid may then become another's. */
+  /**
+   * Sets the process of the folder. `undefined` when it has ended: another process may get its pid.
+   */
   occupiedBy(pid: number | undefined): void {
     this.#guard.stdin?.write(`${pid ?? ''}\n`);
   }
 
-  /** Resolves when the folder is gone. */
+  /** Resolves when the folder is removed. */
   async remove(): Promise<void> {
     this.#guard.stdin?.end();
     await this.#removed;

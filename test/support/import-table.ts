@@ -1,26 +1,27 @@
 /**
- * Who may import whom, in `src`. A name stands for a file without its ending, or for a folder with everything in it. The
- * most specific entry counts. A folder may always import from itself; without an entry of its own, a file has its folder's.
+ * The allowed imports in `src`. A name is a file without its extension, or a folder with its
+ * content. The most specific entry applies. A folder may always import from itself. A file without
+ * an entry has that of its folder.
  */
 export const IMPORTS: Record<string, readonly string[]> = {
   main: ['config', 'observability', 'service', 'store/embedded/level'],
   // Builds every part.
   service: ['asking', 'carat/client', 'config', 'handoff', 'intake', 'listeners', 'observability', 'operator', 'store'],
-  // The domain knows nothing but itself.
+  // The domain imports only itself.
   token: [],
   config: [],
-  // The bytes of a post become a token: the one write path.
+  // The only write path: from the bytes of a post to a token.
   intake: ['config', 'observability/recorder', 'store/contract', 'token'],
   'intake/parse-post': ['token'],
-  // The one read path. It knows what a store promises, not which one it is.
+  // The only read path. It knows the contract of a store, and no implementation.
   handoff: ['store/contract', 'token'],
   'handoff/shares': [],
   'handoff/waiters': ['handoff/shares', 'token'],
-  // Asks Carat on behalf of workers: the one place where Carat's calls and the receiver meet.
+  // Asks Carat on behalf of workers: the only place that uses both Carat's calls and the receiver.
   asking: ['carat', 'handoff', 'observability', 'store/contract', 'store/recharges', 'token'],
-  // What is owed to Carat, in either store.
+  // Owed recharges, in either store.
   'store/recharges': [],
-  // Stores know the domain, and each other only where one stands in front of another.
+  // Stores know the domain, and each other only where one wraps another.
   'store/contract': ['store/notice', 'token'],
   'store/notice': [],
   'store/forwarding': ['store/contract', 'token'],
@@ -32,7 +33,7 @@ export const IMPORTS: Record<string, readonly string[]> = {
     ...['config/store-url', 'store/contract', 'store/embedded/records', 'store/fallback/shared-store'],
     ...['store/notice', 'store/recharges', 'token'],
   ],
-  // The public listener has nothing of the workers' to serve, and the workers' listener has nothing of Carat's.
+  // The two listeners import nothing from each other.
   'listeners/authenticity': ['listeners/orderly-close', 'intake', 'observability/doors', 'store/notice', 'token'],
   'listeners/client-gone': ['handoff'],
   'listeners/orderly-close': [],
@@ -53,16 +54,17 @@ export const IMPORTS: Record<string, readonly string[]> = {
   ],
   observability: ['config/version', 'handoff/handoff', 'intake/parse-post', 'store/contract', 'store/notice', 'token'],
   operator: ['handoff/waiters', 'intake/parse-post', 'observability', 'store/contract', 'token'],
-  // Carat's calls know nothing of the receiver, and the simulator nothing of either.
+  // Carat's calls do not import the receiver. The simulator imports neither.
   carat: [],
   simulator: [],
   'simulator/demo': ['carat/index', 'client/index', 'simulator'],
-  // The worker's client fits the token source of the flows, and knows nothing else of either side.
+  // The worker's client implements the flows' token source, and imports nothing else of either
+  // side.
   client: ['carat/token-source'],
   cli: ['client', 'config/nearest', 'config/version', 'main', 'simulator', 'token'],
 };
 
-/** Who may import a package. */
+/** The files that may import a package. */
 export const PACKAGES: Record<string, readonly string[]> = {
   'node:process': ['cli', 'main'],
   '@fastify/formbody': ['listeners/authenticity/listener'],
@@ -78,7 +80,7 @@ export const PACKAGES: Record<string, readonly string[]> = {
   zod: ['carat', 'config', 'listeners/workers', 'observability/event', 'observability/relay/message'],
 };
 
-/** Only these may touch the process: environment, signals, exit code, standard streams. */
+/** Only these files may use `process`: environment, signals, exit code, standard streams. */
 export const PROCESS_USERS: readonly string[] = [
   'cli/main',
   'main',

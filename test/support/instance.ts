@@ -1,4 +1,7 @@
-/** An instance of the service as it is composed for production, in this process, on free ports and in its own folder. */
+/**
+ * An instance of the service as in production, in this process, on free ports and in its own
+ * folder.
+ */
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { Service } from '../../src/service.ts';
@@ -17,7 +20,7 @@ export interface Line {
 
 export class Instance extends Api {
   readonly service: Service;
-  /** All that it logged, oldest first. */
+  /** Its log lines, oldest first. */
   readonly log: Line[];
   readonly folder: GuardedFolder;
 
@@ -43,7 +46,7 @@ export class Instance extends Api {
     return join(this.folder.path, 'data');
   }
 
-  /** How often something was told to operators. */
+  /** How often it logged a notice with this code. */
   told(code: string): number {
     return this.log.filter((line) => line.code === code).length;
   }
@@ -53,7 +56,7 @@ export class Instance extends Api {
     return { ...(body as { store: Record<string, unknown>; fallback: Record<string, unknown> }), status };
   }
 
-  /** Resolves when Redis takes writes and was told of everything. */
+  /** Resolves when Redis accepts writes and has everything. */
   async settled(): Promise<void> {
     await until('the stores are brought together', async () => {
       const { store, fallback } = await this.ready();
@@ -61,7 +64,7 @@ export class Instance extends Api {
     });
   }
 
-  /** Stops it, and keeps its folder for another one. */
+  /** Stops the instance, and keeps its folder for another one. */
   async halt(): Promise<void> {
     await this.service.stop();
   }

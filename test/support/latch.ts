@@ -1,10 +1,10 @@
 export interface Latch<T> {
-  /** Resolves when the latch is opened, with what it was opened with. */
+  /** Resolves when the latch opens, with its value. */
   opened: Promise<T>;
   open: (value: T) => void;
 }
 
-/** Something that a test waits for, and decides when it happens. */
+/** An event whose time the test decides. */
 export function latch<T = void>(): Latch<T> {
   let open: (value: T) => void = () => {};
   const opened = new Promise<T>((resolve) => {

@@ -1,16 +1,16 @@
 /**
- * What a test opened and left open: sockets, servers, child processes, timers. All of them keep the event loop alive, so
- * that a parked waiter shows by its timer and a forgotten service by its servers.
+ * Finds what a test left open: sockets, servers, child processes, timers. A parked waiter has a
+ * timer, and a forgotten service has servers.
  */
 import { ChildProcess } from 'node:child_process';
 import { Server, Socket } from 'node:net';
 import { scaled } from './time-scale.ts';
 import { until } from './until.ts';
 
-/** How long things may take to be gone: a close that was asked for ends a few turns of the event loop later. */
+/** How long to wait for a close: it ends some turns of the event loop after the call. */
 const SETTLE_MS = scaled(10_000);
 
-/** Node has had this for as long as it has had handles; its public sister tells names only. */
+/** An old internal function of Node. The public one returns only names. */
 interface Inspectable {
   _getActiveHandles(): object[];
 }
@@ -20,10 +20,10 @@ export interface Opened {
   timers: ReadonlySet<NodeJS.Timeout>;
 }
 
-/** The timers made since this process began to watch them. */
+/** Timers since the watch began. */
 const timers = new Set<NodeJS.Timeout>();
 
-/** From now on, timers that are made by the global functions are known. Vitest's own are made by others. */
+/** Records timers of the global functions from now on. Vitest uses others for its own. */
 export function watchTimers(): void {
   for (const name of ['setTimeout', 'setInterval'] as const) {
     const make = globalThis[name] as (...args: unknown[]) => NodeJS.Timeout;
@@ -32,20 +32,20 @@ export function watchTimers(): void {
       timers.add(timer);
       return timer;
     };
-    // What hangs on the function, such as its promisified form, hangs on this one, too.
+    // Copy the properties of the function, such as its promisified form.
     Object.defineProperties(watched, Object.getOwnPropertyDescriptors(make));
     Object.assign(globalThis, { [name]: watched });
   }
 }
 
-/** What is open now. */
+/** Returns the open resources. */
 export function opened(): Opened {
   for (const timer of timers) if (!isRunning(timer)) timers.delete(timer);
   const handles = (process as unknown as Inspectable)._getActiveHandles();
   return { handles: new Set(handles), timers: new Set(timers) };
 }
 
-/** @throws Error that names what was opened since, if it is not closed within some time */
+/** @throws Error that names resources that were opened since and are not closed in time */
 export async function expectClosedSince(before: Opened, withinMs = SETTLE_MS): Promise<void> {
   let left: string[] = [];
   const isClosed = (): boolean => {
@@ -59,7 +59,7 @@ export async function expectClosedSince(before: Opened, withinMs = SETTLE_MS): P
 
 function leftOpen(before: Opened, now: Opened): string[] {
   const left: string[] = [];
-  // A test may end a process that others share and start another in its place.
+  // A test may replace a process that others share.
   const processes = childProcesses(now).length - childProcesses(before).length;
   if (processes > 0) left.push(`${processes} child processes`);
   for (const handle of now.handles) {
@@ -77,11 +77,14 @@ function leftOpen(before: Opened, now: Opened): string[] {
 }
 
 function isRunning(timer: NodeJS.Timeout): boolean {
-  // Node keeps that a timer fired or was cleared in a field that its types don't show.
+  // Node's field for a timer that fired or was cleared is missing in its types.
   return timer.hasRef() && !(timer as { _destroyed?: boolean })._destroyed;
 }
 
-/** A connection to a server that outlives the test is kept alive by its client; the server ends it. */
+/**
+ * A connection to a server that outlives the test: its client keeps it alive, and the server ends
+ * it.
+ */
 function isServed(socket: Socket, { handles }: Opened): boolean {
   const { server } = socket as { server?: object | null };
   return server !== undefined && server !== null && handles.has(server);

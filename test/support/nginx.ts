@@ -1,4 +1,4 @@
-/** A real nginx on a free port, that answers as a few directives tell it. */
+/** A real nginx on a free port, with the given directives. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ export interface Nginx {
   stop(): Promise<void>;
 }
 
-/** `directives` stand in its only `server`. */
+/** `directives`: the content of its only `server`. */
 export async function startNginx(directives: string): Promise<Nginx> {
   const { path, env } = await findTool('nginx');
   const folder = await GuardedFolder.make('nginx-');

@@ -1,4 +1,7 @@
-/** Packages from npm that tests run and the project does not depend on. Each set is installed once, into `.cache/npm`. */
+/**
+ * npm packages for the tests that are not dependencies of the project. Each set is installed once,
+ * into `.cache/npm`.
+ */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, writeFile } from 'node:fs/promises';
@@ -16,7 +19,7 @@ const SETS = {
     '@hey-api/openapi-ts@0.95.0',
     'orval@7.13.2',
     'zod@4.6.0',
-    // openapi-typescript works with TypeScript 5 only.
+    // openapi-typescript requires TypeScript 5.
     'typescript@5.9.3',
     '@types/node@20.19.0',
   ],
@@ -25,7 +28,7 @@ const SETS = {
 
 export type NpmPackages = keyof typeof SETS;
 
-/** The `node_modules` of a set. No script of a package is run. @throws Error with what npm wrote */
+/** The `node_modules` of a set. Package scripts are disabled. @throws Error with what npm wrote */
 export async function findNpmPackages(name: NpmPackages): Promise<string> {
   const packages = SETS[name];
   const versions = createHash('sha256').update(packages.join()).digest('hex').slice(0, 8);

@@ -4,13 +4,16 @@ import { createServer } from 'node:net';
 
 export const LOOPBACK = '127.0.0.1';
 
-// Kernels give outgoing connections and "port 0" the numbers from 32768 (Linux) or 49152 up. Below them, a port stays
-// free for its server while that server is down.
+// Kernels use ports from 32768 (Linux) or 49152 for outgoing connections and "port 0". A lower port
+// stays free while its server is down.
 const LOWEST_PORT = 10_000;
 const HIGHEST_PORT = 32_000;
 const MAX_PORTS_TRIED = 100;
 
-/** A loopback port that was free a moment ago. Another process may still take it first: whoever binds it tries again. */
+/**
+ * A loopback port that was free just now. Another process may take it first, so callers retry the
+ * bind.
+ */
 export async function freePort(): Promise<number> {
   for (let tried = 0; tried < MAX_PORTS_TRIED; tried++) {
     const port = randomInt(LOWEST_PORT, HIGHEST_PORT);

@@ -1,11 +1,11 @@
-/** One connection through the proxy: a socket on each side, and what goes from either to the other. */
+/** One connection through the proxy: a socket on each side, and both directions. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Direction, Mode, ModeInForce } from './tcp-proxy-mode.ts';
 import { reset } from './tcp-reset.ts';
 
-/** What one side sends the other: bytes, the end of the stream, or the connection's violent end. */
+/** What one side sends to the other: bytes, the end of the stream, or a reset. */
 type Item = Buffer | 'end' | 'reset';
 
 export class ProxiedConnection {
@@ -25,7 +25,7 @@ export class ProxiedConnection {
     this.closed = Promise.all([closing(this.#client), closing(this.#server)]);
   }
 
-  /** Whether going on in this mode would show either side a stream with a gap. */
+  /** Whether one side would see a stream with a gap if the connection continued in this mode. */
   hasGap(mode: Mode): boolean {
     return this.#lanes.some((lane) => lane.hasGap(mode));
   }
@@ -40,7 +40,10 @@ export class ProxiedConnection {
   }
 }
 
-/** One direction. It takes the next chunk when the one before is delivered: that is the back pressure. */
+/**
+ * One direction. It reads the next chunk after the previous one is delivered: this is the
+ * back-pressure.
+ */
 class Lane {
   readonly #direction: Direction;
   readonly #from: Socket;
@@ -68,7 +71,7 @@ class Lane {
     from.on('close', (hadError) => {
       if (hadError || !ended) this.#enqueue('reset');
     });
-    // A close follows every error, and says all that the other side can learn.
+    // A close follows every error. The other side can learn no more than that.
     from.on('error', () => undefined);
   }
 
@@ -80,7 +83,10 @@ class Lane {
     this.#delivered = this.#delivered.then(() => this.#deliver(item)).then(done);
   }
 
-  /** Waits as long as the mode in force says, then swallows or passes on. A change of mode ends the wait. */
+  /**
+   * Waits as the current mode says, then drops or forwards the chunk. A change of mode ends the
+   * wait.
+   */
   async #deliver(item: Item): Promise<void> {
     while (!this.#to.destroyed && !this.#isSpent) {
       const inForce = this.#inForce();
@@ -112,13 +118,14 @@ class Lane {
     const allowed = this.#allowance(chunk.length);
     await new Promise((written) => this.#to.write(chunk.subarray(0, allowed), written));
     if (allowed === chunk.length) return;
-    // A reset could overtake what was passed, in the receiver's buffer; an end cannot.
+    // Send an end instead of a reset: a reset could discard forwarded bytes in the receiver's
+    // buffer.
     this.#isSpent = true;
     this.#to.end();
     reset(this.#from);
   }
 
-  /** How many of so many bytes may pass. Counts them. */
+  /** Returns how many of these bytes may pass, and counts them. */
   #allowance(bytes: number): number {
     const inForce = this.#inForce();
     if (inForce.mode.kind !== 'limit') return bytes;
@@ -142,7 +149,7 @@ class Lane {
   }
 }
 
-/** Also after an error: a socket closes once, whatever ends it. */
+/** Resolves after an error, too: every socket closes once. */
 function closing(socket: Socket): Promise<void> {
   return new Promise((closed) => socket.once('close', () => closed()));
 }

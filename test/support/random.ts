@@ -1,4 +1,4 @@
-/** Random numbers that come again with the same seed (mulberry32): a failing run can be repeated. */
+/** Random numbers from a seed (mulberry32), so that a failed run can be repeated. */
 export class Random {
   #state: number;
 

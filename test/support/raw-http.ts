@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 as bytes on a bare socket: what a client sends is exactly what a test wrote, and what comes back is compared
- * byte for byte.
+ * HTTP/1.1 as bytes on a socket: a test chooses each byte of a request, and compares each byte of
+ * an answer.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -11,14 +11,14 @@ import { until } from './until.ts';
 export interface RawRequest {
   method?: string;
   target?: string;
-  /** Written as they are, a name as often as it comes; `host` is added unless it is given as `null`. */
+  /** Sent unchanged, with repeated names. `host` is added unless it is `null`. */
   headers?: readonly (readonly [string, string])[];
   host?: string | null;
-  /** Sent with its `content-length`, unless the headers tell its length in another way. */
+  /** Sent with its `content-length`, unless the headers define its length in another way. */
   body?: string | Buffer;
 }
 
-/** The bytes of a request. Without a content type, as Carat's own may come. */
+/** The bytes of a request. It has no content type by default, like some of Carat's posts. */
 export function rawRequest(request: RawRequest = {}): Buffer {
   const { method = 'POST', target = '/authenticity', headers = [], host = 'receiver.test', body = '' } = request;
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
@@ -43,7 +43,7 @@ export function chunked(...chunks: (string | Buffer)[]): Buffer {
 /** One connection to a server under test. */
 export class RawConnection {
   readonly socket: Socket;
-  /** The server has sent its end. */
+  /** True when the server has sent its end. */
   ended = false;
   closed = false;
   #received = Buffer.alloc(0);
@@ -59,7 +59,7 @@ export class RawConnection {
     socket.on('close', () => {
       this.closed = true;
     });
-    // A reset shows as a close; what was received before it is what counts.
+    // Ignore a reset: a close follows, and only the received bytes matter.
     socket.on('error', () => {});
   }
 
@@ -76,18 +76,21 @@ export class RawConnection {
     return this;
   }
 
-  /** Sends FIN and goes on reading. */
+  /** Sends FIN and continues to read. */
   halfClose(): this {
     this.socket.end();
     return this;
   }
 
-  /** The bytes that came and that no answer was made of. */
+  /** Received bytes that are not part of a complete answer. */
   get rest(): string {
     return this.#received.toString('latin1');
   }
 
-  /** Takes the next whole answer: status line, headers and body. A body is as long as its `content-length` tells. */
+  /**
+   * Returns the next complete answer: status line, headers and body, with the length of
+   * `content-length`.
+   */
   async answer({ head = false } = {}): Promise<string> {
     const end = await until(`an answer after ${JSON.stringify(this.rest)}, ${this.closed ? 'closed' : 'open'}`, () =>
       this.#endOfAnswer(head),
@@ -97,7 +100,7 @@ export class RawConnection {
     return answer;
   }
 
-  /** Resolves when the server has ended the connection, in order or by a reset. */
+  /** Resolves when the server has ended the connection, with FIN or a reset. */
   async isClosed(): Promise<void> {
     await until('the server closes the connection', () => this.ended || this.closed);
   }
@@ -118,7 +121,7 @@ export class RawConnection {
   }
 }
 
-/** An answer with its date, which must be one, taken out. */
+/** Returns an answer without its date, after a check of the date. */
 export function undated(answer: string): string {
   return answer.replace(/\r\ndate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n/i, '\r\nDate: *\r\n');
 }

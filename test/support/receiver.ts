@@ -1,4 +1,4 @@
-/** The public side of the service as it is shipped, in this process, on a port of its own. */
+/** The shipped public side of the service, in this process, on its own port. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,11 +22,11 @@ export interface ReceiverOptions {
   limits?: AuthenticityListenerOptions['limits'];
   tls?: AuthenticityListenerOptions['tls'];
   onAnswer?: AuthenticityListenerOptions['onAnswer'];
-  /** What is put between intake and the real store: the way in which it fails. */
+  /** Wraps the real store, to make it fail. */
   spoil?: (store: TokenStore) => TokenStore;
 }
 
-/** What the recorder told of one post. */
+/** The recorder's report of one post. */
 export interface Recorded {
   outcome: string;
   merchant: string;
@@ -68,7 +68,7 @@ export class Receiver {
     const lines: [] = [];
     const log = pino({ base: null }, { write: (line) => (lines as unknown[]).push(JSON.parse(line)) });
     const metrics = new Metrics();
-    // What a test looks for in the log must be there, however much of it there is.
+    // Log without a limit: a test must find its line.
     const recorder = new Recorder({ log, metrics, throttle: { mostLines: Number.POSITIVE_INFINITY, windowMs: 1 } });
     const intake = new Intake({ store, sources, recorder, deadlineMs: scaled(900) });
     const listener = new AuthenticityListener({ paths: new Map(Object.entries(paths)), intake, tls, limits, onAnswer });
@@ -76,19 +76,19 @@ export class Receiver {
     return new Receiver({ port, store: real, listener, metrics }, lines, directory);
   }
 
-  /** A connection that is closed with the receiver, at the latest. */
+  /** A connection that is closed at the latest with the receiver. */
   readonly connect = async (tls?: { ca: Buffer }): Promise<RawConnection> => {
     const connection = await RawConnection.open(this.port, tls);
     this.#connections.push(connection);
     return connection;
   };
 
-  /** What was recorded of posts since the last call, oldest first. */
+  /** The posts recorded since the last call, oldest first. */
   readonly recorded = (): Recorded[] => {
     return this.#log.splice(0).filter(({ event }) => event === 'post') as unknown as Recorded[];
   };
 
-  /** Everything that was logged since the last call, as text: what must not be in it is looked for here. */
+  /** The log text since the last call, for a search of forbidden content. */
   readonly logged = (): string => {
     return this.#log
       .splice(0)
@@ -101,7 +101,7 @@ export class Receiver {
     return values.filter(({ labels }) => labels.outcome === outcome).reduce((sum, { value }) => sum + value, 0);
   }
 
-  /** How many connections the server has. */
+  /** Number of connections of the server. */
   connections(): Promise<number> {
     return promisify(this.listener.server.getConnections.bind(this.listener.server))();
   }

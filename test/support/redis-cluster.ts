@@ -1,4 +1,4 @@
-/** A Redis Cluster of three masters with a replica each. */
+/** A Redis Cluster of three masters, each with a replica. */
 import { type RedisOptions, type RedisServer, startRedis } from './redis.ts';
 import { until } from './until.ts';
 
@@ -9,22 +9,33 @@ const NODE_TIMEOUT_MS = 2_000;
 const KEYS_A_MIGRATION = 10;
 
 export interface RedisCluster {
-  /** At the start the first three are masters, and the fourth to sixth their replicas, in the same order. */
+  /**
+   * At the start, the first three are masters, and the next three their replicas in the same order.
+   */
   nodes: RedisServer[];
   /** `redis-cluster://h:p,h:p,…`, or `rediss-cluster://…`, with all nodes. */
   url: string;
-  /** What a running node says of itself. */
+  /** What a running node reports. */
   roleOf(node: RedisServer): Promise<'master' | 'replica'>;
-  /** Who owns the key's slot, as the most recent of the running nodes' views has it, though it may be down. */
+  /** The owner of the key's slot in the most recent view of the running nodes. It may be down. */
   masterOf(key: string): Promise<RedisServer>;
-  /** Moves a key's slot to another master, in the steps of `redis-cli --cluster reshard`; fails where that aborts. */
+  /**
+   * Moves a key's slot to another master with the steps of `redis-cli --cluster reshard`. Fails
+   * where that aborts.
+   */
   moveSlot(key: string, to: RedisServer): Promise<void>;
-  /** Resolves when every running node calls the cluster ok and every running replica is in sync with its master. */
+  /**
+   * Resolves when every running node reports the cluster as ok, and every running replica is in
+   * sync.
+   */
   settled(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Resolves when the cluster has settled. All nodes get the same options; with TLS they use it among themselves, too. */
+/**
+ * Resolves when the cluster is stable. All nodes get the same options. With TLS, the nodes use it
+ * between them, too.
+ */
 export async function startCluster(options: RedisOptions = {}): Promise<RedisCluster> {
   const config = {
     ...(options.tls ? { 'tls-cluster': 'yes', 'tls-replication': 'yes' } : {}),
@@ -68,7 +79,7 @@ async function moveSlot(nodes: RedisServer[], key: string, to: RedisServer): Pro
     if (keys.length === 0) break;
     await from.command('MIGRATE', to.host, String(to.port), '', '0', '5000', 'KEYS', ...keys);
   }
-  // The new owner first: whoever is sent from the old one must find it.
+  // The new owner first: a client that the old owner redirects must find the slot there.
   for (const node of [to, from, ...nodes.filter((node) => node !== to && node !== from)]) {
     if ((await roleOf(node)) === 'master') await node.command('CLUSTER', 'SETSLOT', slot, 'NODE', toId);
   }
@@ -84,7 +95,7 @@ async function join(nodes: RedisServer[]): Promise<void> {
       return master.command('CLUSTER', 'ADDSLOTSRANGE', String(first), String(last));
     }),
   );
-  // Everyone meets everyone: waiting for gossip to introduce them takes seconds longer.
+  // Each node meets each other: introduction by gossip takes seconds longer.
   const addresses = await Promise.all(nodes.map(meetingAddress));
   for (const node of nodes) await Promise.all(addresses.map((address) => node.command('CLUSTER', 'MEET', ...address)));
   await until('all nodes know each other', async () => {
@@ -115,7 +126,10 @@ async function settled(nodes: RedisServer[]): Promise<void> {
   );
 }
 
-/** Whether a node tells of all, masters and replicas: of a replica that it does not know as one, a client takes leave. */
+/**
+ * Whether a node lists all masters and replicas. Clients drop a replica that the list does not name
+ * as one.
+ */
 async function knows(node: RedisServer, others: RedisServer[]): Promise<boolean> {
   const slots = JSON.stringify(await node.command('CLUSTER', 'SLOTS'));
   return others.every(({ port }) => slots.includes(`,${port},`));

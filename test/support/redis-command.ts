@@ -10,11 +10,14 @@ const DISCONNECT_TIMEOUT_MS = 100;
 export interface CommandTarget {
   port: number;
   password: string | undefined;
-  /** Whatever certificate it shows: some tests exchange it. */
+  /** Accept any certificate: some tests replace it. */
   tls: boolean;
 }
 
-/** One command on a connection of its own: nothing is queued, repeated or left open, whatever became of the server. */
+/**
+ * Sends one command on its own connection. Nothing is queued, repeated or left open, in any state
+ * of the server.
+ */
 export async function sendCommand(target: CommandTarget, name: string, args: string[]): Promise<unknown> {
   const client = new Redis({
     host: LOOPBACK,
@@ -36,7 +39,7 @@ export async function sendCommand(target: CommandTarget, name: string, args: str
     disableClientInfo: true,
     protocol: 2,
   });
-  // The command reports what went wrong; the event would end the process if nobody listened.
+  // The command reports the error. Without a listener, the event would end the process.
   client.on('error', () => undefined);
   try {
     await client.connect();

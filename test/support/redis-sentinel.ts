@@ -13,18 +13,19 @@ export interface RedisSentinel {
   /** `redis-sentinel://h1:p,h2:p,h3:p/NAME`. */
   url: string;
   name: string;
-  /** The master of the start, then its replicas. */
+  /** The first master, then its replicas. */
   servers: RedisServer[];
   sentinels: RedisServer[];
-  /** Who the most recent of the running Sentinels' views calls the master, though it may be down. */
+  /** The master in the most recent view of the running Sentinels. It may be down. */
   master(): Promise<RedisServer>;
   stop(): Promise<void>;
 }
 
 /**
- * Resolves when the replicas are in sync and each Sentinel knows all the others, so that a failover can happen.
+ * Resolves when the replicas are in sync and each Sentinel knows all the others, so that a failover
+ * can happen.
  *
- * @param sentinelConfig lines for the Sentinels alone
+ * @param sentinelConfig lines for the Sentinels only
  */
 export async function startSentinel(
   options: GroupOptions = {},
@@ -101,7 +102,7 @@ async function currentMaster(servers: RedisServer[], sentinels: RedisServer[]): 
   return master;
 }
 
-/** SENTINEL MASTER answers with fields and values in turn. */
+/** The answer of SENTINEL MASTER alternates fields and values. */
 async function viewOf(sentinel: RedisServer): Promise<Map<string, string>> {
   const reply = (await sentinel.command('SENTINEL', 'MASTER', MASTER_NAME)) as string[];
   const view = new Map<string, string>();

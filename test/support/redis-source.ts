@@ -1,7 +1,8 @@
 /**
- * Which Redis the tests use: the server on the PATH, else `TEST_REDIS_URL`, else a server from a container image or from
- * Debian's packages. Behind the URL may be anybody's Redis. Only tests that share one use it: the store contract, whose
- * merchants are new in each test and whose keys expire. Tests that configure, kill or empty a Redis start their own.
+ * The Redis of the tests: the server on the PATH, else `TEST_REDIS_URL`, else a server from a
+ * container image or from Debian's packages. The URL may be a Redis that others use. Only the store
+ * contract uses it: its merchants are new in each test, and its keys expire. Tests that configure,
+ * kill or empty a Redis start their own.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,13 +11,16 @@ import { findTool, isOnPath } from './tools.ts';
 const PROJECT = join(import.meta.dirname, '..', '..');
 const STARTS_ITS_OWN = /\bstart(?:Redis|Cluster|Sentinel)\(|describeSemantics\('Redis'\)/;
 
-/** The address of a Redis that tests may share, unless one is on the PATH. */
+/** The address of a shared Redis; undefined if a server is on the PATH. */
 export async function sharedRedisUrl(): Promise<string | undefined> {
   const url = process.env['TEST_REDIS_URL'];
   return url === undefined || (await isOnPath('redis')) ? undefined : url;
 }
 
-/** The test files that cannot run, because there is `TEST_REDIS_URL` but no server to start. They are named once. */
+/**
+ * The test files that need a Redis server of their own when only `TEST_REDIS_URL` exists. Printed
+ * once.
+ */
 export async function testsWithoutRedis(): Promise<string[]> {
   const url = await sharedRedisUrl();
   if (url === undefined) return [];

@@ -1,4 +1,4 @@
-/** Real Redis (or Valkey) servers on free loopback ports, each in a temporary folder of its own. */
+/** Real Redis or Valkey servers on free loopback ports, each in its own temporary folder. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Certificate } from './certificate.ts';
@@ -23,21 +23,21 @@ const DEFAULT_CONFIG = {
 
 export interface RedisOptions {
   server?: 'redis' | 'valkey';
-  /** Lines of redis.conf by directive, beside and instead of the defaults. */
+  /** Lines of redis.conf by directive. They extend or replace the defaults. */
   config?: Record<string, string>;
   /** Serve TLS only, with this certificate. */
   tls?: Certificate;
 }
 
-/** What a group of servers can be given: its nodes talk to each other in the clear and without a password. */
+/** Options of a group of servers. Its nodes talk to each other without TLS or a password. */
 export type GroupOptions = Omit<RedisOptions, 'tls'>;
 
-/** `server` speaks Redis's data commands; `sentinel` is the same program watching others. */
+/** `sentinel`: the same program, which watches other servers. */
 export type RedisKind = 'server' | 'sentinel';
 
 export type SharedRedis = Pick<RedisServer, 'url' | 'stop'>;
 
-/** A Redis that others may use, too: nothing is configured, and each test has merchants of its own. */
+/** A Redis that others may use, too. It is not configured, and each test has its own merchants. */
 export async function shareRedis(): Promise<SharedRedis> {
   const url = await sharedRedisUrl();
   return url === undefined ? startRedis() : { url, stop: async () => {} };
@@ -65,7 +65,7 @@ export class RedisServer {
     this.#folder = made.folder;
   }
 
-  /** Of the options, `config` is all of the configuration: no defaults are added here. */
+  /** `config` is the whole configuration: this adds no defaults. */
   static async start(kind: RedisKind, options: RedisOptions): Promise<RedisServer> {
     const name = options.server ?? 'redis';
     const binary = await findTool(name);
@@ -98,7 +98,7 @@ export class RedisServer {
     return this.#process.pid;
   }
 
-  /** Fails within seconds if the server is down or frozen. Replies are as in RESP2. */
+  /** Fails within seconds if the server is down or frozen. Replies have the form of RESP2. */
   command(name: string, ...args: string[]): Promise<unknown> {
     return sendCommand(
       { port: this.#port, password: this.#password, tls: this.#options.tls !== undefined },
@@ -113,7 +113,9 @@ export class RedisServer {
     return new Map([...text.matchAll(/^(\w+):(.*?)\r?$/gm)].map(([, field = '', value = '']) => [field, value]));
   }
 
-  /** SIGKILL. What the server acknowledged with `appendonly yes` is there after `restart`: the system has it. */
+  /**
+   * SIGKILL. With `appendonly yes`, acknowledged writes exist after `restart`: the kernel has them.
+   */
   async kill(): Promise<void> {
     await this.#process?.kill();
   }
@@ -123,18 +125,23 @@ export class RedisServer {
     this.#process?.freeze();
   }
 
-  /** SIGCONT: what was sent meanwhile is now executed and answered. */
+  /** SIGCONT: the server now executes and answers what it was sent. */
   resume(): void {
     this.#process?.thaw();
   }
 
-  /** Starts it again on the same port and data, after a kill if it still runs. Resolves when it answers. */
+  /**
+   * Restarts the server on the same port and data; kills a running one. Resolves when it answers.
+   */
   async restart(): Promise<void> {
     await this.kill();
     await this.#startWithRetry(async () => undefined);
   }
 
-  /** Starts it again on the same port without any data, after a kill if it still runs. Resolves when it answers. */
+  /**
+   * Restarts the server on the same port without data; kills a running one. Resolves when it
+   * answers.
+   */
   async restartEmpty(): Promise<void> {
     await this.kill();
     for (const name of ['appendonlydir', 'dump.rdb']) {
@@ -159,7 +166,10 @@ export class RedisServer {
     });
   }
 
-  /** Another process can hold the port, taken since it was chosen or while the server was down: it is tried again. */
+  /**
+   * Retries: another process may have taken the port since it was chosen, or while the server was
+   * down.
+   */
   async #startWithRetry(prepare: () => Promise<void>): Promise<void> {
     const deadline = performance.now() + BIND_DEADLINE_MS;
     for (;;) {
@@ -183,7 +193,7 @@ export class RedisServer {
     }
   }
 
-  /** Whether it is this very process that answers, with its data loaded. */
+  /** Whether this process answers, with its data loaded. */
   async #answers(pid: number): Promise<boolean> {
     if ((await this.command('PING')) !== 'PONG') return false;
     return (await this.info('server')).get('process_id') === String(pid);
@@ -206,7 +216,7 @@ export class RedisServer {
         'tls-auth-clients': 'no',
       });
     }
-    // The bus has a port of its own choice, because the usual one, 10,000 above, may be in use or out of range.
+    // The bus gets a free port: the default, 10,000 above, may be in use or out of range.
     if (config['cluster-enabled'] === 'yes') lines['cluster-port'] = String(await freePort());
     return Object.entries(lines)
       .map(([directive, value]) => `${directive} ${value}\n`)

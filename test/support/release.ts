@@ -1,4 +1,7 @@
-/** The service of an earlier release, unpacked from `test/fixtures` into `.cache`, from where it finds our `node_modules`. */
+/**
+ * The service of an earlier release. It is unpacked from `test/fixtures` into `.cache`, where it
+ * finds our `node_modules`.
+ */
 import { createHash } from 'node:crypto';
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,7 +23,7 @@ export async function releasedMain(version: '1.0.0'): Promise<string> {
     await fetchInto(folder, async (aside) => {
       await mkdir(join(aside, 'dist'));
       await writeFile(join(aside, 'dist', 'main.js'), brotliDecompressSync(packed));
-      // The service reads its version from here.
+      // The service reads its version from this file.
       await writeFile(join(aside, 'package.json'), JSON.stringify({ type: 'module', version }));
     });
   }

@@ -1,4 +1,6 @@
-/** The whole service in this process, on ports that it keeps when it is started again, and Carat's posts to it. */
+/**
+ * The whole service in this process, with the same ports after a restart, and Carat's posts to it.
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,14 +40,14 @@ export class RestartableService {
     }
   }
 
-  /** Starts it again, after `suspend`. */
+  /** Starts the service again after `suspend`. */
   async resume(): Promise<void> {
     const service = await Service.create(readScaledConfig(this.#env), { log: pino({ level: 'silent' }) });
     await service.start();
     this.#service = service;
   }
 
-  /** Stops it as a SIGTERM does: those who wait are sent away, and then nothing listens. */
+  /** Stops the service like a SIGTERM: ends the waits, and then closes the ports. */
   async suspend(): Promise<void> {
     await this.#service?.stop();
     this.#service = undefined;
@@ -56,12 +58,12 @@ export class RestartableService {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** How many workers wait. */
+  /** Number of waiting workers. */
   get waiting(): number {
     return this.#service?.waiters.count ?? 0;
   }
 
-  /** An authenticity post; the status of its answer. */
+  /** Sends an authenticity post. Returns the status. */
   post(fields: Record<string, string>, path?: string): Promise<number> {
     const url = path === undefined ? this.authenticityUrl : new URL(path, this.authenticityUrl).href;
     return postForm(url, fields, { timeoutMs: scaled(10_000) });

@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events';
 import { findTool, isTool } from './tools.ts';
 
-/** The commands of the command line, as its help names them. */
+/** The commands in the help of the command line. */
 export const COMMANDS = [
   'serve',
   'simulator',
@@ -25,7 +25,7 @@ export interface Ran {
   error: string;
 }
 
-/** A program that runs, and what it has written so far. */
+/** A running program and its output so far. */
 export interface Running {
   child: ChildProcess;
   out(): string;
@@ -35,7 +35,7 @@ export interface Running {
 
 type Options = Pick<SpawnOptions, 'cwd' | 'signal'>;
 
-/** Starts a program; its environment is what is given, and the path. */
+/** Starts a program with only the given environment and the PATH. */
 export function start(
   program: string,
   args: readonly string[],
@@ -57,7 +57,7 @@ export function run(...what: Parameters<typeof start>): Promise<Ran> {
   return start(...what).ended;
 }
 
-/** Runs a script by an interpreter, which the set-up of the tests has found. */
+/** Runs a script with an interpreter that the global set-up found. */
 export async function interpret(
   interpreter: string,
   args: readonly string[],
@@ -74,7 +74,7 @@ function collect(stream: NodeJS.ReadableStream | null): () => string {
   return () => Buffer.concat(chunks).toString();
 }
 
-/** The command line as it is built. */
+/** The built command line. */
 const CLI = new URL('../../dist/cli/main.js', import.meta.url).pathname;
 
 export function startCli(args: readonly string[], env: Record<string, string> = {}): Running {

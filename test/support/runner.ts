@@ -1,6 +1,6 @@
 /**
- * Runs tests as vitest does, but reports one error of what failed: the first one. What a failed hook or test leaves undone
- * or open makes the hooks that clean up fail, too, and theirs would hide the cause.
+ * Runs tests like vitest, but reports only the first error of a failure. A failed hook or test
+ * often makes the clean-up hooks fail, and their errors would hide the cause.
  */
 import { type RunnerTask, type RunnerTestSuite, TestRunner } from 'vitest';
 

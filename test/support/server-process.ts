@@ -11,10 +11,10 @@ export interface Launch {
   folder: GuardedFolder;
 }
 
-/** A server's process: started in its folder, killed and frozen by its pid. */
+/** A server process: started in its folder, killed and stopped by its pid. */
 export class ServerProcess {
   readonly pid: number;
-  /** Resolves when the process is gone and all that it wrote is read. */
+  /** Resolves when the process has ended and its output is read. */
   readonly ended: Promise<void>;
   readonly #child: ChildProcess;
   #output = '';
@@ -27,7 +27,7 @@ export class ServerProcess {
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (data) => this.#keep(String(data)));
   }
 
-  /** Resolves when the process exists, which is before it serves. */
+  /** Resolves when the process exists, before it serves. */
   static async start({ path, args, env, folder }: Launch): Promise<ServerProcess> {
     const child = spawn(path, args, {
       cwd: folder.path,
@@ -43,12 +43,14 @@ export class ServerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** The last of what the server wrote to stdout and stderr. */
+  /** The end of the server's output on stdout and stderr. */
   get output(): string {
     return this.#output;
   }
 
-  /** SIGSTOP: connections stay open, and the kernel accepts new ones, but nothing is answered. */
+  /**
+   * SIGSTOP: connections stay open, the kernel accepts new ones, and the server does not answer.
+   */
   freeze(): void {
     this.#child.kill('SIGSTOP');
   }
@@ -57,13 +59,15 @@ export class ServerProcess {
     this.#child.kill('SIGCONT');
   }
 
-  /** SIGKILL, which also ends a frozen process. Resolves when it is gone, at once if it was gone already. */
+  /** SIGKILL, which also ends a stopped process. Resolves when the process has ended. */
   async kill(): Promise<void> {
     if (this.running) this.#child.kill('SIGKILL');
     await this.ended;
   }
 
-  /** SIGTERM. Resolves with the exit code when the process is gone; `null` if a signal ended it. */
+  /**
+   * SIGTERM. Resolves with the exit code at the end of the process; `null` if a signal ended it.
+   */
   async terminate(): Promise<number | null> {
     this.#child.kill('SIGTERM');
     await this.ended;

@@ -1,4 +1,7 @@
-/** The service as a process: started by a command of the README, watched through its log, ended by signals. */
+/**
+ * The service as a process: a command of the README starts it, and signals end it. Tests read its
+ * log.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -10,7 +13,7 @@ const MAIN = join(ROOT, 'dist', 'main.js');
 
 export interface Start {
   env?: Record<string, string>;
-  /** What is run, in the project's folder. */
+  /** The command. It runs in the project's folder. */
   command?: readonly [string, ...string[]];
 }
 
@@ -38,10 +41,11 @@ export class ServiceProcess {
     const [program, ...args] = command;
     this.child = spawn(program, args, {
       cwd: ROOT,
-      // Nothing of this process' own environment may configure the service; what npm needs is let through.
+      // The environment of this process must not configure the service. Only npm's needs are
+      // passed.
       env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...LOOPBACK_ONLY, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A group of its own, so that what npm starts can be ended with it.
+      // Its own process group, so that the children of npm end with it.
       detached: true,
     });
     this.exited = once(this.child, 'close').then(([code, signal]) => {
@@ -52,7 +56,7 @@ export class ServiceProcess {
       this.stderr += text;
     });
     if (this.child.stdout === null) throw new Error('expected a pipe');
-    // npm says on its first lines what it runs.
+    // The first lines of npm name the command.
     createInterface({ input: this.child.stdout }).on('line', (line) => {
       if (line.startsWith('{')) this.log.push(JSON.parse(line));
     });
@@ -91,7 +95,7 @@ export class ServiceProcess {
     return this.events('trouble').filter((line) => line['code'] === code);
   }
 
-  /** Posts a form, and answers the status. */
+  /** Posts a form. Returns the status. */
   async post(form: Record<string, string>): Promise<number> {
     const url = `http://127.0.0.1:${this.authenticityPort}/authenticity`;
     const answer = await fetch(url, { method: 'POST', body: new URLSearchParams(form) });
@@ -116,7 +120,7 @@ export class ServiceProcess {
     this.child.kill(signal);
   }
 
-  /** SIGKILL, for all that the command started. Resolves when it is gone, at once if it was gone already. */
+  /** SIGKILL for all processes of the command. Resolves when they have ended. */
   async kill(): Promise<Exit> {
     if (!this.#gone && this.child.pid !== undefined) process.kill(-this.child.pid, 'SIGKILL');
     return this.exited;

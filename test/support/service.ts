@@ -1,4 +1,4 @@
-/** A real service on free ports, over a data directory of its own, and short ways to talk to it. */
+/** A real service on free ports with its own data directory, and short functions to call it. */
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -11,13 +11,13 @@ export interface Answer {
   status: number;
   headers: IncomingHttpHeaders;
   text: string;
-  /** The body as JSON; undefined when there is none, or it is something else. */
+  /** The body as JSON; undefined if there is none, or it is not JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: tests look into what came, whatever it is.
   json: any;
 }
 
 export interface RequestOptions {
-  /** An object goes as JSON; a string as it is, with the content type of `headers`. */
+  /** An object is sent as JSON, a string unchanged with the content type of `headers`. */
   body?: unknown;
   headers?: Record<string, string>;
   /** Sent as `Authorization: Bearer`. */
@@ -27,17 +27,17 @@ export interface RequestOptions {
 
 export interface StartOptions {
   env?: Record<string, string>;
-  /** Stands between the service and the store that it would have made. */
+  /** Wraps the store of the service. */
   store?: TokenStore;
-  /** Used instead of a new one, and not removed. */
+  /** An existing directory, which is not removed. */
   dataDir?: string;
-  /** How long Redis may take, where that is not what is tested. */
+  /** Deadline of Redis, for tests of something else. */
   redisMs?: number;
 }
 
 export class RunningService {
   readonly service: Service;
-  /** What was logged, one line of JSON each. */
+  /** Log lines, one JSON object each. */
   readonly log: string[];
   readonly #agent = new Agent({ keepAlive: true });
   readonly #folder: GuardedFolder | undefined;
@@ -85,7 +85,7 @@ export class RunningService {
     return this.#send(`${this.service.workerUrl}${path}`, method, options);
   }
 
-  /** How many wait, as `readyz` tells it. */
+  /** Number of waiters in `readyz`. */
   async parked(): Promise<number> {
     return (await this.worker('GET', '/readyz')).json.waiters.parked;
   }
@@ -106,7 +106,7 @@ export class RunningService {
     const payload = isText ? (body as string | undefined) : JSON.stringify(body);
     const sent = {
       ...(isText ? {} : { 'content-type': 'application/json' }),
-      // Node frames the body of a DELETE only if it is told to.
+      // Node frames the body of a DELETE only with an explicit length.
       ...(payload === undefined ? {} : { 'content-length': String(Buffer.byteLength(payload)) }),
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
       ...headers,

@@ -1,4 +1,4 @@
-/** Shell sessions in documents: the commands, and what each of them shows. */
+/** Shell sessions in documents: the commands and their output. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './build.ts';
@@ -8,7 +8,7 @@ export interface Step {
   shown: string[];
 }
 
-/** The commands of a document's shell sessions, each with what it shows below them. */
+/** Returns the commands of a document's shell sessions, each with its output. */
 export function stepsOf(path: string): Step[] {
   const steps: Step[] = [];
   for (const [, session = ''] of readFileSync(join(ROOT, path), 'utf8').matchAll(/^```console\n(.*?)^```$/gms)) {
@@ -21,7 +21,7 @@ export function stepsOf(path: string): Step[] {
   return steps;
 }
 
-/** A line as it is shown: an ellipsis stands for what was left out, and times are those of another day. */
+/** A pattern for a line of output: an ellipsis matches any text, and times may differ. */
 export function pattern(line: string): RegExp {
   const escaped = line.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const dated = escaped

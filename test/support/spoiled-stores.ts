@@ -1,14 +1,14 @@
-/** Stores that fail in one way, around one that works: what is not spoiled goes through. */
+/** Stores that fail in one way. They wrap a working store and forward everything else. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { PutAnswer, StoreEvents, TokenStore } from '../../src/store/contract.ts';
 import type { NewToken } from '../../src/token.ts';
 
-/** A store whose `put` is another one. */
+/** A store with another `put`. */
 export function withPut(store: TokenStore, put: (token: NewToken) => Promise<PutAnswer>): TokenStore {
   return changed(store, { put });
 }
 
-/** A store that also tells operators what a test says. */
+/** A store that also emits notices of the test. */
 export function telling(store: TokenStore): { store: TokenStore; tell: (message: string) => void } {
   let told: StoreEvents | undefined;
   const open = (events: StoreEvents): Promise<void> => {

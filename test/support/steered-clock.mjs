@@ -1,6 +1,7 @@
 /**
- * Loaded before the service (`node --import`): the wall clock of the process is off by the milliseconds in a file. Monotonic
- * time and timers go on as they do when somebody sets the clock of a machine.
+ * Loaded before the service (`node --import`): shifts the wall clock of the process by the
+ * milliseconds in a file. Monotonic time and timers stay unchanged, as when somebody sets the clock
+ * of a machine.
  */
 import { readFileSync } from 'node:fs';
 

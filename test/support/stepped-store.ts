@@ -1,17 +1,17 @@
-/** A store around a real one, with points at which a test may hold it up, and a hand on its hints. */
+/** A store around a real one. A test can pause it at certain points, and control its hints. */
 import type { ClaimAnswer, ClaimRequest, Hint, PutAnswer, ReadAnswer, StoreEvents } from '../../src/store/contract.ts';
 import { ForwardingStore } from '../../src/store/forwarding.ts';
 import type { Claim, NewToken, TokenQuery } from '../../src/token.ts';
 
-/** Before the store is asked, and after it decided but before anybody knows. */
+/** `before`: before the store decides. `after`: after its decision, before the answer. */
 export type Point = 'read begins' | 'read ends' | 'claim begins' | 'claim ends' | 'put begins' | 'put ends';
 
 export class SteppedStore extends ForwardingStore {
   /** The operation goes on when this resolves. `subject` is the claim id or the query's text. */
   onPoint: (point: Point, subject: string) => Promise<void> | void = () => {};
-  /** What becomes of a hint. */
+  /** What happens to a hint. */
   onHint: (hint: Hint, deliver: (hint: Hint) => void) => void = (hint, deliver) => deliver(hint);
-  /** How often the store was asked to take a claim back. */
+  /** Number of `undo` calls. */
   undone = 0;
 
   override open(events: StoreEvents): Promise<void> {

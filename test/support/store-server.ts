@@ -1,6 +1,6 @@
 /**
- * A store's authenticity address on a real socket, and a token source over what was posted to it: the smallest thing
- * that the flows can run against, so that their tests need no receiver.
+ * An authenticity address on a real socket, and a token source of the tokens posted to it. The
+ * flows' tests run against it without a receiver.
  */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -19,9 +19,9 @@ export interface StoreServer {
   source: TokenSource;
   /** The status that posts are answered with. */
   status: number;
-  /** Where posts are sent on to, if anywhere. */
+  /** Where posts are forwarded to, if set. */
   redirect: string | undefined;
-  /** Make one verb of the source fail. */
+  /** Makes one method of the source fail. */
   fail: Partial<Record<keyof TokenSource, Error>>;
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { until } from './until.ts';
 
-/** One end of a TCP connection, and what happened at it. */
+/** One end of a TCP connection, with its events. */
 export class Peer {
   received = '';
   ended = false;

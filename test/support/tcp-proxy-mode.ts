@@ -1,29 +1,32 @@
-/** What the network between a client and a server can be made to do. */
+/** Network conditions between a client and a server. */
 export type Mode =
-  /** Everything goes through, and so does what was held back. */
+  /** Forwards everything, also held-back bytes. */
   | { kind: 'pass' }
-  /** Nothing listens: a new connection is refused. Those that exist go on. */
+  /** Refuses new connections: nothing listens. Existing ones continue. */
   | { kind: 'refuse' }
-  /** A new connection is accepted and reset at once. Those that exist go on. */
+  /** Accepts and resets each new connection. Existing ones continue. */
   | { kind: 'reset' }
-  /** Each chunk waits for so many milliseconds. The bytes behind it wait in the kernel. */
+  /** Delays each chunk by this many milliseconds. The bytes behind it wait in the kernel. */
   | { kind: 'slow'; toServer?: number; toClient?: number }
-  /** Bytes, ends and resets are held back, in order, until the mode changes: a network that will heal. */
+  /**
+   * Holds back bytes, ends and resets, in order, until the mode changes: a network that recovers.
+   */
   | { kind: 'stall'; direction: Direction | 'both' }
   /**
-   * Bytes, ends and resets are swallowed, and connections stay open: a network that will not heal. `to client` lets a
-   * request through and loses its answer. A connection that lost something is cut when a mode would let it go on.
+   * Drops bytes, ends and resets, and keeps connections open: a network that does not recover. `to
+   * client` forwards a request and loses its answer. A connection that lost bytes is cut when the
+   * mode would let it continue.
    */
   | { kind: 'blackhole'; direction: Direction | 'both' }
   /**
-   * Each connection may pass so many more bytes in a direction. When one byte more comes, the sender is reset, and the
-   * receiver sees what was passed, then an end.
+   * Each connection may send this many more bytes in a direction. At the next byte, the sender is
+   * reset. The receiver gets the forwarded bytes, then an end.
    */
   | { kind: 'limit'; toServer?: number; toClient?: number };
 
 export type Direction = 'to server' | 'to client';
 
-/** A mode, and a signal that aborts when another takes its place. */
+/** A mode, and a signal that aborts when another mode replaces it. */
 export interface ModeInForce {
   mode: Mode;
   over: AbortSignal;

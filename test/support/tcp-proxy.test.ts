@@ -92,7 +92,7 @@ describe('pass', () => {
   });
 });
 
-/** A number that did not change over several polls. */
+/** Returns a number once it is stable over several polls. */
 async function stable(read: () => number): Promise<number> {
   let last = Number.NaN;
   let unchanged = 0;
@@ -236,7 +236,7 @@ describe('blackhole', () => {
     await server.receives('still here');
   });
 
-  /** A deeper black hole hides the gap further, and `pass` would show it: the connection is cut. */
+  /** A second black hole hides the gap, too. `pass` would show it, so it cuts the connection. */
   async function swallowed(client: Peer, server: Peer): Promise<void> {
     await proxy.mode({ kind: 'blackhole', direction: 'both' });
     expect(proxy.connections).toBe(1);

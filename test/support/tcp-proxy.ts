@@ -1,6 +1,6 @@
 /**
- * A TCP proxy on loopback whose network can be made to fail while it runs. It keeps TCP's own promise: a connection may
- * be late, silent or broken, but it never skips bytes and then goes on.
+ * A TCP proxy on loopback with a network that can fail. It keeps TCP's promise: a connection may be
+ * late, silent or broken, but it never continues after lost bytes.
  */
 import { once, setMaxListeners } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -9,7 +9,7 @@ import { ProxiedConnection } from './proxied-connection.ts';
 import type { Mode, ModeInForce } from './tcp-proxy-mode.ts';
 import { reset } from './tcp-reset.ts';
 
-/** Starts a proxy for one server, in mode `pass`. The server need not be up. */
+/** Starts a proxy for one server in mode `pass`. The server may be down. */
 export async function startProxy(server: { host: string; port: number }): Promise<TcpProxy> {
   for (;;) {
     const port = await freePort();
@@ -37,12 +37,12 @@ export class TcpProxy {
     this.port = port;
   }
 
-  /** The connections of which the client's or the server's side is still open. */
+  /** Connections with at least one open side. */
   get connections(): number {
     return this.#connections.size;
   }
 
-  /** Resolves when the mode is in force, for the connections that exist and for new ones. */
+  /** Resolves when the mode applies to existing and new connections. */
   async mode(mode: Mode): Promise<void> {
     const before = this.#change;
     this.#inForce = this.#putInForce(mode);
@@ -52,17 +52,20 @@ export class TcpProxy {
     else await this.#listen();
   }
 
-  /** Resets all connections on both sides. New ones are treated as the mode says. */
+  /** Resets all connections on both sides. New ones follow the mode. */
   cut(): void {
     for (const connection of this.#connections) connection.cut();
   }
 
-  /** Ends the stream towards one side of all connections, as if the other had. The other direction goes on. */
+  /**
+   * Ends the stream to one side of all connections, like the other side would. The other direction
+   * continues.
+   */
   halfClose(side: 'server' | 'client'): void {
     for (const connection of this.#connections) connection.halfClose(side);
   }
 
-  /** Resolves when nothing listens and no socket is open. */
+  /** Resolves when the port is closed and no socket is open. */
   async stop(): Promise<void> {
     this.#unlisten();
     const closed = [...this.#connections].map((connection) => connection.closed);
@@ -73,21 +76,23 @@ export class TcpProxy {
 
   #putInForce(mode: Mode): ModeInForce {
     this.#change = new AbortController();
-    // Every connection that is held back listens.
+    // Every held-back connection adds a listener.
     setMaxListeners(0, this.#change.signal);
     return { mode, over: this.#change.signal };
   }
 
   async #listen(): Promise<void> {
     if (this.#listener) return;
-    // A half-closed connection is a state to pass on, so that Node must not close the other half.
+    // The proxy forwards a half-close, so Node must not close the other half.
     const listener = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
     listener.listen(this.port, this.host);
     await once(listener, 'listening');
     this.#listener = listener;
   }
 
-  /** The port is free at once; the listener's own `close` would come after the last connection's end. */
+  /**
+   * Frees the port at once. The listener's own `close` event would wait for the last connection.
+   */
   #unlisten(): void {
     this.#listener?.close();
     this.#listener = undefined;

@@ -1,14 +1,15 @@
 /**
- * How much longer than on an idle machine of today things take here. Deadlines of tests that stand for a promise of the
- * product, and times that a test must not outlast, are multiplied by this. It is measured once, at the start of the run.
+ * How much slower this machine is than an idle modern one. Multiplies test deadlines that are
+ * promises of the product, and times that a test must not exceed. Measured once, at the start of
+ * the run.
  */
 
 const ROUNDS = 2500;
-/** What the rounds take on an idle core. */
+/** Duration of the rounds on an idle core. */
 const IDLE_MS = 500;
 const MOST = 20;
 
-/** At least 1. Blocks for half a second, or longer where the core is slow or shared. */
+/** Returns 1 or more. Blocks for half a second, or longer on a slow or shared core. */
 export function measureTimeScale(): number {
   const text = JSON.stringify(Array.from({ length: 200 }, (_, at) => ({ id: `token-${at}`, parts: [at, { at }] })));
   const started = performance.now();
@@ -19,7 +20,7 @@ export function measureTimeScale(): number {
 
 const scale = Number(process.env['TEST_TIME_SCALE'] ?? 1);
 
-/** A time of an idle machine, as it is on this one. */
+/** Converts a time of an idle machine to this one. */
 export function scaled(ms: number): number {
   return Math.round(ms * scale);
 }

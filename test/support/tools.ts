@@ -1,7 +1,7 @@
 /**
- * Programs that tests run beside the service. A program comes from the PATH, else from `.cache/tools`, else from Debian's
- * packages, unpacked there without root; Redis also from a container image. A run that cannot have one of its programs
- * fails before the first test.
+ * Programs that tests run beside the service. A program comes from the PATH, else from
+ * `.cache/tools`, else from Debian's packages, unpacked there without root. Redis can also come
+ * from a container image. A run without one of its programs fails before the first test.
  */
 import { execFile } from 'node:child_process';
 import { access, chmod, constants, lstat, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
@@ -14,23 +14,25 @@ export interface Tool {
   /** Absolute. */
   path: string;
   version: string;
-  /** What the environment of the process must hold, beyond our own. */
+  /** Environment variables of the process, in addition to ours. */
   env: Record<string, string>;
 }
 
 interface Wanted {
-  /** What it is called on a PATH. */
+  /** Its name on a PATH. */
   names: readonly string[];
   /** Prints the version. */
   arguments: readonly string[];
-  /** The oldest major version that serves. */
+  /** The oldest supported major version. */
   oldest?: number;
-  /** Where it is below the root of what is unpacked; a star stands for any part of a name. */
+  /** Its path in the unpacked tree. A star stands for any part of a name. */
   file: string;
-  /** Debian's packages: those to unpack, the one whose dependencies are needed, and which of them. */
+  /**
+   * Debian's packages: those to unpack, and the one whose dependencies are needed, with a filter.
+   */
   packages: readonly string[];
   dependencies: { of: string; direct?: true; only?: RegExp };
-  /** A container image, from which Docker or Podman takes it. */
+  /** A container image that has it, for Docker or Podman. */
   image?: { name: string; file: string };
 }
 
@@ -130,7 +132,7 @@ const TOOLS = {
   chromium: {
     names: ['chromium', 'chromium-browser', 'google-chrome'],
     arguments: VERSION,
-    // The wrapper in usr/bin looks for what belongs to an installed one.
+    // The wrapper in usr/bin requires files of an installed package.
     file: 'usr/lib/chromium/chromium',
     packages: ['chromium'],
     dependencies: { of: 'chromium', only: /^(lib|chromium-|fonts-|fontconfig|x11-common|xdg-utils)/ },
@@ -149,19 +151,21 @@ const IMAGE_TIMEOUT_MS = 900_000;
 
 const searches = new Map<ToolName, Promise<Tool>>();
 
-/** @throws Error that names each place where the program was looked for */
+/** @throws Error that names each searched place */
 export function findTool(name: ToolName): Promise<Tool> {
   const search = searches.get(name) ?? findOnce(name);
   searches.set(name, search);
   return search;
 }
 
-/** Whether a program can be had without fetching one. */
+/** Whether a program is available without a download. */
 export async function isOnPath(name: ToolName): Promise<boolean> {
   return (await onPath(TOOLS[name], [])) !== undefined;
 }
 
-/** The environment hands the answer down to worker processes, so that it is looked for and printed once. */
+/**
+ * Worker processes get the result from the environment, so the search and its output happen once.
+ */
 async function findOnce(name: ToolName): Promise<Tool> {
   const variable = `TEST_TOOL_${name.toUpperCase().replaceAll('-', '_')}`;
   const known = process.env[variable];
@@ -229,8 +233,8 @@ async function fromPackages(
 }
 
 /**
- * Takes the program and its libraries out of an image. It runs by the image's own loader, as a process of this machine: a
- * test kills and freezes it like any other.
+ * Copies the program and its libraries out of an image. It runs with the image's own loader as a
+ * process of this machine: a test can kill and stop it.
  */
 async function fromImage(name: ToolName, wanted: Wanted, failures: string[]): Promise<Tool | undefined> {
   const { image } = wanted;
@@ -274,7 +278,7 @@ exec "$loader" --library-path "$libraries" "$root/${file}" "$@"
 `;
 }
 
-/** A program that starts and is new enough; else a reason among the failures. */
+/** Returns a program that starts and is new enough. Otherwise adds a reason to the failures. */
 async function usable(
   wanted: Wanted,
   path: string,
@@ -295,7 +299,7 @@ async function usable(
   }
 }
 
-/** The first executable below a folder that a path with stars names. */
+/** Finds the first executable in a folder that matches a path with stars. */
 async function fileIn(folder: string, [part, ...rest]: string[]): Promise<string | undefined> {
   if (part === undefined) return (await isExecutable(folder)) ? folder : undefined;
   const pattern = new RegExp(`^${part.replaceAll('.', '\\.').replaceAll('*', '.*')}$`);
@@ -307,7 +311,7 @@ async function fileIn(folder: string, [part, ...rest]: string[]): Promise<string
   return undefined;
 }
 
-/** Makes links to absolute paths of a package point into the folder where it is unpacked. */
+/** Redirects a package's links to absolute paths into its unpacked folder. */
 async function relink(folder: string, root: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -319,7 +323,7 @@ async function relink(folder: string, root: string): Promise<void> {
   }
 }
 
-/** What an unpacked program runs on: the processor and the release whose C library it was built against. */
+/** The platform of an unpacked program: the processor, and the release of its C library. */
 async function platform(): Promise<string> {
   const text = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const [id, version] = ['ID', 'VERSION_ID'].map((key) => new RegExp(`^${key}="?([^"\n]+)`, 'm').exec(text)?.[1]);

@@ -2,12 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { scaled } from './time-scale.ts';
 
 const POLL_INTERVAL_MS = 20;
-/** No promise of speed: a test that is right never waits so long. Shorter than the limit of a test, which says less. */
+/**
+ * Not a promise of speed: a correct test never waits this long. Shorter than the limit of a test,
+ * which reports less.
+ */
 const DEFAULT_DEADLINE_MS = scaled(40_000);
 
 /**
- * Asks again and again until the answer is something other than `undefined` or `false`, and gives that answer.
- * A check that throws has not answered yet. Past the deadline it fails with what was awaited and the last error.
+ * Polls a check until it returns something other than `undefined` or `false`, and returns that. A
+ * check that throws is repeated. After the deadline, fails with the awaited condition and the last
+ * error.
  */
 export async function until<Answer>(
   what: string,

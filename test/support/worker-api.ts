@@ -1,4 +1,4 @@
-/** Carat and workers as plain HTTP clients of a service, wherever it runs. Each request has a connection of its own. */
+/** Carat and workers as plain HTTP clients of a service. Each request has its own connection. */
 import { Agent, request } from 'node:http';
 import { scaled } from './time-scale.ts';
 import { until } from './until.ts';
@@ -6,7 +6,7 @@ import { until } from './until.ts';
 export interface Answer {
   status: number;
   ms: number;
-  /** What JSON says, or undefined. */
+  /** The parsed JSON; undefined if it is none. */
   body: Record<string, unknown> | undefined;
   text: string;
 }
@@ -16,14 +16,14 @@ export interface Endpoints {
   workerUrl: string;
 }
 
-/** Of a service that accepts and then says nothing. */
+/** The answer of a service that accepts and then sends nothing. */
 const GIVE_UP_AFTER_MS = scaled(90_000);
 
 export class Api {
   readonly at: Endpoints;
   readonly #agent: Agent;
 
-  /** @param agent instead of a connection of its own for each request */
+  /** @param agent used instead of one connection per request */
   constructor(at: Endpoints, agent = new Agent({ keepAlive: false })) {
     this.at = at;
     this.#agent = agent;
@@ -46,17 +46,17 @@ export class Api {
     return this.#send('PUT', `${this.at.workerUrl}/v1/claims/${id}`, JSON.stringify(body), 'application/json');
   }
 
-  /** Announces what Carat is about to be asked for. */
+  /** Announces a request to Carat. */
   expect(body: Record<string, unknown>): Promise<Answer> {
     return this.#send('POST', `${this.at.workerUrl}/v1/expectations`, JSON.stringify(body), 'application/json');
   }
 
-  /** Says that the request to Carat failed. */
+  /** Cancels an announcement: the request to Carat failed. */
   cancel(id: string, merchant = 'default'): Promise<Answer> {
     return this.#send('DELETE', `${this.at.workerUrl}/v1/expectations/${id}?merchant=${merchant}`);
   }
 
-  /** Says that the claim's token was used. */
+  /** Settles a claim: its token was used. */
   used(id: string, merchant = 'default'): Promise<Answer> {
     return this.#send('DELETE', `${this.at.workerUrl}/v1/claims/${id}?merchant=${merchant}`);
   }
@@ -73,7 +73,7 @@ export class Api {
     return this.#send('GET', this.at.workerUrl + path);
   }
 
-  /** The sum of a metric, over the label sets that hold the given text. */
+  /** The sum of a metric over the label sets with the given text. */
   async metric(name: string, labels = ''): Promise<number> {
     const { text } = await this.get('/metrics');
     const lines = text.split('\n').filter((line) => line.startsWith(`carat_authenticity_${name}`));
@@ -111,7 +111,7 @@ export class Api {
   }
 }
 
-/** Asks until the answer is not that the store is away: a busy machine may find Redis slow, and then nobody knows yet. */
+/** Repeats a request while the answer is `store_away`: on a busy machine, Redis may be slow. */
 export function untilKnown(ask: () => Promise<Answer>): Promise<Answer> {
   return until('the service knows', async () => {
     const answer = await ask();

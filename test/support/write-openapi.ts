@@ -1,4 +1,4 @@
-/** Writes `docs/openapi.json` as the service serves it: `npm run openapi`. */
+/** Writes the served document to `docs/openapi.json`: `npm run openapi`. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
