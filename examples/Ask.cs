@@ -1,4 +1,5 @@
-// Asks Carat through the service, one call for each flow, and goes on with the token. Needs .NET 8, and no package:
+// Asks Carat through the service, one call for each flow, and continues with the token. Needs .NET 8
+// and no package:
 // dotnet new console -o ask && cp examples/Ask.cs ask/Program.cs && dotnet run --project ask -- recharge USN DDD NUMBER AMOUNT
 using System;
 using System.Net.Http;
@@ -44,7 +45,7 @@ async Task<string> ScheduleEdit(string sid, string amount)
 
 async Task<string> Recharge(string usn, string ddd, string number, string amount)
 {
-    // From here on the service owes Carat a decision: without ours it undoes the recharge.
+    // From here on, the service owes Carat a decision. Without ours, it undoes the recharge.
     var nit = (string)(await AskService("/v1/recharges", new { merchant_usn = usn }))["nit"]!;
     var order = new { amount, dealer = new { code = "001" }, phone = new { ddd, number } };
     var decision = "undo";
@@ -56,12 +57,12 @@ async Task<string> Recharge(string usn, string ddd, string number, string amount
     }
     catch (Exception lost) when (lost is HttpRequestException or TaskCanceledException)
     {
-        // Nobody knows whether Carat carried it out: it is undone.
+        // Carat may have carried it out or not: undo it.
     }
     return $"recharge {usn}: {await Decide(nit, decision)}";
 }
 
-// Repeated until the service has written the decision down; 202 means that it goes on by itself.
+// Repeats until the service has stored the decision. 202: the service continues automatically.
 async Task<string> Decide(string nit, string decision)
 {
     for (var attempt = 0; attempt < 10; attempt++)
@@ -74,7 +75,7 @@ async Task<string> Decide(string nit, string decision)
         }
         catch (Exception away) when (away is HttpRequestException or TaskCanceledException)
         {
-            // Asked again.
+            // The next attempt asks again.
         }
         await Task.Delay(1000);
     }
@@ -92,7 +93,7 @@ async Task<string> GenericOperation(string operation)
 async Task<string> Cancellation(string payment, string usn, string amount)
 {
     var asked = await AskService("/v1/cancellations", new { esitef_usn = payment, merchant_usn = usn });
-    // Some acquirers want the card here, too.
+    // Some acquirers need the card here, too.
     var answer = await Carat(HttpMethod.Put, $"/v1/cancellations/{asked["nit"]}", new { amount });
     return $"cancelled: {answer["cancellation"]!["status"]}";
 }

@@ -1,4 +1,5 @@
-// Asks Carat through the service, one call for each flow, and goes on with the token. Needs Java 17, and no library.
+// Asks Carat through the service, one call for each flow, and continues with the token. Needs Java
+// 17, and no library.
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.*;
@@ -49,7 +50,10 @@ public class Ask {
         throw new Failed(why, status == 504 ? 3 : 1);
     }
 
-    /** The first text of that name in a JSON answer, or nothing. Use the JSON library of your project instead. */
+    /**
+     * Returns the first text of that name in a JSON answer, or nothing. Use your project's JSON
+     * library instead.
+     */
     static String field(String json, String name) {
         Matcher found = Pattern.compile("\"" + name + "\":\"([^\"]*)\"").matcher(json);
         return found.find() ? found.group(1) : "";
@@ -62,7 +66,7 @@ public class Ask {
     }
 
     static String recharge(String usn, String ddd, String number, String amount) throws Exception {
-        // From here on the service owes Carat a decision: without ours it undoes the recharge.
+        // From here on, the service owes Carat a decision. Without ours, it undoes the recharge.
         String nit = field(ask("/v1/recharges", "{\"merchant_usn\":\"" + usn + "\"}"), "nit");
         String order = "{\"do_recharge_request\":{\"amount\":\"" + amount + "\",\"dealer\":{\"code\":\"001\"},"
             + "\"phone\":{\"ddd\":\"" + ddd + "\",\"number\":\"" + number + "\"}}}";
@@ -72,12 +76,14 @@ public class Ask {
             HttpResponse<String> effected = call("PUT", url, order);
             if (effected.statusCode() == 200 && field(effected.body(), "status").equals("PPC")) decision = "confirm";
         } catch (IOException lost) {
-            // Nobody knows whether Carat carried it out: it is undone.
+            // Carat may have carried it out or not: undo it.
         }
         return "recharge " + usn + ": " + decide(nit, decision);
     }
 
-    /** Repeated until the service has written the decision down; 202 means that it goes on by itself. */
+    /**
+     * Repeats until the service has stored the decision. 202: the service continues automatically.
+     */
     static String decide(String nit, String decision) throws Exception {
         for (int attempt = 0; attempt < 10; attempt++) {
             try {
@@ -89,7 +95,7 @@ public class Ask {
                     return (end.isEmpty() ? decision : end) + " " + field(answer.body(), "status");
                 if (status != 503) throw new Failed("not decided: " + status + " " + field(answer.body(), "code"), 1);
             } catch (IOException away) {
-                // Asked again.
+                // The next attempt asks again.
             }
             Thread.sleep(1000);
         }
@@ -107,12 +113,12 @@ public class Ask {
     static String cancellation(String esitefUsn, String usn, String amount) throws Exception {
         String names = "{\"esitef_usn\":\"" + esitefUsn + "\",\"merchant_usn\":\"" + usn + "\"}";
         String nit = field(ask("/v1/cancellations", names), "nit");
-        // Some acquirers want the card here, too.
+        // Some acquirers need the card here, too.
         String cancelled = carat("PUT", "/v1/cancellations/" + nit, "{\"amount\":\"" + amount + "\"}");
         return "cancelled: " + field(cancelled, "status");
     }
 
-    /** What ends the program, and its exit code. */
+    /** Ends the program with this exit code. */
     static class Failed extends RuntimeException {
         final int code;
 

@@ -1,4 +1,4 @@
-// Asks Carat through the service, one call for each flow, and goes on with the token.
+// Asks Carat through the service, one call for each flow, and continues with the token.
 import { createWorkerClient, isWorkerError } from 'carat-authenticity/client';
 import { client as carat } from './settings.mjs';
 
@@ -23,7 +23,7 @@ const FLOWS = {
   },
 
   async recharge(merchantUsn, ddd, number, amount) {
-    // From here on the service owes Carat a decision: without ours it undoes the recharge.
+    // From here on, the service owes Carat a decision. Without ours, it undoes the recharge.
     const asked = await service.askRecharge({ merchantUsn });
     const order = { amount: Number(amount), dealer: { code: '001' }, phone: { ddd, number } };
     const isPending = await carat.recharges.effect({ nit: asked.nit, order }).then(
@@ -44,7 +44,7 @@ const FLOWS = {
 
   async cancellation(esitefUsn, merchantUsn, amount) {
     const { nit } = await service.askCancellation({ esitefUsn, merchantUsn });
-    // Some acquirers want the card here, too.
+    // Some acquirers need the card here, too.
     const { cancellation } = await carat.cancellations.cancel({ nit, amount: Number(amount) });
     return `cancelled: ${cancellation?.status}`;
   },

@@ -1,5 +1,5 @@
 <?php
-// Asks Carat through the service, one call for each flow, and goes on with the token.
+// Asks Carat through the service, one call for each flow, and continues with the token.
 require __DIR__ . '/carat.php';
 
 const USAGE = <<<TEXT
@@ -38,7 +38,7 @@ function schedule_edit(string $sid, string $amount): void
 
 function recharge(string $usn, string $ddd, string $number, string $amount): void
 {
-    // From here on the service owes Carat a decision: without ours it undoes the recharge.
+    // From here on, the service owes Carat a decision. Without ours, it undoes the recharge.
     $nit = ask_service('/v1/recharges', ['merchant_usn' => $usn])['nit'];
     $order = ['amount' => $amount, 'dealer' => ['code' => '001'], 'phone' => ['ddd' => $ddd, 'number' => $number]];
     $base = getenv('CARAT_RECHARGE_URL') ?: 'http://127.0.0.1:8090/e-sitef';
@@ -47,7 +47,7 @@ function recharge(string $usn, string $ddd, string $number, string $amount): voi
     echo "recharge $usn: ", decide($nit, $is_pending ? 'confirm' : 'undo'), PHP_EOL;
 }
 
-/** Repeated until the service has written the decision down; 202 means that it goes on by itself. */
+/** Repeats until the service has stored the decision. 202: the service continues automatically. */
 function decide(string $nit, string $decision): string
 {
     $base = getenv('WORKER_URL') ?: 'http://127.0.0.1:8081';
@@ -65,7 +65,7 @@ function decide(string $nit, string $decision): string
     exit_with('not decided: the service undoes the recharge');
 }
 
-/** A call whose connection may fail: the status is 0 then. */
+/** Sends a call. The status is 0 if the connection fails. */
 function try_call(string $method, string $url, array $headers, array $body): array
 {
     $text = @file_get_contents($url, false, stream_context_create(['http' => [
@@ -95,7 +95,7 @@ function generic_operation(string $operation): void
 function cancellation(string $esitef_usn, string $usn, string $amount): void
 {
     $nit = ask_service('/v1/cancellations', ['esitef_usn' => $esitef_usn, 'merchant_usn' => $usn])['nit'];
-    // Some acquirers want the card here, too.
+    // Some acquirers need the card here, too.
     $answer = done(carat('PUT', "/v1/cancellations/$nit", ['amount' => $amount]));
     echo "cancelled: {$answer['cancellation']['status']}", PHP_EOL;
 }

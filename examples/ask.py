@@ -1,4 +1,4 @@
-"""Asks Carat through the service, one call for each flow, and goes on with the token:
+"""Asks Carat through the service, one call for each flow, and continues with the token:
 
 python3 examples/ask.py schedule-edit SID AMOUNT
 python3 examples/ask.py recharge USN DDD NUMBER AMOUNT
@@ -38,7 +38,7 @@ def schedule_edit(sid, amount):
 
 
 def recharge(usn, ddd, number, amount):
-    # From here on the service owes Carat a decision: without ours it undoes the recharge.
+    # From here on, the service owes Carat a decision. Without ours, it undoes the recharge.
     nit = ask_service("/v1/recharges", {"merchant_usn": usn})["nit"]
     order = {"amount": amount, "dealer": {"code": "001"}, "phone": {"ddd": ddd, "number": number}}
     try:
@@ -51,7 +51,7 @@ def recharge(usn, ddd, number, amount):
 
 
 def decide(nit, decision):
-    """Repeated until the service has written the decision down; 202 means that it goes on by itself."""
+    """Repeats until the service has stored the decision. 202: the service continues automatically."""
     for _ in range(10):
         try:
             status, answer = worker("PUT", f"/v1/recharges/{nit}", {"decision": decision})
@@ -74,7 +74,7 @@ def generic_operation(operation):
 
 def cancellation(esitef_usn, usn, amount):
     nit = ask_service("/v1/cancellations", {"esitef_usn": esitef_usn, "merchant_usn": usn})["nit"]
-    # Some acquirers want the card here, too.
+    # Some acquirers need the card here, too.
     answer = done(*carat("PUT", f"/v1/cancellations/{nit}", {"amount": amount}))
     print(f"cancelled: {answer['cancellation']['status']}")
 

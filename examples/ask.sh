@@ -1,5 +1,6 @@
 #!/bin/sh
-# Asks Carat through the service, one call for each flow, and goes on with the token. Needs nothing but curl.
+# Asks Carat through the service, one call for each flow, and continues with the token. Needs only
+# curl.
 usage='sh examples/ask.sh schedule-edit SID AMOUNT
 sh examples/ask.sh recharge USN DDD NUMBER AMOUNT
 sh examples/ask.sh generic-operation OPERATION
@@ -51,7 +52,7 @@ case "${1:-} $#" in
     echo "edited: $(grep -o '"schedule_edit":.*' "$answer" | cut -d '"' -f 6), amount $(field amount)"
     ;;
   'recharge 5')
-    # From this answer on the service owes Carat a decision: without ours it undoes the recharge.
+    # From this answer on, the service owes Carat a decision. Without ours, it undoes the recharge.
     ask /v1/recharges "{\"merchant_usn\":\"$2\"}"
     nit=$(field nit)
     phone="{\"ddd\":\"$3\",\"number\":\"$4\"}"
@@ -59,7 +60,7 @@ case "${1:-} $#" in
     decision=undo
     status=$(call PUT "$CARAT_RECHARGE_URL/v3/recharge/$nit" "$order") &&
       [ "$status $(field status)" = '200 PPC' ] && decision=confirm
-    # Repeated until the service has written the decision down; 202 means that it goes on by itself.
+    # Repeats until the service has stored the decision. 202: the service continues automatically.
     for _ in 1 2 3 4 5 6 7 8 9 10; do
       status=$(service PUT "/v1/recharges/$nit" "{\"decision\":\"$decision\"}")
       case $status in
@@ -82,7 +83,7 @@ case "${1:-} $#" in
     ;;
   'cancellation 4')
     ask /v1/cancellations "{\"esitef_usn\":\"$2\",\"merchant_usn\":\"$3\"}"
-    # Some acquirers want the card here, too.
+    # Some acquirers need the card here, too.
     done_at_carat "$(carat PUT "/v1/cancellations/$(field nit)" "{\"amount\":\"$4\"}")"
     echo "cancelled: $(field status)"
     ;;

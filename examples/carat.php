@@ -1,7 +1,7 @@
 <?php
-// Two calls over HTTP: to Carat, and to the service that receives its posts. Needs nothing but PHP 8.
+// Two calls over HTTP: to Carat, and to the service that receives its posts. Needs only PHP 8.
 
-/** The status and the JSON of the answer, whatever the status is. */
+/** Returns the status and the JSON of the answer, for any status. */
 function ask(string $method, string $url, array $headers, ?array $body = null): array
 {
     if ($body !== null) {

@@ -1,4 +1,4 @@
-"""Two calls over HTTP: to Carat, and to the service that receives its posts. Needs nothing but Python 3.8."""
+"""Two calls over HTTP: to Carat, and to the service that receives its posts. Needs only Python 3.8."""
 import json, os, urllib.error, urllib.request
 
 CARAT = os.environ.get("CARAT_URL", "http://127.0.0.1:8090/e-sitef/api")
@@ -11,7 +11,7 @@ WORKER_HEADERS = {"Authorization": f"Bearer {os.environ.get('WORKER_API_KEY', ''
 
 
 def ask(method, url, headers, body=None, timeout=60):
-    """The status and the JSON of the answer, whatever the status is."""
+    """Returns the status and the JSON of the answer, for any status."""
     data = None if body is None else json.dumps(body).encode()
     headers = headers if data is None else {**headers, "Content-Type": "application/json"}
     request = urllib.request.Request(url, data=data, headers=headers, method=method)

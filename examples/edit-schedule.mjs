@@ -17,7 +17,7 @@ console.log(
   `edited: ${answer.schedule_edit?.status}, amount ${answer.schedule?.amount}${lostAnswer ? ', an answer was lost' : ''}`,
 );
 
-/** A schedule to try it with. */
+/** Creates a schedule for a try. */
 async function newSchedule() {
   const schedule = { amount: 4990, initial_date: '03/08/2030', number_of_times: 12, interval: 1 };
   const created = await client.schedules.create({

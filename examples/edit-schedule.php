@@ -8,7 +8,7 @@ if ($argc < 2) {
 }
 [$sid, $amount] = [$argv[1], $argv[2] ?? '5990'];
 
-// Announced, the post has an unguessable merchant_data, and its absence is noticed.
+// An announced post has an unguessable merchant_data, and the service reports its absence.
 [$status, $expected] = worker('POST', '/v1/expectations', ['kind' => 'seid']);
 if ($status !== 201) {
     exit_with('cannot announce: ' . json_encode($expected));
@@ -21,7 +21,7 @@ if ($status !== 201) {
     exit_with('Carat refused: ' . json_encode($asked));
 }
 
-// Carat posted the SEID during that call, so that it is there already; or it comes within 25 s.
+// Carat posted the SEID during that call: it is usually there already. Wait up to 25 s for it.
 [$status, $token] = worker('GET', "/v1/tokens?merchant_data=$data&kind=seid&wait=25");
 if ($status !== 200) {
     exit_with("no SEID: $status " . ($token['code'] ?? ''));

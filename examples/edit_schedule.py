@@ -7,7 +7,7 @@ if len(sys.argv) < 2:
     sys.exit(2)
 sid, amount = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "5990"
 
-# Announced, the post has an unguessable merchant_data, and its absence is noticed.
+# An announced post has an unguessable merchant_data, and the service reports its absence.
 status, expected = worker("POST", "/v1/expectations", {"kind": "seid"})
 if status != 201:
     sys.exit(f"cannot announce: {expected}")
@@ -18,7 +18,7 @@ if status != 201:
     worker("DELETE", f"/v1/expectations/{expected['id']}")
     sys.exit(f"Carat refused: {asked}")
 
-# Carat posted the SEID during that call, so that it is there already; or it comes within 25 s.
+# Carat posted the SEID during that call: it is usually there already. Wait up to 25 s for it.
 status, token = worker("GET", f"/v1/tokens?merchant_data={data}&kind=seid&wait=25")
 if status != 200:
     sys.exit(f"no SEID: {status} {token.get('code', '')}")

@@ -8,7 +8,7 @@ if (!operation) {
   process.exit(2);
 }
 const parameters = { authorizer_id: '1', terminal_id: 'EXAMPLE1', merchant_usn: '1', subfunction: '01' };
-// A token is burnt before the operation runs: each attempt asks for a new one.
+// Carat burns the token before the operation runs: each attempt asks for a new one.
 const done = await genericOperation(
   { client, source },
   { operation, needsToken: true, parameters },

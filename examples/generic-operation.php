@@ -19,13 +19,13 @@ if ($status !== 200) {
     exit_with('Carat refused: ' . json_encode($asked));
 }
 
-// Exclusively ours for a minute. The same job id asks for the same token again.
+// The claim is exclusive for a minute. The same job id gets the same token again.
 [$status, $token] = worker('PUT', "/v1/claims/$job", ['kind' => 'token', 'wait' => 25, 'lease' => 60]);
 if ($status !== 200) {
     exit_with("no token: $status " . ($token['code'] ?? ''));
 }
 
-// Carat burns the token before the operation runs: from here on it is used, whatever comes out of it.
+// Carat burns the token before the operation runs: from here on it is used, with any result.
 worker('DELETE', "/v1/claims/$job");
 [$status, $done] = carat('POST', '/v1/genericoperations', ['operation' => $operation, 'parameters' => [
     'token' => $token['value'],

@@ -17,12 +17,12 @@ if status != 200:
     worker("DELETE", f"/v1/expectations/{place['id']}")
     sys.exit(f"Carat refused: {asked}")
 
-# Exclusively ours for a minute. The same job id asks for the same token again.
+# The claim is exclusive for a minute. The same job id gets the same token again.
 status, token = worker("PUT", f"/v1/claims/{job}", {"kind": "token", "wait": 25, "lease": 60})
 if status != 200:
     sys.exit(f"no token: {status} {token.get('code', '')}")
 
-# Carat burns the token before the operation runs: from here on it is used, whatever comes out of it.
+# Carat burns the token before the operation runs: from here on it is used, with any result.
 worker("DELETE", f"/v1/claims/{job}")
 parameters = {"token": token["value"], "authorizer_id": "1", "terminal_id": "EXAMPLE1", "merchant_usn": "1", "subfunction": "01"}
 status, done = carat("POST", "/v1/genericoperations", {"operation": operation, "parameters": parameters})

@@ -1,5 +1,5 @@
 // Recharges a phone, and confirms it: node examples/recharge.mjs FOLDER USN [DDD NUMBER AMOUNT]
-// FOLDER keeps the notes of recharges under way; it belongs to this worker alone, and must outlive it.
+// FOLDER has the notes of pending recharges. It belongs to this worker only, and must survive it.
 import { openRechargeNotes, recharge, recoverRecharges } from 'carat-authenticity/carat';
 import { client, signal, source } from './settings.mjs';
 
@@ -9,7 +9,7 @@ if (!usn) {
   process.exit(2);
 }
 const notes = await openRechargeNotes(folder);
-// What a dead process left behind is confirmed or undone before anything else.
+// First confirm or undo the recharges that a dead process left.
 await recoverRecharges({ client, notes }, { signal, onTrouble: (trouble) => console.error(trouble) });
 
 const order = { amount: Number(amount), dealer: { code: '001' }, phone: { ddd, number } };
