@@ -1,6 +1,6 @@
-// Puts the service and what it needs into one file, dist/main.js, in place of what tsc left there: Node finds, reads and keeps
-// one file with less than the five hundred that it stands for. Left outside are what brings compiled
-// code and what few load: pino-pretty and ioredis.
+// Bundles the service and its packages into one file, dist/main.js, which replaces the output of
+// tsc: Node loads one file with less time and memory than five hundred. Outside stay packages with
+// compiled code, and those that few installations load: pino-pretty and ioredis.
 import { cpSync } from 'node:fs';
 import { build } from 'esbuild';
 
@@ -12,7 +12,7 @@ await build({
   target: 'node20.19',
   format: 'esm',
   external: ['classic-level', 'ioredis', 'pino-pretty'],
-  // CommonJS within a module asks for Node's own modules by `require`.
+  // Bundled CommonJS packages use `require` for Node's own modules.
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module';\nconst require = requireFrom(import.meta.url);",
   },
@@ -21,5 +21,6 @@ await build({
   logLevel: 'warning',
 });
 
-// The Lua scripts lie beside the module that reads them: beside the bundle, and where tsc leaves `scripts.js`.
+// The Lua scripts must be beside the module that reads them: the bundle, and the `scripts.js` of
+// tsc.
 for (const folder of ['dist/lua', 'dist/store/redis/lua']) cpSync('src/store/redis/lua', folder, { recursive: true });

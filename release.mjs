@@ -1,6 +1,7 @@
 /**
- * Puts all that a release consists of into one folder: the npm package, the client as a package of its own, the bill of
- * materials, the image, and their checksums. Expects a built `dist/`: `npm run release` builds it first.
+ * Writes the files of a release into one folder: the npm package, the client as its own package,
+ * the bill of materials, the image, and their checksums. Expects a built `dist/`: `npm run release`
+ * builds it first.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -50,7 +51,7 @@ writeFileSync(join(out, 'SHA256SUMS'), `${sums.join('\n')}\n`);
 process.stdout.write(`${[...files, 'SHA256SUMS'].map((file) => join(out, file)).join('\n')}\n`);
 if (engine === undefined) process.stdout.write('without the image: --without-image\n');
 
-/** Docker or Podman, whichever answers first. A client without its daemon does not. */
+/** Returns Docker or Podman: the first one that answers. A client without its daemon does not. */
 function containerEngine() {
   const found = ['docker', 'podman'].find((program) => {
     try {
@@ -102,7 +103,9 @@ function packClient() {
   }
 }
 
-/** The client's document under the name of this package; it has no other documents to link to. */
+/**
+ * The client's document with the name of this package. Links to other documents become plain text.
+ */
 function clientReadme() {
   return readFileSync(join(ROOT, 'docs', 'client.md'), 'utf8')
     .replaceAll(`${name}/client`, CLIENT)
@@ -119,7 +122,7 @@ function image(program) {
   const file = `${name}-${version}.image.tar`;
   const tag = `${name}:${version}`;
   const revision = run('git', 'rev-parse', 'HEAD').trim();
-  // Without it podman leaves the health check out.
+  // Without it, podman omits the health check.
   const format = program === 'podman' ? ['--format', 'docker'] : [];
   const labels = ['--build-arg', `VERSION=${version}`, '--build-arg', `REVISION=${revision}`];
   run(program, 'build', ...format, ...labels, '-t', tag, '.');

@@ -5,8 +5,9 @@ import { testsWithoutRedis } from './test/support/redis-source.ts';
 import { measureTimeScale } from './test/support/time-scale.ts';
 
 /**
- * Tests that need a tool, many processes, several Redis servers or minutes. Each group is a project of its own; the groups
- * run one after the other, behind the project `service`, which has all the other tests. CONTRIBUTING.md describes them.
+ * Tests that need a tool, many processes, several Redis servers or minutes. Each group is a
+ * project. The groups run one after the other, after the project `service`, which has all other
+ * tests. CONTRIBUTING.md describes them.
  */
 const BEYOND_SERVICE: Record<string, string[]> = {
   processes: [
@@ -53,10 +54,10 @@ export default defineConfig({
     setupFiles: ['test/support/each-test.ts'],
     runner: 'test/support/runner.ts',
     env: { TMPDIR: scratch() },
-    // What a test awaits has a deadline of its own, which says more than this one.
+    // The awaited steps of a test have their own deadlines, which report more than this one.
     testTimeout: 300_000 * timeScale,
     hookTimeout: 300_000 * timeScale,
-    // Tests wait more than they compute. More at once than this would make them wait for each other.
+    // Tests are I/O-bound. More workers would only compete for CPU and disk.
     maxWorkers: Math.max(3, availableParallelism()),
     maxConcurrency: 10,
     projects: [
@@ -68,8 +69,9 @@ export default defineConfig({
 });
 
 /**
- * Where tests write: into memory, if it has room and what is written there may be run. A disk that others keep busy may
- * take longer for a sync than Carat waits, and then posts are rightly `late`.
+ * The temporary folder of the tests: in memory, if there is room and files there may be executed.
+ * On a busy disk, a sync may take longer than Carat waits. Then the service correctly reports posts
+ * as `late`.
  */
 function scratch(): string {
   const memory = '/dev/shm';

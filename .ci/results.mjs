@@ -1,5 +1,5 @@
 /**
- * Sums up what vitest wrote of its runs, each a FILE.json, and names the tests that failed. Exits with 1 unless all passed.
+ * Sums up the result files of vitest, and names the failed tests. Exits with 1 unless all passed.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
@@ -7,7 +7,7 @@ import { relative } from 'node:path';
 let passed = 0;
 let failed = 0;
 for (const file of process.argv.slice(2)) {
-  // A run that wrote nothing, or failed outside of its tests, counts as one that failed.
+  // A run without results, or with a failure outside of its tests, counts as one failure.
   const { success, numPassedTests, numFailedTests, testResults } = existsSync(file)
     ? JSON.parse(readFileSync(file, 'utf8'))
     : { success: false, numPassedTests: 0, numFailedTests: 0, testResults: [] };
