@@ -33,9 +33,11 @@ interface AlertPace {
 
 const PACE: AlertPace = { everyMs: 60_000, gatherMs: 1000, timeoutMs: 10_000 };
 
-/** The body for a plain receiver; Slack and Teams read `text`. */
+/** The body of a POST. Slack shows `text`, Teams the card, and other receivers read `alerts`. */
 export interface AlertBody {
+  type?: 'message';
   text: string;
+  attachments?: [ReturnType<typeof teamsCard>];
   source: 'carat-authenticity';
   instance: string;
   alerts: Alert[];
@@ -124,7 +126,8 @@ export class AlertWebhook {
     this.#groups = new Map();
     this.#more = 0;
     this.#postedAt = performance.now();
-    this.#posting = this.#send(bodyOf(this.#options.events.instance, [...groups.values()], more)).then((problem) => {
+    const body = alertBody(this.#options.url, this.#options.events.instance, [...groups.values()], more);
+    this.#posting = this.#send(body).then((problem) => {
       this.#posting = undefined;
       this.#options.onPosted(problem === undefined ? 'sent' : 'failed');
       if (problem !== undefined) {
@@ -200,13 +203,17 @@ function plainText(text: string): string {
   return text.slice(0, MOST_TEXT_CHARS).replace(/[<>]/g, ' ');
 }
 
-function bodyOf(instance: string, groups: readonly Group[], more: number): AlertBody {
+/** Hosts of Slack, which shows `text` and may refuse another product's cards in `attachments`. */
+const SLACK = /(^|\.)slack(-gov)?\.com$/;
+
+export function alertBody(url: string, instance: string, groups: readonly Group[], more: number): AlertBody {
   const lines = groups.map(
     ({ code, merchant, count, message }) => `${count} × ${code}${merchant ? ` (${merchant})` : ''}: ${message}`,
   );
   if (more > 0) lines.push(`${more} × further codes, see the log`);
+  const text = [`carat-authenticity ${instance}`, ...lines].join('\n\n');
   return {
-    text: [`carat-authenticity ${instance}`, ...lines].join('\n\n'),
+    ...(SLACK.test(new URL(url).hostname) ? { text } : { type: 'message', text, attachments: [teamsCard(text)] }),
     source: 'carat-authenticity',
     instance,
     alerts: groups.map(({ firstAt, lastAt, ...alert }) => ({
@@ -215,5 +222,19 @@ function bodyOf(instance: string, groups: readonly Group[], more: number): Alert
       last_at: new Date(lastAt).toISOString(),
     })),
     more,
+  };
+}
+
+/** An Adaptive Card. A workflow of Teams accepts a body without one, and shows nothing. */
+function teamsCard(text: string) {
+  return {
+    contentType: 'application/vnd.microsoft.card.adaptive',
+    contentUrl: null,
+    content: {
+      $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
+      type: 'AdaptiveCard',
+      version: '1.2',
+      body: [{ type: 'TextBlock', text, wrap: true }],
+    },
   };
 }

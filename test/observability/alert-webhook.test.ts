@@ -1,6 +1,12 @@
 /** The alert webhook, before a real receiver that takes, refuses, hangs, redirects or is not there. */
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { type AlertBody, AlertWebhook, type AlertWebhookOptions } from '../../src/observability/alert-webhook.ts';
+import {
+  type AlertBody,
+  AlertWebhook,
+  type AlertWebhookOptions,
+  alertBody,
+} from '../../src/observability/alert-webhook.ts';
 import { Events } from '../../src/observability/events.ts';
 import type { Notice } from '../../src/store/notice.ts';
 import { Collector } from '../support/collector.ts';
@@ -83,6 +89,88 @@ it('sends simultaneous notices in one POST, grouped by code and merchant', async
     url: `/services/${SECRET}`,
     headers: { 'content-type': 'application/json' },
   });
+});
+
+/** What a workflow of Teams posts: each card of `attachments`, as Microsoft documents it. */
+const TEAMS_MESSAGE = {
+  type: 'object',
+  required: ['type', 'attachments'],
+  properties: {
+    type: { const: 'message' },
+    attachments: {
+      type: 'array',
+      minItems: 1,
+      items: {
+        type: 'object',
+        required: ['contentType', 'content'],
+        additionalProperties: false,
+        properties: {
+          contentType: { const: 'application/vnd.microsoft.card.adaptive' },
+          contentUrl: { const: null },
+          content: {
+            type: 'object',
+            required: ['type', 'version', 'body'],
+            additionalProperties: false,
+            properties: {
+              $schema: { const: 'http://adaptivecards.io/schemas/adaptive-card.json' },
+              type: { const: 'AdaptiveCard' },
+              version: { enum: ['1.0', '1.1', '1.2', '1.3', '1.4', '1.5'] },
+              body: {
+                type: 'array',
+                minItems: 1,
+                items: {
+                  type: 'object',
+                  required: ['type', 'text'],
+                  additionalProperties: false,
+                  properties: {
+                    type: { const: 'TextBlock' },
+                    text: { type: 'string', minLength: 1 },
+                    wrap: { type: 'boolean' },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
+};
+/** What an incoming webhook of Slack needs. It has cards of another kind, under the same name. */
+const SLACK_MESSAGE = {
+  type: 'object',
+  required: ['text'],
+  properties: {
+    text: { type: 'string', minLength: 1, maxLength: 40_000, pattern: '^[^<>]*$' },
+    attachments: false,
+    blocks: false,
+    type: false,
+  },
+};
+const fits = (schema: object, message: unknown): boolean => new Ajv2020().validate(schema, message);
+/** The longest message that Teams takes. */
+const TEAMS_BYTES = 28 * 1024;
+
+it('holds a card that Teams shows, no longer than Teams takes it', async () => {
+  start();
+  for (let at = 0; at < 80; at++) notice(`a_code_as_long_as_they_come_${at}`, 'error', 'x'.repeat(1000));
+  await posted(1);
+  expect(fits(TEAMS_MESSAGE, body())).toBe(true);
+  const { text, attachments = [] } = body();
+  expect(attachments.map(({ content }) => content.body[0]?.text)).toEqual([text]);
+  expect(Buffer.byteLength(JSON.stringify(attachments))).toBeLessThan(TEAMS_BYTES);
+});
+
+it.each([
+  ['https://hooks.slack.com/services/T0/B0/X', true],
+  ['https://hooks.slack-gov.com/services/T0/B0/X', true],
+  ['https://hooks.notslack.com/services/T0/B0/X', false],
+  ['https://a.b.environment.api.powerplatform.com/workflows/1/triggers/manual/paths/invoke?sig=hooks.slack.com', false],
+])('knows whether %s is of Slack, which gets no card', (url, isSlack) => {
+  const group = { code: 'orphan', merchant: 'loja1', count: 1, firstAt: 0, lastAt: 0, message: 'token expired unread' };
+  const sent = alertBody(url, 'host-1', [group], 0);
+  expect([fits(SLACK_MESSAGE, sent), fits(TEAMS_MESSAGE, sent)]).toEqual([isSlack, !isSlack]);
+  expect(sent).toMatchObject({ text: expect.stringContaining('1 × orphan (loja1): token expired unread'), more: 0 });
 });
 
 it('sends nothing for warnings, kept posts and events of other instances', async () => {
