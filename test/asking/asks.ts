@@ -1,4 +1,4 @@
-/** Asking Carat for tokens through the service, whichever store the service has. */
+/** Asking Carat for tokens through the service, on any store. */
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FaultName } from '../../src/simulator/faults.ts';
@@ -14,11 +14,11 @@ const CONCURRENT = 200;
 /** One of the five asks. */
 interface Route {
   path: string;
-  /** Its call at the simulator. */
+  /** The name of its call at the simulator. */
   call: string;
   /** The field of its token. */
   field: 'seid' | 'nit' | 'token';
-  /** Where a token that nobody took is left; the pool when there is none. */
+  /** The correlator of a token that nobody took; undefined for the pool. */
   correlator?: 'merchant_data' | 'merchant_usn' | 'order_id';
 }
 const SCHEDULE_EDITS: Route = {
@@ -39,11 +39,11 @@ const CANCELLATIONS: Route = {
 const ROUTES = [SCHEDULE_EDITS, RECHARGES, GENERIC_TOKENS, MERCHANT_TOKENS, CANCELLATIONS];
 const POOL_ROUTES = [GENERIC_TOKENS, MERCHANT_TOKENS];
 
-/** What an ask answers: a token, with or without what Carat said, or a problem. */
+/** The answer of an ask: a token with or without Carat's answer, or a problem. */
 type Outcome = 'token' | 'token, answer lost' | [status: number, code: string];
 const REFUSED = [502, 'carat_refused'] satisfies Outcome;
 const UNREACHABLE = [502, 'carat_unreachable'] satisfies Outcome;
-/** Every fault of the simulator, but those that hold a call until a test goes on. */
+/** Every fault of the simulator, except those that hold a call until a test continues. */
 const FAULTS: [FaultName, Outcome, value?: string][] = [
   ['delay', 'token', '20'],
   ['delay-answer', 'token', '20'],
@@ -70,7 +70,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
     afterEach(() => world.close());
     const last = () => world.services.at(-1);
 
-    /** A body for the ask at a place in a row; each has a correlator of its own. */
+    /** The body of an ask by its index. Each has its own correlator. */
     async function bodiesFor({ path }: Route): Promise<(at: number) => Record<string, string>> {
       if (path === SCHEDULE_EDITS.path) {
         const sid = await world.sid();
@@ -135,7 +135,7 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
         const { path, call, field, correlator } = route;
         const body = (await bodiesFor(route))(0);
         world.simulator.plan({ fault, value, call });
-        // Where nothing comes, the wait ends with the second.
+        // Without a post, the wait ends after a second.
         const wait = Array.isArray(outcome) ? { wait: 1 } : {};
         const { status, json } = await world.ask('POST', path, { body: { ...body, ...wait } }, last());
         if (Array.isArray(outcome)) {

@@ -1,4 +1,6 @@
-/** A recharge whose worker, or whose instance, is killed: it ends as it was decided, and undone when nobody decided. */
+/**
+ * Recharges whose worker or instance is killed. They end as decided, or undone without a decision.
+ */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -51,7 +53,7 @@ const json = async (url: string, method = 'GET', body?: object) => {
 const status = (nit: string) => simulator.world.recharges.get(nit)?.status;
 const release = () => fetch(new URL('/simulator/release', simulator.url), { method: 'POST' });
 
-/** A recharge that is effected at Carat, through a service. */
+/** A recharge through a service, effected at Carat. */
 async function effected(service: ServiceProcess): Promise<string> {
   simulator.postTo(`http://127.0.0.1:${service.authenticityPort}/authenticity`);
   const asked = await json(`${service.workerUrl}/v1/recharges`, 'POST', { merchant_usn: '77', settle_within: 30 });
@@ -65,7 +67,7 @@ describe.each([
   ['the embedded store, started again', () => ({}), 'one'],
   ['Redis, another instance', () => ({ STORE_URL: redis.url }), 'other'],
 ] as const)('a recharge on %s', (_store, env, next) => {
-  /** The instance is killed; answers the state of the recharge at the one that comes after it. */
+  /** Kills the instance. Returns the state of the recharge at its successor. */
   async function endAfterKill(service: ServiceProcess, other: ServiceProcess | undefined, nit: string) {
     expect(await service.kill()).toEqual({ code: null, signal: 'SIGKILL' });
     await release();

@@ -25,7 +25,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
       expect([asked.status, asked.json.code]).toEqual([201, undefined]);
       return asked.json.nit;
     }
-    /** What a worker does with a NIT: it effects the recharge at Carat. */
+    /** Effects the recharge at Carat, as a worker does with its NIT. */
     async function effected(): Promise<string> {
       const nit = await handedOut();
       expect(await world.effect(nit)).toMatchObject({ status: 'PPC' });

@@ -1,4 +1,4 @@
-/** A simulated Carat, and services that ask it: what the tests of asking share. */
+/** Shared by the tests of asks: a simulated Carat, and services that ask it. */
 import { createCaratClient, type RechargeEffect } from '../../src/carat/index.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
 import { activeSchedule, NEW_PAYMENT, ORDER, PLAIN_CARD } from '../support/carat.ts';
@@ -8,7 +8,10 @@ import { scaled } from '../support/time-scale.ts';
 
 export const CREDENTIALS = { merchantId: 'LOJA12345678901', merchantKey: 'CHAVESECRETA0123456789ABCDEF' };
 
-/** Hundreds ask at once, and their services, Carat and the clients are one process: answers of Redis wait their turn. */
+/**
+ * Hundreds of asks run at once, with all services and clients in one process: answers of Redis are
+ * delayed.
+ */
 const REDIS_MS = scaled(2000);
 
 export interface AskingWorld {
@@ -23,7 +26,7 @@ export interface AskingWorld {
   payment(merchantUsn: string): Promise<string>;
   /** Effects a recharge at Carat, as a worker does with its NIT. */
   effect(nit: string): Promise<RechargeEffect>;
-  /** How often a call of that name arrived at the simulator. */
+  /** How often the simulator received a call of that name. */
   calls(name: string): number;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
-// Loaded into the service when its memory is measured: collects garbage when told to, so that what is left is in use.
+// Loaded into the service for memory measurements: collects garbage on request, so that only used
+// memory remains.
 process.on('SIGUSR2', () => {
   globalThis.gc();
   globalThis.gc();

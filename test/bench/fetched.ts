@@ -1,4 +1,4 @@
-/** Packages that only the bench compares with: fetched from npm into `.cache/bench` when they are needed, and kept there. */
+/** Packages for comparisons of the bench. They are fetched from npm into `.cache/bench` once. */
 import { execFile } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,10 +6,14 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'bench');
-/** Restate's packages want Node 22 or newer. */
+/** Restate's packages require Node 22 or newer. */
 const NEWER_NODE = 'node@24';
 
-/** The folder whose `node_modules` holds the packages. No script of theirs is run. @throws Error of npm's */
+/**
+ * The folder whose `node_modules` has the packages. Package scripts are disabled.
+ *
+ * @throws Error of npm's
+ */
 export async function fetched(name: string, packages: readonly string[]): Promise<string> {
   const folder = join(CACHE, name);
   await mkdir(folder, { recursive: true });

@@ -1,4 +1,4 @@
-/** What the figures were measured on. */
+/** The machine of the figures. */
 import { open, rm } from 'node:fs/promises';
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ export async function machine(): Promise<Record<string, string>> {
   };
 }
 
-/** How long the disk takes to sync a few hundred bytes: what no synced store can be faster than. */
+/** The time to sync a few hundred bytes: the lower limit of every synced store. */
 async function syncMs(): Promise<{ least: number; median: number; most: number }> {
   const path = join(tmpdir(), `bench-sync-${process.pid}`);
   const file = await open(path, 'w');

@@ -1,10 +1,10 @@
 /**
- * `npm run bench`: compares, in one run and in turns, what the service does with what is possible.
+ * `npm run bench`: compares the service with the possible optimum, in alternating rounds of one
+ * run.
  *
- * --json         the figures as JSON on stdout, instead of tables
- * --quick        fewer rounds, a few minutes in all; plots are written only if --plots says so
- * --plots        write the plots to docs/, as a whole run does
- * --only NAME    one scenario; can be given more than once
+ * --json the figures as JSON on stdout, instead of tables --quick fewer rounds, a few minutes in
+ * all; plots are written only if --plots says so --plots write the plots to docs/, as a whole run
+ * does --only NAME one scenario; can be given more than once
  */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,6 @@
-/** Grouped bars as SVG: the median as a bar, the range as a line over it. Readable on a light and on a dark page. */
+/**
+ * Grouped bars as SVG: the median as a bar, the range as a line. Readable on light and dark pages.
+ */
 import type { Plot } from './scenario.ts';
 import { shown } from './table.ts';
 

@@ -1,4 +1,4 @@
-/** The processes that are measured: the service as it ships, and the peers it is compared with. */
+/** The measured processes: the shipped service, and the peers. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ const LISTEN_DEADLINE_MS = 30_000;
 
 export class Measured {
   readonly name: string;
-  /** Where posts go, and where workers ask; one and the same for a peer. */
+  /** The addresses for posts and for workers; the same for a peer. */
   readonly postPort: number;
   readonly workerPort: number;
   /** From the start of the process until it listened. */
@@ -30,7 +30,7 @@ export class Measured {
     return this.#child.pid as number;
   }
 
-  /** Processor time used so far, in seconds, with that of the processes it started; 0 where there is no /proc. */
+  /** Processor time so far in seconds, with child processes; 0 without /proc. */
   cpuSeconds(): number {
     return [this.pid, ...childrenOf(this.pid)].reduce((sum, pid) => sum + cpuSecondsOf(pid), 0);
   }
@@ -139,7 +139,7 @@ export async function startPeer(
   return new Measured(name, child, port, port).listening();
 }
 
-/** Without what a test runner or a shell may have set for the service. */
+/** The environment without variables of the service from a test runner or shell. */
 function clean(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const ours =
     /^(PORT|HOST|WORKER_|STORE_URL|DATA_DIR|ENCRYPTION_KEYS|ACCEPT|NODE_OPTIONS|AUTHENTICITY_|LOG_LEVEL|OTEL_)/;

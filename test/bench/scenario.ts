@@ -1,4 +1,4 @@
-/** What a scenario is, and how repeated measurements become a figure: the median, with the range it lay in. */
+/** A scenario, and the figure of repeated measurements: the median with the range. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +12,9 @@ export interface Figure {
   median: number;
   least: number;
   most: number;
-  /** What it is compared with in the same round, and that ratio. */
+  /** The comparison in the same round, with its ratio. */
   against?: { what: string; ratio: Spread };
-  /** What the design asks for, in words, and whether it was met. */
+  /** The goal of the design, and whether it was met. */
   goal?: { text: string; met: boolean };
 }
 
@@ -43,7 +43,7 @@ export interface Scenario {
   run(bench: Bench): Promise<Report>;
 }
 
-/** What a scenario works with. All that it starts is stopped when it ends. */
+/** The tools of a scenario. Everything that it starts stops at its end. */
 export class Bench {
   readonly quick: boolean;
   readonly #tell: (line: string) => void;
@@ -69,7 +69,7 @@ export class Bench {
     return started;
   }
 
-  /** A real Redis, appending to its file and syncing it each second: what its makers recommend. */
+  /** A real Redis that syncs its append-only file each second, as its makers recommend. */
   async redis(): Promise<RedisServer> {
     const redis = await startRedis();
     this.#closing.push(() => redis.stop());
@@ -95,7 +95,7 @@ export function spread(values: readonly number[]): Spread {
   return { median, least: sorted[0] ?? 0, most: sorted.at(-1) ?? 0 };
 }
 
-/** What two things measured in the same rounds are to each other. */
+/** The ratio of two measurements of the same rounds. */
 export function ratio(values: readonly number[], to: readonly number[]): Spread {
   return spread(values.map((value, i) => value / (to[i] ?? Number.NaN)));
 }

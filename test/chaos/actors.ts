@@ -1,4 +1,7 @@
-/** What Carat and the workers do, at random: each actor goes its own way and writes down what it saw. */
+/**
+ * The random actions of Carat and the workers. Each actor runs independently and records its
+ * observations.
+ */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Random } from '../support/random.ts';
@@ -7,11 +10,16 @@ import { MERCHANTS, type Player } from './cast.ts';
 import { isRoaming } from './checker.ts';
 import { count, type Handed, type History, type Posted } from './history.ts';
 
-/** The contract says one second, and the report how many took longer; a machine that starts and kills processes is slow. */
+/**
+ * The contract says one second, and the report counts slower answers. This limit is higher: the
+ * machine starts and kills processes.
+ */
 const CARAT_MS = 5000;
-/** How much later than its deadline a wait may end, on such a machine. */
+/** How much later than its deadline a wait may end on such a machine. */
 const WAIT_SLACK_MS = 10_000;
-/** An instance whose clock differs by more had it set by a nemesis; each answer comes sooner. */
+/**
+ * A larger difference of clocks means that a nemesis set one. Every answer comes sooner than this.
+ */
 const CLOCK_SET_MS = 100_000;
 
 /** An instance, as an actor sees it. */
@@ -22,7 +30,7 @@ export class Actor {
   readonly #players: readonly Target[];
   readonly #history: History;
   readonly #random: Random;
-  /** Tokens that Carat posted lately, of all actors. */
+  /** Recent tokens of all actors. */
   readonly #recent: Posted[];
   /** Whether a post must be announced (`ACCEPT=expected`). */
   readonly #isStrict: boolean;
@@ -75,7 +83,7 @@ export class Actor {
     if (announced !== undefined) await this.#post(token);
   }
 
-  /** The announcement's id; undefined when nobody knows whether it is announced. */
+  /** The announcement's id; undefined when the announcement is in doubt. */
   async #announce({ kind, merchant, data }: Posted): Promise<string | undefined> {
     if (!this.#isStrict) return '';
     const body = { kind, merchant, ttl: 3600, ...(data === undefined ? {} : { merchant_data: data }) };
@@ -83,7 +91,7 @@ export class Actor {
     return answer?.status === 201 ? String(answer.body?.['id']) : undefined;
   }
 
-  /** A post that was not announced, or whose announcement was cancelled before it came. */
+  /** A post without an announcement, or with one that was cancelled before. */
   async #plant(): Promise<void> {
     this.#count += 1;
     const merchant = this.#random.pick(MERCHANTS);
@@ -117,7 +125,7 @@ export class Actor {
     if (this.#recent.length > 60) this.#recent.shift();
   }
 
-  /** Mostly where it came first; sometimes elsewhere, and then nobody can promise as much. */
+  /** Usually the first instance of the token. Sometimes the other one, where less is promised. */
   async #postAgain(): Promise<void> {
     const token = this.#anyToken();
     if (token !== undefined) await this.#post(token, this.#random.below(8) === 0 ? this.#anyInstance() : token.first);
@@ -134,7 +142,7 @@ export class Actor {
     await this.#readAt(this.#anyInstance(), token.merchant, token.data, wait);
   }
 
-  /** A worker waits, and the post comes meanwhile. */
+  /** A worker waits, and the post arrives during the wait. */
   async #waitForPost(): Promise<void> {
     const token = this.#newToken();
     if (token.data === undefined) return this.#postNew(token);
@@ -171,10 +179,10 @@ export class Actor {
     let held = await this.#claim(instance, claimId, body);
     if (held?.claim === undefined) return;
     await delay(this.#random.below(1200));
-    // Another call for the same id, as a worker does that lost the answer or needs more time.
+    // Repeat the claim id, like a worker that lost the answer or needs more time.
     if (this.#random.below(5) === 0) {
       held = await this.#claim(instance, claimId, body, held);
-      // A worker that was not told what its claim holds now has nothing to settle.
+      // Without an answer, a worker does not know what its claim holds, so it settles nothing.
       if (held === undefined) return;
     }
     const end = this.#random.below(10);
@@ -187,7 +195,7 @@ export class Actor {
       how === 'use' ? api.used(claimId, merchant) : api.release(claimId, merchant),
     );
     const status = answer?.status ?? 0;
-    // Only the instance that gave the claim surely knows it.
+    // Only the instance that gave the claim certainly knows it.
     const relied = where === instance && claim !== undefined ? { leaseEndsAt: claim.leaseEndsAt } : {};
     this.#history.settled.push({
       how,
@@ -214,7 +222,7 @@ export class Actor {
     const lease = body.lease * 1000;
     let leaseEndsAt = Date.parse(claim?.lease_expires_at ?? '');
     let takenAt = leaseEndsAt - lease;
-    // By a clock that was set. What is sure: it was taken until now, and not before it was asked for.
+    // The clock was set. It is certain only that the claim happened between the request and now.
     if (Math.abs(takenAt - Date.now()) > CLOCK_SET_MS) [takenAt, leaseEndsAt] = [Date.now(), begunAt + lease];
     const handed: Handed = {
       how: 'claim',

@@ -1,4 +1,4 @@
-/** Two instances as real processes, each with its own way to one real Redis. */
+/** Two instances as real processes, each with its own proxy to one real Redis. */
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROOT } from '../support/build.ts';
@@ -12,18 +12,18 @@ import { scaled } from '../support/time-scale.ts';
 import { until } from '../support/until.ts';
 import { Api } from '../support/worker-api.ts';
 
-/** The service as `npm run build` leaves it. */
+/** The service that `npm run build` built. */
 export const CURRENT_MAIN = join(ROOT, 'dist', 'main.js');
 export const MERCHANTS = ['loja1', 'loja2'];
-/** The contract says how long the service may take to stop. */
+/** The contract limits the time of a stop. */
 const STOP_WITHIN_MS = 10_000;
 
-/** How an instance is started; what is left out stays as it was, but for `stdout`. */
+/** How to start an instance. Omitted fields keep their value, except `stdout`. */
 export interface Setup {
   /** The path of the service's `main.js`. */
   main?: string;
   env?: Record<string, string>;
-  /** Where standard output goes; by default, it is read. */
+  /** The target of standard output. Default: it is read. */
   stdout?: string;
 }
 
@@ -47,7 +47,7 @@ export class Player {
     this.#main = main;
   }
 
-  /** @param storeUrl of a cluster, to which there is no proxy */
+  /** @param storeUrl of a cluster, which has no proxy */
   static async start(
     redis: RedisServer,
     ttlSeconds: number,
@@ -87,7 +87,10 @@ export class Player {
     });
   }
 
-  /** Stops it by SIGTERM, as an update does, and starts it in another way. Resolves when it answers. */
+  /**
+   * Stops the instance by SIGTERM, like an update, and starts it with these options. Resolves when
+   * it answers.
+   */
   async restart({ main, env, stdout }: Setup): Promise<void> {
     const begun = performance.now();
     const code = await this.#process?.terminate();
@@ -105,14 +108,17 @@ export class Player {
     await this.restart({ main });
   }
 
-  /** Its volume is not mounted: a file is where its directory is. Call it while the process is gone. */
+  /**
+   * Simulates a volume that is not mounted: a file replaces the directory. Call it while no process
+   * runs.
+   */
   async takeVolume(): Promise<void> {
     this.#isVolumeAway = true;
     await rename(this.#volume, `${this.#volume}.elsewhere`);
     await writeFile(this.#volume, 'a file, where the directory will be');
   }
 
-  /** Resolves when the process has loaded what is on it. */
+  /** Resolves when the process has loaded the records of the volume. */
   async returnVolume(): Promise<void> {
     await rm(this.#volume);
     await rename(`${this.#volume}.elsewhere`, this.#volume);
@@ -125,7 +131,7 @@ export class Player {
     return this.#isVolumeAway;
   }
 
-  /** What the environment of the next start holds. */
+  /** The environment of the next start. */
   setting(name: string): string | undefined {
     return this.#env[name];
   }
@@ -148,7 +154,7 @@ export class Player {
 
 export interface Stage {
   redis: RedisServer;
-  /** If the players are on one; then `redis` is its first node. */
+  /** Set if the instances use a cluster. Then `redis` is its first node. */
   cluster: RedisCluster | undefined;
   players: Player[];
   onKill(instance: number): void;
@@ -157,14 +163,15 @@ export interface Stage {
 export interface StageOptions {
   ttlSeconds: number;
   accept: string;
-  /** The path of the `main.js` that the players begin with. */
+  /** The first `main.js` of the instances. */
   main: string;
   isCluster: boolean;
   onKill(instance: number): void;
 }
 
 export async function startStage({ ttlSeconds, accept, main, isCluster, onKill }: StageOptions): Promise<Stage> {
-  // What it answered, it keeps: by default it may be seconds behind with its file when the disk is slow.
+  // Redis must keep what it acknowledged. By default, its file may be seconds behind on a slow
+  // disk.
   const options = { config: { appendfsync: 'always' } };
   const cluster = isCluster ? await startCluster(options) : undefined;
   const redis = cluster?.nodes[0] ?? (await startRedis(options));
@@ -177,7 +184,10 @@ export async function stopStage({ redis, cluster, players }: Stage): Promise<voi
   await (cluster ?? redis).stop();
 }
 
-/** What only Redis and one instance know is lost with both: the next fault waits until it is known twice again. */
+/**
+ * If both Redis and one instance fail, records that only those two have are lost. So the next fault
+ * waits until each record exists twice.
+ */
 export async function untilTogether(players: readonly Pick<Player, 'api'>[]): Promise<void> {
   for (const { api } of players) {
     await until(

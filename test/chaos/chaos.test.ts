@@ -1,4 +1,4 @@
-/** A short chaos run, and proof that its checker finds what it looks for. */
+/** A short chaos run, and proof that its checker detects faults. */
 import { expect, it } from 'vitest';
 import { check } from './checker.ts';
 import { type Handed, type History, newHistory } from './history.ts';
@@ -7,7 +7,7 @@ import { run } from './run.ts';
 it.each(['any', 'expected'] as const)('keeps every promise during a short chaos run, ACCEPT=%s', async (accept) => {
   const report = await run({ seed: 7, ms: 15_000, actors: 6, accept });
   expect(report.violations).toEqual([]);
-  // A run in which little happened would prove little.
+  // A run with few operations proves little.
   expect(report.operations).toBeGreaterThan(100);
   expect(Object.keys(report.faults).length).toBeGreaterThan(1);
 });

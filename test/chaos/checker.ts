@@ -1,12 +1,12 @@
-/** The oracles: what must be true of every history, whatever failed. */
+/** The oracles: invariants of every history, with any faults. */
 import type { Handed, History, Settled } from './history.ts';
 
-/** Of two moments told by two processes, one of them rounded. */
+/** Tolerance of two times from two processes, one of them rounded. */
 const CLOCK_MS = 5;
 
-/** What was found when all had been healed: how each token that was kept is known then. */
+/** The state of each kept token after all faults have ended. */
 export interface Found {
-  /** Live, by reading or from the pool. */
+  /** Live: from a read or from the pool. */
   live: ReadonlySet<string>;
   used: ReadonlySet<string>;
 }
@@ -22,7 +22,7 @@ export function check(history: History, found: Found): string[] {
   ];
 }
 
-/** Nobody gets another key's token, or one that nobody posted. */
+/** Nobody gets a token of another key, or one that was not posted. */
 function notTheirs({ handed, posted }: History): string[] {
   return handed.flatMap(({ how, value, merchant, kind, data, token }) => {
     const origin = posted.get(value);
@@ -37,7 +37,10 @@ function notTheirs({ handed, posted }: History): string[] {
   });
 }
 
-/** After "used" never again. A read of a token that its instance cannot ask about may be behind; a claim may not. */
+/**
+ * A used token is never handed out again. During an absence, a read may be outdated; a claim may
+ * not.
+ */
 function afterUse({ handed, settled, posted }: History): string[] {
   const uses = new Map<string, Settled>();
   for (const settling of settled) {
@@ -56,7 +59,7 @@ function afterUse({ handed, settled, posted }: History): string[] {
   });
 }
 
-/** Never two holders. */
+/** A token never has two holders. */
 function twoHolders({ handed, settled, posted }: History): string[] {
   const wrong: string[] = [];
   const byToken = byValue(handed.filter(({ claim }) => claim !== undefined));
@@ -88,7 +91,7 @@ function overlap(first: Handed, second: Handed): boolean {
   return first.claim.takenAt <= second.claim.takenAt && second.claim.takenAt < first.claim.leaseEndsAt - CLOCK_MS;
 }
 
-/** The first holder may have put it back, or taken a shorter lease, before the second one got it. */
+/** The first holder may have released it, or shortened its lease, before the second one got it. */
 function gaveUp(first: Handed, second: Handed, holds: Handed[], releases: Settled[]): boolean {
   const released = releases.some(({ claimId, begunAt }) => claimId === first.claim?.id && begunAt <= second.endedAt);
   const shortened = holds.some(
@@ -101,7 +104,7 @@ function gaveUp(first: Handed, second: Handed, holds: Handed[], releases: Settle
   return released || shortened;
 }
 
-/** A claim that was given can be settled where it was given, as long as its lease runs. */
+/** A claim can be settled at the instance that gave it, during its lease. */
 function lostClaims({ settled, kills, posted }: History): string[] {
   return settled.flatMap(({ value, claimId, status, endedAt, leaseEndsAt, instance, how, begunAt }) => {
     if (claimId === undefined || (status !== 404 && status !== 409) || (leaseEndsAt ?? 0) < endedAt) return [];
@@ -112,7 +115,7 @@ function lostClaims({ settled, kills, posted }: History): string[] {
   });
 }
 
-/** Every token that was kept is live or used in the end, and used only if anybody said so. */
+/** Every kept token is live or used in the end. It is used only if a worker reported a use. */
 function lostTokens({ posted, settled }: History, { live, used }: Found): string[] {
   const tried = new Set<string>();
   const acknowledged = new Set<string>();
@@ -133,7 +136,10 @@ function lostTokens({ posted, settled }: History, { live, used }: Found): string
   });
 }
 
-/** Posted to several places: while these are cut off from each other, each may take it for its own, and only one keeps it. */
+/**
+ * A token that was posted to several cut-off places: each may treat it as its own, and only one
+ * keeps it.
+ */
 export function isRoaming(posted: History['posted'], value: string): boolean {
   return (posted.get(value)?.at.size ?? 0) > 1;
 }

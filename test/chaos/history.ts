@@ -1,37 +1,43 @@
-/** What happened in a run, as its clients saw it. Times are milliseconds of `Date.now()`: all clocks are one machine's. */
+/**
+ * The history of a run, as its clients saw it. Times are milliseconds of `Date.now()`, all of one
+ * machine.
+ */
 
-/** A token as it was posted, and what its posts were answered. */
+/** A posted token, with the answers to its posts. */
 export interface Posted {
   value: string;
   kind: 'seid' | 'token';
   merchant: string;
-  /** The correlator's value; none for the pool. */
+  /** The correlator's value; undefined for the pool. */
   data?: string;
-  /** The instance that it was first posted to. */
+  /** The first instance that it was posted to. */
   first?: number;
-  /** Where it was posted. An instance without its volume is another place: it knows nothing of what came before. */
+  /**
+   * The places that it was posted to. An instance without its volume is another place: it has no
+   * earlier records.
+   */
   at: Set<string>;
-  /** When the first answer came; until then nobody promised to keep it. */
+  /** The time of the first answer. Before that, nothing was promised. */
   ackedAt?: number;
 }
 
-/** A token in a worker's hands. */
+/** A token that a worker received. */
 export interface Handed {
   how: 'read' | 'claim';
   instance: number;
   value: string;
   begunAt: number;
   endedAt: number;
-  /** What was asked for. */
+  /** The requested key. */
   merchant: string;
   kind?: string;
   data?: string;
-  /** What came. */
+  /** The received value. */
   token: { merchant: string; kind: string; data?: string };
   claim?: { id: string; takenAt: number; leaseEndsAt: number; renewal: boolean };
 }
 
-/** Somebody said that a token was used or is to be put back. */
+/** A use or a release that a worker sent. */
 export interface Settled {
   how: 'use' | 'release';
   instance: number;
@@ -41,21 +47,21 @@ export interface Settled {
   endedAt: number;
   /** The status, or 0 when no answer came. */
   status: number;
-  /** When the lease ended that the worker relied on. */
+  /** The end of the lease that the worker knew. */
   leaseEndsAt?: number;
 }
 
 export interface History {
-  /** What was posted without an announcement that was open, and must never be handed out. */
+  /** Posted without an open announcement. Must never be handed out. */
   planted: { merchant: string; data: string }[];
   posted: Map<string, Posted>;
   handed: Handed[];
   settled: Settled[];
   /** All operations, by kind and status; 0 when no answer came. */
   counts: Map<string, number>;
-  /** How long answers to Carat took. */
+  /** Durations of the answers to Carat. */
   postMs: number[];
-  /** What is wrong in itself, found while it ran. */
+  /** Faults that were found during the run. */
   wrong: string[];
   /** When an instance was killed. */
   kills: { instance: number; at: number }[];

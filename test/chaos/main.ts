@@ -1,7 +1,8 @@
 /**
- * `npm run chaos -- [--minutes 1] [--seed N] [--actors 12] [--accept expected] [--nemesis NAME] [--json]`: two instances and a real
- * Redis, harmed at random while workers work, or in one way only. Exit 0 when every promise was kept, 1 when one was broken; the
- * seed repeats a run's faults.
+ * `npm run chaos -- [--minutes 1] [--seed N] [--actors 12] [--accept expected] [--nemesis NAME]
+ * [--json]`: two instances and a real Redis, with random faults or only one kind, while workers
+ * work. Exits with 0 when every promise was kept, and with 1 otherwise. The seed repeats a run's
+ * faults.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

@@ -1,4 +1,7 @@
-/** What harms a run: Redis, the way to it, an instance, its clock, its disk, its keys or its version. */
+/**
+ * The faults of a run: of Redis, the network, an instance, its clock, its disk, its keys or its
+ * version.
+ */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fakeClock } from '../support/fake-clock.ts';
@@ -11,15 +14,15 @@ import { CURRENT_MAIN, MERCHANTS, type Player, type Stage, untilTogether } from 
 
 export interface Nemesis {
   name: string;
-  /** The release that both instances of a run begin with. Such a nemesis comes first, and once. */
+  /** The first release of both instances. Such a nemesis runs first, and once. */
   from?: '1.0.0';
   /** The run is on a Redis Cluster. Such a nemesis is the only one of its run. */
   on?: 'cluster';
-  /** Resolves when all is well again. */
+  /** Resolves when the fault has ended. */
   run(stage: Stage, random: Random, signal: AbortSignal): Promise<void>;
 }
 
-/** Longer than any lease, and than the lifetime of a token in a short run. */
+/** Longer than any lease, and longer than a token's lifetime in a short run. */
 const STEPS_SECONDS = [3600, 1200, -600, -3600];
 
 const MODES: Mode[] = [
@@ -183,7 +186,7 @@ const NEMESES: readonly Nemesis[] = [
       if (isCutOff) {
         await player.proxy.mode({ kind: 'refuse' });
         player.proxy.cut();
-        // What comes now is on its disk alone.
+        // Posts are now only on its disk.
         await pause(500 + random.below(2000), signal);
       }
       onKill(which);
@@ -210,7 +213,7 @@ const NEMESES: readonly Nemesis[] = [
         if (isCutOff) {
           await player.proxy.mode({ kind: 'refuse' });
           player.proxy.cut();
-          // What comes now lives by its clock alone.
+          // Posts now expire by its clock only.
           await pause(500 + random.below(1500), signal);
         }
         const steps = await player.api.metric('troubles_total', 'clock_step');
@@ -255,10 +258,10 @@ const NEMESES: readonly Nemesis[] = [
 ];
 
 /**
- * What a run is harmed by. Without a name: every nemesis of a single Redis, but one that begins with an earlier release only
- * if the seed is even.
+ * The nemeses of a run. Without a name: every nemesis of a single Redis. One that starts with an
+ * earlier release runs only if the seed is even.
  *
- * @throws Error if there is none of the name
+ * @throws Error if no nemesis has the name
  */
 export function nemesesFor(seed: number, name?: string): readonly Nemesis[] {
   if (name === undefined) {
@@ -271,13 +274,13 @@ export function nemesesFor(seed: number, name?: string): readonly Nemesis[] {
   return chosen;
 }
 
-/** The path of the `main.js` that the instances begin with. */
+/** The first `main.js` of the instances. */
 export async function firstMain(nemeses: readonly Nemesis[]): Promise<string> {
   const release = nemeses.find(({ from }) => from !== undefined)?.from;
   return release === undefined ? CURRENT_MAIN : releasedMain(release);
 }
 
-/** Does harm, one nemesis after the other, until it is told to stop; then all is well. */
+/** Runs one nemesis after the other until it is stopped. Ends after the last fault. */
 export async function monkey(
   stage: Stage,
   nemeses: readonly Nemesis[],
@@ -285,7 +288,7 @@ export async function monkey(
   signal: AbortSignal,
   onFault: (name: string) => void,
 ): Promise<void> {
-  // Each comes once before any comes again.
+  // Each runs once before any runs again.
   const again = nemeses.filter(({ from }) => from === undefined);
   const order = nemeses.filter(({ from }) => from !== undefined);
   while (!signal.aborted) {

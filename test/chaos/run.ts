@@ -1,4 +1,4 @@
-/** One run: a stage, actors, a monkey, and in the end a look at what is left. */
+/** One run: instances, actors, faults, and a final check of all tokens. */
 import { Random } from '../support/random.ts';
 import { until } from '../support/until.ts';
 import { untilKnown } from '../support/worker-api.ts';
@@ -10,18 +10,18 @@ import { firstMain, monkey, nemesesFor } from './nemeses.ts';
 
 /** Longer than the longest lease that an actor takes. */
 const LEASES_OVER_MS = 9000;
-/** Of what each instance wrote, when a run cannot go on. */
+/** The part of each instance's log that is printed when a run cannot continue. */
 const SHOWN_CHARACTERS = 2000;
 
 export interface RunOptions {
   seed: number;
   ms: number;
   actors: number;
-  /** `expected`: each post is announced before it comes, and some come without. */
+  /** `expected`: most posts are announced first, and some are not. */
   accept?: 'any' | 'expected';
-  /** The only one that harms the run. */
+  /** The only nemesis of the run. */
   nemesis?: string | undefined;
-  /** Told every few seconds, and with each fault. */
+  /** Called every few seconds, and with each fault. */
   onProgress?: (text: string) => void;
 }
 
@@ -36,7 +36,7 @@ export interface Report {
   violations: string[];
 }
 
-/** @throws Error if there is no such nemesis */
+/** @throws Error if no nemesis has the name */
 export async function run(options: RunOptions): Promise<Report> {
   const { seed, ms, actors, accept = 'any', nemesis, onProgress = () => {} } = options;
   const nemeses = nemesesFor(seed, nemesis);
@@ -72,7 +72,7 @@ export async function run(options: RunOptions): Promise<Report> {
   }
 }
 
-/** Reads every token that has a correlator, and empties the pools: what is left when all is well again. */
+/** Reads every token that has a correlator, and empties the pools, after the last fault. */
 export async function look(players: readonly Pick<Player, 'api'>[], history: History): Promise<Found> {
   await untilTogether(players);
   const leasesEnd = performance.now() + LEASES_OVER_MS;

@@ -1,4 +1,4 @@
-/** What Carat and a worker ask of the stack, from outside of the containers. */
+/** Requests of Carat and a worker to the stack, from outside the containers. */
 import assert from 'node:assert/strict';
 import { until } from '../support/until.ts';
 import { KEY } from './engine.ts';
@@ -6,9 +6,9 @@ import { KEY } from './engine.ts';
 export const PUBLIC = 'http://127.0.0.1:8080';
 export const WORKERS = 'http://127.0.0.1:8081';
 export const AUTHORIZED = { authorization: `Bearer ${KEY}` };
-/** For what a machine with much to do may be slow at. */
+/** Deadline of steps that are slow on a busy machine. */
 export const READY_WITHIN_MS = 60_000;
-/** An answer that takes longer than the longest wait does not come. */
+/** Longer than the longest wait. */
 const ANSWER_WITHIN_MS = 40_000;
 
 export interface Readyz {
@@ -16,13 +16,15 @@ export interface Readyz {
   waiters: { parked: number };
 }
 
-/** An authenticity post, which must be answered as Carat demands. */
+/** Sends an authenticity post, and checks the answer that Carat requires. */
 export async function post(url: string, form: string): Promise<void> {
   const answer = await fetch(`${url}/authenticity`, { method: 'POST', body: new URLSearchParams(form), ...deadline() });
   assert.equal(`${answer.status} ${await answer.text()}`, '200 OK');
 }
 
-/** The value of a token, asked for again when an instance that stops sends the worker away. */
+/**
+ * Waits for a token. Repeats the request when a stopping instance refuses it. Returns the value.
+ */
 export async function token(url: string, query: string): Promise<string> {
   const ask = async (): Promise<string | undefined> => {
     const answer = await fetch(`${url}/v1/tokens?${query}`, { headers: AUTHORIZED, ...deadline() });

@@ -1,4 +1,7 @@
-/** What is looked at in the image and the running containers, in this order: each look leaves the stack as the next wants it. */
+/**
+ * The checks of the image and the running containers. The order matters: each check leaves the
+ * stack ready for the next.
+ */
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../support/until.ts';
@@ -10,7 +13,7 @@ const SERVICE = 'carat-authenticity';
 const ALL_PROFILES = ['--profile', 'simulator', '--profile', 'scale'];
 const STOPS_WITHIN_MS = 10_000;
 
-/** Those of the compose file that write a log worth reading. */
+/** The services of the compose file with a useful log. */
 export const SERVICES = [SERVICE, 'redis', 'simulator', 'instance-1', 'instance-2', 'nginx'];
 
 export type Check = readonly [what: string, look: () => Promise<string | undefined>];

@@ -1,4 +1,4 @@
-/** The commands that a run starts: what they print, what they tell on the way, and their end when the run is ended. */
+/** The commands of a run: their output, their progress, and their end with the run. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -7,7 +7,7 @@ const MAX_TOLD_CHARACTERS = 4_000;
 
 export interface Running {
   env?: Record<string, string>;
-  /** Told each line of both streams as it comes. */
+  /** Called with each line of both streams. */
   line?: (line: string) => void;
 }
 
@@ -21,11 +21,11 @@ export class Commands {
   }
 
   /**
-   * Runs one to its end; gives what it wrote to stdout.
-   * @throws Error with the end of what it wrote, when it fails
+   * Runs a command to its end. Returns its stdout.
+   * @throws Error with the end of its output, when it fails
    */
   async run([command = '', ...args]: readonly string[], { env = {}, line }: Running = {}): Promise<string> {
-    // In a group of its own: a Ctrl-C is ours to pass on, so that what cleans up is not hit by it.
+    // Its own process group: a Ctrl-C must not reach the clean-up commands.
     const child = spawn(command, args, {
       cwd: this.#folder,
       env: { ...process.env, ...env },
@@ -53,7 +53,7 @@ export class Commands {
     }
   }
 
-  /** True when a command is there and succeeds. */
+  /** True when a command exists and succeeds. */
   async works(...command: string[]): Promise<boolean> {
     return this.run(command).then(
       () => true,
@@ -61,12 +61,12 @@ export class Commands {
     );
   }
 
-  /** The first line that each prints of its version. */
+  /** The first line of each version output. */
   async versions(...commands: string[][]): Promise<string[]> {
     return Promise.all(commands.map(async (command) => (await this.run(command)).split('\n')[0] ?? ''));
   }
 
-  /** Ends those that run, with what they started. Resolves when they are gone. */
+  /** Ends the running commands with their children. Resolves when they have ended. */
   async end(): Promise<void> {
     const gone = [...this.#running].map((child) => once(child, 'close').catch(() => undefined));
     for (const { pid } of this.#running) {

@@ -1,4 +1,4 @@
-/** What builds and runs containers, as the checks see it, and what is the same for each kind of it. */
+/** The interface of a container engine, and the parts that all engines share. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Commands } from './commands.ts';
@@ -10,18 +10,18 @@ export const COMPOSE_FILE = join(PROJECT, 'docker-compose.yml');
 const COMPOSE_PROJECT = 'carat-test';
 
 export interface Engine {
-  /** What it is made of, with versions. */
+  /** Its programs, with versions. */
   readonly name: string;
-  /** What the image stands on, for the report. */
+  /** The base image, for the report. */
   readonly base: string;
   build(step: (step: string) => void): Promise<void>;
-  /** What `docker` would do: exec, inspect, stop. Gives what it printed. */
+  /** Like `docker`: exec, inspect, stop. Returns its output. */
   docker(...args: string[]): Promise<string>;
-  /** What `docker compose` would do with the project's file. */
+  /** Like `docker compose` with the project's file. */
   compose(...args: string[]): Promise<string>;
   /** Whether a container gets an answer from an address, over its own network. */
   reaches(container: string, url: string): Promise<boolean>;
-  /** Takes away all that it started and made, but for what is kept for the next run. */
+  /** Removes everything that it started and created, except the cache for the next run. */
   close(): Promise<void>;
 }
 

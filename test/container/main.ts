@@ -1,7 +1,7 @@
 /**
- * `npm run test:container [-- --json]`: builds the image, runs the compose file's stack, and looks whether it does what the
- * service promises. Tells on stderr what it is at, and on stdout what it used, saw and measured; exits with 1 at the first
- * thing that is otherwise. However it ends, what it started is ended, and what it made is removed.
+ * `npm run test:container [-- --json]`: builds the image, runs the compose file's stack, and checks
+ * the promises of the service. Prints progress on stderr and results on stdout. Exits with 1 at the
+ * first failed check. At any end, it stops and removes what it created.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -42,7 +42,7 @@ const interrupted = new Promise<never>((_, reject) => {
   }
 });
 
-/** What it is at: for people who watch. */
+/** Prints progress. */
 function note(text: string): void {
   process.stderr.write(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${text}\n`);
 }
@@ -51,7 +51,7 @@ function tell(line: string): void {
   if (!json) process.stdout.write(`${line}\n`);
 }
 
-/** Gives whether it was as it should be. Says every now and then that it is still at it. */
+/** Returns whether the check passed. Prints progress of a slow check. */
 async function check(what: string, look: () => Promise<string | undefined>): Promise<boolean> {
   const start = performance.now();
   const watch = setInterval(() => note(`… still at: ${what}`), TELL_EVERY_MS);
@@ -69,7 +69,7 @@ async function check(what: string, look: () => Promise<string | undefined>): Pro
   return ok;
 }
 
-/** What went wrong outside of the checks. */
+/** Prints an error outside of the checks. */
 function failed(what: string, { message }: Error): void {
   results.push({ check: what, ok: false, seen: message, seconds: 0 });
   tell(`FAIL  ${what}: ${message}`);
@@ -89,7 +89,7 @@ async function run(temporary: string): Promise<void> {
   }
 }
 
-/** What the stack said, when something was wrong. */
+/** Prints the logs of the stack after a failure. */
 async function tellLogs(opened: Engine): Promise<void> {
   for (const service of SERVICES) {
     const id = await containerOf(opened, service).catch(() => undefined);
@@ -99,7 +99,7 @@ async function tellLogs(opened: Engine): Promise<void> {
   }
 }
 
-/** @throws Error when somebody listens there: it would be asked instead of the containers */
+/** @throws Error when another process listens there: it would get the requests */
 function free(port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();

@@ -1,7 +1,7 @@
 /**
- * Containers on a machine without an engine: Debian's buildah, podman and runc as root, with stand-ins for the images of a
- * registry, and docker-compose speaking to podman. All of it in folders of its own, which go with it; the stand-ins'
- * trees alone are kept, in `.cache/container`.
+ * Containers on a machine without an engine: Debian's buildah, podman and runc as root, stand-ins
+ * for registry images, and docker-compose with podman. All files are in temporary folders. Only the
+ * trees of the stand-ins are kept, in `.cache/container`.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -17,10 +17,10 @@ import { COMPOSE_FILE, composeArguments, type Engine, IMAGE, KEY, labelArguments
 const STAND_INS = join(PROJECT, 'test', 'container', 'stand-ins.sh');
 const CACHE = join(PROJECT, '.cache', 'container');
 const STORAGE = join(CACHE, 'storage');
-/** The trees that the script as it is has made. */
+/** The trees of the current version of the script. */
 const KEPT = join(CACHE, createHash('sha256').update(readFileSync(STAND_INS)).digest('hex').slice(0, 8));
 const NEEDED = ['buildah', 'podman', 'runc', 'mmdebstrap', 'iptables', 'docker-compose'];
-/** Parts of podman that are on no PATH. */
+/** Programs of podman outside of the PATH. */
 const PARTS = ['netavark', 'aardvark-dns'];
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const REGISTRY_IMAGES = {
@@ -56,7 +56,7 @@ export async function openPodman(commands: Commands, temporary: string): Promise
   const env = { CONTAINERS_CONF: configuration, DOCKER_HOST: `unix://${socket}`, TMPDIR: temporary };
   const docker = (...args: string[]): Promise<string> => commands.run([...podman, ...args], { env });
   const [program = '', ...rest] = [...podman, 'system', 'service', '--time', '0', `unix://${socket}`];
-  // In a group of its own, so that a Ctrl-C leaves it to us.
+  // Its own process group: a Ctrl-C must not reach it.
   const service = spawn(program, rest, { env: { ...process.env, ...env }, stdio: 'ignore', detached: true });
   const gone = once(service, 'close');
 
@@ -70,7 +70,7 @@ export async function openPodman(commands: Commands, temporary: string): Promise
     base: "a stand-in made of Debian's packages and npm's Node 24, without shell",
     docker,
     async compose(...args) {
-      // What is checked is the file itself.
+      // Check the file itself.
       const file = args.includes('config') ? undefined : await composeFile(temporary, docker);
       return commands.run(['docker-compose', ...composeArguments(envFile, file), ...args], { env });
     },
@@ -101,7 +101,7 @@ export async function openPodman(commands: Commands, temporary: string): Promise
       return commands.works('nsenter', '--target', pid, '--net', process.execPath, '-e', ask);
     },
     async close() {
-      // First, so that nothing is made any more while all is removed.
+      // Stop this first, so that nothing new appears during the removal.
       if (service.pid !== undefined && service.exitCode === null) service.kill('SIGTERM');
       await gone;
       await docker('rm', '--all', '--force', '--time', '0');
@@ -117,8 +117,8 @@ interface Composed {
 }
 
 /**
- * The compose file for docker-compose 1, which cannot look at a network with addresses of its own a second time: that one
- * is made before, and is there when it is asked for.
+ * The compose file for docker-compose 1. That version fails the second time with a network that has
+ * its own addresses, so the network is created before.
  */
 async function composeFile(folder: string, docker: Engine['docker']): Promise<string> {
   const file = join(folder, 'docker-compose.yml');
@@ -139,7 +139,7 @@ async function composeFile(folder: string, docker: Engine['docker']): Promise<st
   return file;
 }
 
-/** @throws Error that names what is missing, and how it is had */
+/** @throws Error that names the missing programs, and how to install them */
 async function allThere(commands: Commands): Promise<void> {
   const found = await Promise.all(NEEDED.map((name) => commands.works('sh', '-c', `command -v ${name}`)));
   const parts = await Promise.all(
@@ -167,17 +167,17 @@ async function isUsed(): Promise<boolean> {
   return lines.some((line) => line.split('\0').slice(1).includes(STORAGE));
 }
 
-/** What is mounted somewhere below is not removed with it: it would be emptied. */
+/** Do not remove a tree with mounts: the mounted folder would be emptied. */
 async function removeStorage(commands: Commands): Promise<void> {
   const mounts = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '');
   const left = mounts.filter((mount) => mount.startsWith(`${STORAGE}/`));
   for (const mount of left.reverse()) await commands.run(['umount', mount]);
-  // What podman starts at the end of each container still writes there for a moment.
+  // Podman's clean-up process still writes there for a moment after a container's end.
   const remove = (): Promise<boolean> => commands.works('rm', '-rf', '--one-file-system', STORAGE);
   await until('the storage is removed', async () => !(await isUsed()) && (await remove()), GONE_WITHIN_MS);
 }
 
-/** Containers of a sandbox have no more limits than it has, and no systemd that could start them. */
+/** Inside a sandbox, containers need no limits of their own, and no systemd can start them. */
 async function containersConf(commands: Commands): Promise<string> {
   const files = await commands.run(['sh', '-c', 'ulimit -n']);
   return `

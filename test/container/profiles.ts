@@ -10,7 +10,7 @@ import { containerOf, type Engine, inspect, KEY } from './engine.ts';
 
 const SIMULATOR = 'http://127.0.0.1:8090/e-sitef';
 const SCALED = { entry: 'http://127.0.0.1:8082', workers: 'http://127.0.0.1:8083' };
-/** The addresses that the compose file gives them. */
+/** Their addresses in the compose file. */
 const INSTANCES = { 'instance-1': '172.31.250.11', 'instance-2': '172.31.250.12' };
 const LANES = 4;
 const BETWEEN_MS = 500;
@@ -31,11 +31,15 @@ export async function simulated(engine: Engine): Promise<string> {
   return 'a schedule edited by its SEID, a generic operation run with its token';
 }
 
-/** Posts and waits go on all the time, in several lanes, while one instance is stopped and started after the other. */
+/**
+ * Posts and waits run continuously in several lanes, while the instances restart one after the
+ * other.
+ */
 export async function scaled(engine: Engine): Promise<string> {
   await engine.compose('--profile', 'scale', 'up', '-d', '--no-build', 'nginx');
   const nginx = await containerOf(engine, 'nginx');
-  // As nginx sees it: a container that comes back at its old address may for a moment be reached by nobody.
+  // Wait until nginx reaches it: a container that returns at its old address may be unreachable for
+  // a moment.
   const back = (address: string): Promise<boolean> =>
     until(`${address} is ready`, () => engine.reaches(nginx, `http://${address}:8081/readyz`), READY_WITHIN_MS);
   for (const address of Object.values(INSTANCES)) await back(address);

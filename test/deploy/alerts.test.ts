@@ -1,4 +1,7 @@
-/** The alert rules under promtool: each fires for what it is for, stays silent otherwise, and names a section of the handbook. */
+/**
+ * The alert rules under promtool: each fires for its condition only, and names a section of the
+ * handbook.
+ */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +38,7 @@ const days = (count: number): string => `${count * 86_400}x20`;
 const merchant = { merchant: 'shop' };
 const instance = { instance: 'i1' };
 
-/** By alert: at least one case in which it fires, and one in which it does not. */
+/** By alert: at least one case that fires, and one that does not. */
 const CASES: Record<string, Case[]> = {
   AuthenticityInstanceDown: [
     {
@@ -56,7 +59,7 @@ const CASES: Record<string, Case[]> = {
     { series: { [answers('0.5')]: '0+50x20', [answers('1')]: '0+100x20', [answers('+Inf')]: '0+100x20' }, fires: {} },
     { series: { [answers('0.5')]: '0+100x20', [answers('1')]: '0+100x20', [answers('+Inf')]: '0+100x20' } },
   ],
-  // The first lost post raises it: the series is there, at 0, from the start.
+  // The first lost post fires it: the series exists at 0 from the start.
   AuthenticityPostsLost: [
     { series: { [posts('seid', 'failed')]: '0x18 1 1' }, fires: merchant },
     { series: { [posts('token', 'late')]: '0x18 1 1' }, fires: merchant },
@@ -138,7 +141,7 @@ describe('the alert rules', () => {
         },
       ],
     }));
-    // The text of the annotations is not what is tried here.
+    // This does not test the text of the annotations.
     const bare = { groups: [{ name: 'one', rules: [{ ...rule, annotations: undefined }] }] };
     const folder = await inFolder({
       'rules.yml': stringify(bare),

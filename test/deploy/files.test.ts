@@ -1,4 +1,6 @@
-/** The files that deploy the service, against the schemas of those who read them, and against what the service promises. */
+/**
+ * The deployment files, checked against the schemas of their tools and the promises of the service.
+ */
 import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,10 +1,10 @@
-/** An instance of the service as it is deployed: a process of its own, at an address that it keeps over a restart. */
+/** An instance of the service as a process, with an address that it keeps over a restart. */
 import { join } from 'node:path';
 import { GuardedFolder } from '../support/guarded-folder.ts';
 import { ServerProcess } from '../support/server-process.ts';
 import { until } from '../support/until.ts';
 
-/** Generous: other tests may want the machine, too. */
+/** Generous: other tests use the machine, too. */
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
 
 /** A loopback address, and the ports of both listeners there. */
@@ -26,7 +26,7 @@ export class Instance {
     this.#env = env;
   }
 
-  /** Nothing is left of one that does not get ready. */
+  /** An instance that does not become ready is removed. */
   static async start(place: Place, env: Record<string, string>): Promise<Instance> {
     const instance = new Instance(place, await GuardedFolder.make('instance-'), env);
     await instance.start().catch(async (error: Error) => {
@@ -54,7 +54,7 @@ export class Instance {
     });
   }
 
-  /** The last of its log. */
+  /** The end of its log. */
   get output(): string {
     return this.#process?.output ?? '';
   }

@@ -1,4 +1,7 @@
-/** Carat and the workers as a proxy sees them: posts over TLS, and long polls, all the time; and what came of each. */
+/**
+ * The load of Carat and the workers on a proxy: continuous posts over TLS and long polls, with
+ * their outcomes.
+ */
 import { readFile } from 'node:fs/promises';
 import { Agent as PlainAgent, request as plainRequest, type RequestOptions } from 'node:http';
 import { Agent, request } from 'node:https';
@@ -18,12 +21,12 @@ export interface Answer {
 
 export interface Outcome {
   posts: number;
-  /** Answers to Carat that were not `200 OK`, and posts without an answer. */
+  /** Answers other than `200 OK`, and posts without an answer. */
   refused: string[];
   handedOver: number;
   /** Posts answered 200 whose worker got another value, or none in time. */
   lost: string[];
-  /** How often a worker was sent away or cut off, and asked again. */
+  /** How often a worker was refused or disconnected, and repeated its request. */
   repolls: Record<string, number>;
 }
 
@@ -40,14 +43,14 @@ export class Load {
     this.#carat = new Agent({ keepAlive: true, ca });
   }
 
-  /** Each lane posts, and has a worker that began to wait before the post for one in two of them. */
+  /** Each lane posts. For every second post, its worker waits before the post. */
   static async start(proxy: ProxyServer, lanes: number): Promise<Load> {
     const load = new Load(proxy, await readFile(proxy.certificate.certFile));
     for (let lane = 0; lane < lanes; lane++) load.#running.push(load.#lane(lane));
     return load;
   }
 
-  /** Ends it when what is under way is done. */
+  /** Stops after the pending requests. */
   async stop(): Promise<Outcome> {
     this.#isOver = true;
     await Promise.all(this.#running);

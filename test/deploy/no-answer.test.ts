@@ -1,4 +1,7 @@
-/** The proxies of `deploy/` before instances that take a request and do not answer it: what is sent to the other one. */
+/**
+ * The proxies of `deploy/` in front of instances that read a request and do not answer: which
+ * requests go to the other one.
+ */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -17,7 +20,7 @@ const closes: Behaviour = (_host, response) => response.socket?.destroy();
 const drains: Behaviour = (_host, response) => response.writeHead(503, { 'retry-after': '1' }).end();
 
 let behaviour: Behaviour;
-/** The requests that instances read, but for signs of life: `METHOD host`. */
+/** The requests that instances read, without /livez: `METHOD host`. */
 let read: string[];
 const servers: Server[] = [];
 let stubs: readonly [{ place: Place }, { place: Place }];
@@ -61,7 +64,7 @@ describe.each<ProxyName>(['nginx', 'haproxy', 'caddy'])('behind %s', (name) => {
   });
   afterAll(() => proxy?.stop());
 
-  /** The status of the answer; none where the proxy closes, too. */
+  /** The status of the answer; undefined if the proxy closes the connection, too. */
   const ask = async (method: string, path: string): Promise<number | undefined> => {
     const headers = { connection: 'close', 'content-type': 'application/json' };
     const body = '{"wait":1}';

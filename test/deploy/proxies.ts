@@ -1,6 +1,6 @@
 /**
- * The proxies of `deploy/`, run with the very files that stand there. What a site changes is changed: addresses, ports,
- * certificate, secret path, and where logs and temporary files go.
+ * The proxies of `deploy/`, run with the real files. Only site settings change: addresses, ports,
+ * certificate, secret path, and folders of logs and temporary files.
  */
 import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -17,12 +17,12 @@ import type { Place } from './instance.ts';
 const DEPLOY = new URL('../../deploy/', import.meta.url).pathname;
 export const SECRET_PATH = '/a/0123456789abcdefghijklmnopqrstuv';
 
-/** An instance, or a stand-in for one, as a proxy sees it. */
+/** An instance, or its stand-in, for a proxy. */
 export interface Upstream {
   readonly place: Place;
 }
 
-/** What is put into a configuration, and the folder that it is written to. */
+/** The settings of a configuration, and its folder. */
 interface Site {
   folder: string;
   port: number;
@@ -32,7 +32,10 @@ interface Site {
 }
 
 interface Kind {
-  /** Writes the configuration; gives the arguments of a check, and of a run in the foreground. Without `accessLog` it logs to stdout. */
+  /**
+   * Writes the configuration. Returns the arguments of a check, and of a run in the foreground.
+   * Without `accessLog` it logs to stdout.
+   */
   configure(site: Site): Promise<{ check: string[]; run: string[]; accessLog?: string }>;
 }
 
@@ -116,7 +119,7 @@ export class ProxyServer {
     this.#folder = folder;
   }
 
-  /** Has the proxy check its configuration, and starts it. */
+  /** Checks the configuration with the proxy, and starts it. */
   static async start(name: ProxyName, instances: readonly [Upstream, Upstream]): Promise<ProxyServer> {
     const program = await findTool(name);
     const folder = await GuardedFolder.make(`${name}-`);
@@ -145,7 +148,7 @@ export class ProxyServer {
     return this.#process.output;
   }
 
-  /** Ends it by SIGTERM, so that its own processes end with it. */
+  /** Ends it by SIGTERM, with its child processes. */
   async stop(): Promise<void> {
     if (this.#process.running) await this.#process.terminate();
     await this.#folder.remove();
@@ -170,7 +173,7 @@ function addresses([one, two]: readonly [Upstream, Upstream]): Record<string, st
   };
 }
 
-/** @throws Error for what is not in the text, so that a file that was changed is not tested by halves */
+/** @throws Error when the text is missing: a changed file must not be tested partly */
 function replaceAll(text: string, replacements: Record<string, string>): string {
   let replaced = text;
   for (const [from, to] of Object.entries(replacements)) {

@@ -1,4 +1,4 @@
-/** The doctor before a real nginx that redirects, which Carat does not follow. */
+/** The doctor with a real nginx that redirects. Carat does not follow redirects. */
 import { expect, test } from 'vitest';
 import { startNginx } from '../support/nginx.ts';
 import { runCli } from '../support/run.ts';

@@ -1,4 +1,4 @@
-/** What is deployed, under the tools of those who read it. The set-up fetches each tool that is missing. */
+/** The deployment files, checked by their tools. The set-up fetches missing tools. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { findTool, type Tool } from '../support/tools.ts';
 
 const PROJECT = new URL('../../', import.meta.url).pathname;
 const UNIT = 'carat-authenticity.service';
-/** Of ten: what `systemd-analyze security` says of a unit with no protection at all. Ours is at 1.4. */
+/** The limit of the exposure in `systemd-analyze security`, from 0 to 10. Ours is 1.4. */
 const MOST_EXPOSURE = 2;
 
 let shellcheck: Tool;
@@ -39,13 +39,13 @@ test('shellcheck accepts every shell script', async () => {
 
 test('systemd accepts the unit, and rates its exposure as low', async () => {
   const { path } = analyze;
-  // The units of systemd that ours names are those of its package, also where that is only unpacked.
+  // Our unit names units of the systemd package, which may only be unpacked.
   const units = ['../../lib', '../../../lib'].map((folder) => join(path, folder, 'systemd/system'));
   const env = { ...analyze.env, SYSTEMD_UNIT_PATH: `${units.join(':')}:` };
   const folder = await mkdtemp(join(tmpdir(), 'unit-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const unit = join(folder, UNIT);
-  // With the node of this machine, and without what an installation would bring.
+  // With this machine's node, and without an installation.
   const text = (await readFile(join(PROJECT, 'deploy/systemd', UNIT), 'utf8')).replace(
     '/usr/bin/node',
     process.execPath,

@@ -17,7 +17,7 @@ interface Composed {
   services: Record<string, { ports?: string[]; environment?: Record<string, string> }>;
 }
 
-/** The compose file with the variables of the try, as Compose puts them in. */
+/** The compose file with the variables of the try, as Compose inserts them. */
 async function composed(): Promise<Composed> {
   const lines = (await read(ENV_FILE)).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   const given = new Map(lines.map((line) => line.split(/=(.*)/s, 2) as [string, string]));
@@ -54,7 +54,7 @@ describe('the try without Carat', () => {
     const carat = await simulator.listen();
     const { STORE_URL, WORKER_HOST, ...env } = (await composed()).services['carat-authenticity']?.environment ?? {};
     expect([STORE_URL, WORKER_HOST]).toEqual(['redis://redis:6379', '0.0.0.0']);
-    // By compose these have names; here they have ports.
+    // Compose uses host names; here, these are ports.
     const here = Object.entries(env).map(([name, value]) => [name, value.replace('http://simulator:8090', carat)]);
     const service = await RestartableService.start(Object.fromEntries(here));
     simulator.postTo(service.authenticityUrl);

@@ -7,7 +7,7 @@ import { scaled } from '../support/time-scale.ts';
 import { until } from '../support/until.ts';
 
 const AT_ONCE = 250;
-/** Nobody is hung up on for being slow before all are there. */
+/** No client is disconnected for slowness before all are connected. */
 const DEADLINE_MS = scaled(600_000);
 const GENUINE = rawRequest({ body: `seid=${'g'.repeat(64)}&sid=genuine` });
 const HALF = rawRequest({ headers: [['Content-Length', '16000']], body: `seid=${'x'.repeat(1000)}` }).toString();

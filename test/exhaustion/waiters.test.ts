@@ -13,7 +13,7 @@ const LONGEST_S = 60;
 
 const values = (count: number): string[] => Array.from({ length: count }, () => randomBytes(32).toString('hex'));
 
-/** Posts each value under its own name, some at a time. */
+/** Posts each value under its own name, several at a time. */
 async function postAll(
   seids: string[],
   post: (seid: string, at: number) => Promise<{ status: number }>,

@@ -1,6 +1,6 @@
 /**
- * Throws requests at a real service and holds it to three promises: every whole request to an authenticity path is
- * answered `200 OK`, memory stays flat, and nothing of another merchant is touched.
+ * Sends random requests to a real service and checks three promises: every complete request to an
+ * authenticity path gets `200 OK`, memory stays flat, and no token of another merchant changes.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
@@ -20,11 +20,11 @@ export interface FuzzOptions {
 export interface FuzzReport {
   seed: number;
   seconds: number;
-  /** Whole requests, each answered 200 OK. */
+  /** Number of complete requests, each answered 200 OK. */
   requests: number;
-  /** Connections that were sent bytes which may be no request. */
+  /** Number of connections with bytes that may not be a request. */
   spoilt: number;
-  /** After a collection: once the first tokens had expired, and at the end. */
+  /** Heap after a garbage collection: after the first tokens expired, and at the end. */
   heapMiB: { early: number; late: number };
   failures: string[];
 }
@@ -36,7 +36,8 @@ const MOST_GROWTH_MIB = 24;
 const OTHERS = { seid: 'other'.repeat(13).slice(0, 64), sid: 'others' };
 
 export async function fuzz({ seed, forMs, onProgress = () => {} }: FuzzOptions): Promise<FuzzReport> {
-  // The token of the other merchant is put again and again, so that it never expires, and never changes.
+  // The token of the other merchant is posted repeatedly, so that it never expires. It must not
+  // change.
   const env = {
     AUTHENTICITY_PATHS: `fuzzed=${PATH},other=/a/other`,
     TOKEN_TTL_SECONDS: String(TOKEN_TTL_SECONDS),
@@ -56,7 +57,7 @@ export async function fuzz({ seed, forMs, onProgress = () => {} }: FuzzOptions):
       const { status, json } = await running.worker('GET', `/v1/tokens?sid=others&merchant=other`);
       if (status === 200 && (json.value !== OTHERS.seid || json.distinct !== 1))
         report.failures.push('another merchant has another token');
-      // What the service logs is kept for a test to look at; here it would be memory that grows.
+      // Drop the log: it is in memory, and would grow.
       running.log.length = 0;
       const now = performance.now();
       const warm = now - begun > Math.min(forMs / 3, 30_000);
@@ -86,7 +87,7 @@ export async function fuzz({ seed, forMs, onProgress = () => {} }: FuzzOptions):
   return report;
 }
 
-/** One request after the other, on one connection as long as the service keeps it. */
+/** Sends requests one after the other, on one connection while the service keeps it open. */
 async function ask(port: number, random: Random, over: () => boolean, report: FuzzReport): Promise<void> {
   let connection: RawConnection | undefined;
   while (!over()) {
@@ -98,7 +99,7 @@ async function ask(port: number, random: Random, over: () => boolean, report: Fu
     const answer = exchange(connection.socket, head);
     connection.socket.write(bytes);
     const got = await answer;
-    // A body over the limit is answered while it still comes; the connection may be gone then.
+    // A body over the limit is answered before its end, and the connection may be closed then.
     if (got !== (head ? OK_HEAD : OK))
       report.failures.push(
         `${JSON.stringify(bytes.toString('latin1').slice(0, 400))} was answered ${JSON.stringify(got)}`,
@@ -127,7 +128,7 @@ function exchange(socket: Socket, head: boolean): Promise<string> {
   });
 }
 
-/** Bytes that may be anything: the service must answer them or hang up, and go on. */
+/** Random bytes: the service must answer or disconnect, and continue. */
 async function spoil(port: number, random: Random, over: () => boolean, report: FuzzReport): Promise<void> {
   while (!over()) {
     const socket = connect(port, '127.0.0.1');

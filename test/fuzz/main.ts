@@ -1,4 +1,7 @@
-/** `npm run fuzz -- --minutes N [--seed S] [--json]`: fuzzes a service for so long, and exits 1 if it broke a promise. */
+/**
+ * `npm run fuzz -- --minutes N [--seed S] [--json]`: fuzzes a service for that time, and exits with
+ * 1 if it broke a promise.
+ */
 import { randomInt } from 'node:crypto';
 import process from 'node:process';
 import { parseArgs } from 'node:util';

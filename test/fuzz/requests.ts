@@ -1,9 +1,9 @@
-/** What a fuzz run sends: requests that are nearly right, in ways that a seed decides. */
+/** The requests of a fuzz run: nearly valid, from a seed. */
 import { chunked, rawRequest } from '../support/raw-http.ts';
 
 export type Random = () => number;
 
-/** A number below 1 for each call; the same numbers for the same seed (mulberry32). */
+/** Returns a number below 1 for each call, and the same numbers for the same seed (mulberry32). */
 export function randomOf(seed: number): Random {
   let state = seed >>> 0;
   return () => {
@@ -87,7 +87,7 @@ export interface Fuzzed {
   head: boolean;
 }
 
-/** A request to a path that ends by itself: whoever sends it may wait for its answer. */
+/** A complete request to a path: its sender can wait for the answer. */
 export function request(random: Random, path: string): Fuzzed {
   const method = one(random, METHODS);
   const headers: [string, string][] = [];
@@ -106,7 +106,7 @@ export function request(random: Random, path: string): Fuzzed {
   return { bytes: rawRequest({ method, target, headers, body: bytes }), head: method === 'HEAD' };
 }
 
-/** Bytes that may be no request at all: a request with some of it cut out, doubled or overwritten. */
+/** Bytes that may not be a request: parts are removed, doubled or overwritten. */
 export function spoilt(random: Random, path: string): Buffer {
   const { bytes } = request(random, path);
   const at = Math.floor(random() * bytes.length);

@@ -1,4 +1,7 @@
-/** Clients that others generate from `/openapi.json`: compiled as they are generated, and run against the service. */
+/**
+ * Clients that others generate from `/openapi.json`: compiled unchanged, and run against the
+ * service.
+ */
 import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,7 +34,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-/** Runs a program of npm packages in the folder; it must succeed. Returns what it wrote. */
+/** Runs a program of npm packages in the folder. It must succeed. Returns its output. */
 async function execute(program: string, ...args: string[]): Promise<string> {
   const { code, out, error } = await run(process.execPath, [program, ...args], {}, { cwd: folder });
   expect(code, `${program} ${args.join(' ')}\n${out}${error}`).toBe(0);
@@ -44,7 +47,7 @@ async function sources(subfolder: string): Promise<string[]> {
   return entries.filter((entry) => entry.endsWith('.ts')).map((entry) => join(folder, subfolder, entry));
 }
 
-/** Each client: what generates it, and the program that uses it. */
+/** The clients: the generator, and the program that uses it. */
 const CLIENTS: Record<string, { generate: [string, ...string[]]; program: string; hasSchemas: boolean }> = {
   'openapi-typescript and openapi-fetch': {
     generate: ['openapi-typescript', 'openapi.json', '-o', 'generated/openapi-typescript.ts'],
@@ -69,7 +72,7 @@ it.each(Object.entries(CLIENTS))('%s generates a client that compiles and works'
   const project = { extends: './tsconfig.json', files: [client.program] };
   await writeFile(join(folder, 'tsconfig.client.json'), JSON.stringify(project));
   for (const file of await sources('generated')) {
-    // Git and grep take a source with a NUL for binary.
+    // Git and grep treat a source with a NUL as binary.
     expect(await readFile(file, 'utf8'), file).not.toContain('\0');
   }
   await execute('node_modules/typescript/bin/tsc', '-p', 'tsconfig.client.json');

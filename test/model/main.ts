@@ -1,6 +1,7 @@
 /**
- * `npm run model -- [--operations 100000] [--seed N] [--store redis] [--lanes 16] [--json]`: random operations, each answered by the
- * service and by a model of the contract. Exit 0 when they agreed, 1 when not; the seed repeats the operations.
+ * `npm run model -- [--operations 100000] [--seed N] [--store redis] [--lanes 16] [--json]`: the
+ * service and a model of the contract answer the same random operations. Exits with 0 when they
+ * agree, and with 1 otherwise. The seed repeats the operations.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

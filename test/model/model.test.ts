@@ -1,9 +1,9 @@
-/** A short piece of `npm run model`, and proof that the model objects. */
+/** A short run of `npm run model`, and proof that the model detects wrong answers. */
 import { describe, expect, test } from 'vitest';
 import { Model } from './model.ts';
 import { run } from './run.ts';
 
-// On Redis, an answer that something is unknown waits until each instance has renewed its mark.
+// On Redis, an answer of `unknown` waits until each instance has renewed its mark.
 test.each([
   ['embedded', 1200],
   ['redis', 300],

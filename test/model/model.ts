@@ -1,10 +1,10 @@
 /**
- * The contract as a small model of one merchant: what each operation is answered, and what it changes. It shares no code
- * with the service.
+ * The contract as a small model of one merchant: the answer and the effect of each operation. It
+ * shares no code with the service.
  *
- * Deadlines (leases, lifetimes) are intervals, because a client only knows between which moments an answer was given. Where
- * it matters whether a deadline is over and nobody can tell, each possibility is tried; the answer decides, and narrows
- * the interval.
+ * Deadlines (leases, lifetimes) are intervals, because a client knows only the time span of an
+ * answer. If a deadline may or may not be over, the model tries both. The answer decides, and
+ * narrows the interval.
  */
 
 export type Kind = 'seid' | 'nit' | 'token';
@@ -23,10 +23,10 @@ export type Operation =
   | { do: 'use' | 'release'; id: string }
   | { do: 'use token'; kind: Kind; value: string }
   | { do: 'expect'; kind: Kind; query: Query; ttl: number }
-  /** Of the announcements of this model, by their number. */
+  /** The number of an announcement of this model. */
   | { do: 'cancel'; number: number };
 
-/** What is compared with the service's answer. What is left out is not promised. */
+/** The fields that are compared with the service's answer. Other fields are not promised. */
 export interface Outcome {
   status: number;
   code?: string;
@@ -36,7 +36,7 @@ export interface Outcome {
   deliveries?: number;
 }
 
-/** Milliseconds since 1970 between which something happened. */
+/** The time span of an event, in milliseconds since 1970. */
 export interface Span {
   from: number;
   to: number;
@@ -52,7 +52,7 @@ interface Token {
   used: boolean;
   /** `ACCEPT=expected` refused it. */
   refused: boolean;
-  /** The last claim that took it, also after its lease; none once it was released. */
+  /** The last claim of the token, even after its lease. Undefined after a release. */
   claim?: { id: string; ends: Span };
   deliveries: number;
 }
@@ -71,14 +71,14 @@ export interface Rules {
   ttlSeconds: number;
 }
 
-/** What may follow an operation, if it is answered so. */
+/** A possible effect of an operation, with its answer. */
 interface Prediction {
   outcome: Outcome;
-  /** @param leaseEnds what the answer says of the lease, in milliseconds since 1970 */
+  /** @param leaseEnds the end of the lease in the answer, in milliseconds since 1970 */
   apply(span: Span, leaseEnds: number): void;
 }
 
-/** Of the clocks of a client, an instance and Redis on one machine, each rounded. */
+/** Tolerance of the clocks of a client, an instance and Redis on one machine, each rounded. */
 const CLOCKS_APART_MS = 5;
 const MOST_PATHS = 256;
 const NOTHING = (): void => {};
@@ -89,7 +89,7 @@ export class Model {
   readonly #claims = new Map<string, { token: Token; released: boolean }>();
   readonly #expectations: Expectation[] = [];
   #order = 0;
-  /** Decides whether a deadline is over, while an operation is predicted. */
+  /** Decides whether a deadline is over, for the current prediction. */
   #isOver: (deadline: Span) => boolean = () => false;
 
   constructor(rules: Rules) {
@@ -101,10 +101,10 @@ export class Model {
   }
 
   /**
-   * Takes an answer over, if it may be given to the operation in a span of time.
-   * @param waited what a wait made of the answer: at its end, a token that another holds counts as nothing
-   * @returns `unclear` when the answer does not tell which of several things happened; the outcomes that would have been
-   * right, when this one is not
+   * Accepts an answer if it is possible for the operation in a time span.
+   * @param waited the effect of a wait on the answer: at its end, a token of another claim counts
+   *   as none
+   * @returns `unclear` when several effects match the answer; the possible outcomes when none does
    */
   accepts(
     operation: Operation,
@@ -129,17 +129,17 @@ export class Model {
     return true;
   }
 
-  /** Whether a deadline within a span of time decides what the operation does. */
+  /** Whether a deadline within a time span decides the effect of the operation. */
   isDoubtful(operation: Operation, at: Span): boolean {
     return [...this.#paths(operation, at)].length > 1;
   }
 
-  /** Whether each possible answer lets a worker wait on: nothing is there, or not for it. */
+  /** Whether a worker continues to wait for each possible answer. */
   isPending(operation: Operation, at: Span): boolean {
     return [...this.#paths(operation, at)].every(({ prediction: { outcome } }) => isPending(outcome));
   }
 
-  /** Forgets what is long over. */
+  /** Removes old records. */
   sweep(now: number): void {
     for (const [key, { ends }] of this.#tokens) if (ends.to + 1000 < now) this.#tokens.delete(key);
     for (const [id, { token }] of this.#claims) if (token.ends.to + 1000 < now) this.#claims.delete(id);
@@ -285,7 +285,7 @@ export class Model {
   #lease(id: string, token: Token, lease: number, more: Partial<Outcome>): Prediction {
     const outcome = { status: 200, value: token.value, holder: id, deliveries: token.deliveries, ...more };
     const apply: Prediction['apply'] = ({ from, to }, leaseEnds) => {
-      // The answer names the moment. Whether it is right is checked, too.
+      // The answer names the time, which is checked, too.
       const [earliest, latest] = [from + lease * 1000, to + lease * 1000];
       const isShortened = leaseEnds < earliest && leaseEnds >= token.ends.from - CLOCKS_APART_MS;
       if (leaseEnds > latest + CLOCKS_APART_MS || (leaseEnds < earliest - CLOCKS_APART_MS && !isShortened)) {
@@ -296,7 +296,7 @@ export class Model {
     return { outcome, apply };
   }
 
-  /** What a claim id took last; undefined when nobody remembers it. */
+  /** The last token of a claim id; undefined if the service may have forgotten it. */
   #claimOf(id: string): { token: Token; released: boolean } | undefined {
     const claim = this.#claims.get(id);
     return claim === undefined || this.#isOver(claim.token.ends) ? undefined : claim;
@@ -364,7 +364,7 @@ function topicsOf(kind: Kind, correlators: Correlators): string[] {
   return topics.length === 0 ? [`pool=${kind}`] : topics;
 }
 
-/** Whether a worker with patience would go on waiting. */
+/** Whether a waiting worker continues to wait. */
 function isPending({ status, code }: Outcome): boolean {
   return status === 204 || code === 'used' || code === 'claimed';
 }

@@ -1,7 +1,7 @@
 /**
- * Random operations from a seed, each answered by the service and by the model. Each lane has merchants of its own and asks
- * one thing at a time, but for workers that wait while something happens: their order is known. Lanes work at the same
- * time, and only a kill stops them all.
+ * Random operations from a seed, each answered by the service and by the model. Each lane has its
+ * own merchants and runs one operation at a time. Only waiting workers run beside another
+ * operation, in a known order. Lanes run in parallel; only a kill stops all of them.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { tokenId } from '../../src/token.ts';
@@ -10,16 +10,19 @@ import type { Answer, Api } from '../support/worker-api.ts';
 import { type Correlators, type Kind, Model, type Operation, type Outcome, type Query, type Rules } from './model.ts';
 import { World } from './world.ts';
 
-/** Mostly one kind, so that things meet. */
+/** Mostly one kind, so that operations meet the same tokens. */
 const KINDS: Kind[] = ['seid', 'seid', 'seid', 'nit', 'token'];
 const CORRELATORS = ['merchant_data', 'sid', 'merchant_usn', 'order_id'] as const;
-/** Short, so that much expires while a run lasts. */
+/** Short, so that many tokens expire during a run. */
 const TTL_SECONDS = 6;
-/** An answer that took longer may come from an instance that took Redis for away: then other answers are right, too. */
+/**
+ * After a slower answer, the instance may have treated Redis as away. Then other answers are right,
+ * too.
+ */
 const SLOW_MS = 100;
-/** Until it is known whether an instance took Redis for away. */
+/** Time until it is known whether an instance treated Redis as away. */
 const AWAY_LAG_MS = 200;
-/** For so many operations a name is used; then it rests until all is over that it was used for. */
+/** Number of operations that use a name. Then the name rests until its records have expired. */
 const OPERATIONS_PER_NAME = 300;
 const CLAIM_IDS = 5;
 const KEYS = 2;
@@ -27,10 +30,10 @@ const OPERATIONS_BETWEEN_KILLS = 1500;
 const LONG_WAIT_SECONDS = 1;
 const SHORT_WAIT_SECONDS = 0.5;
 const SWEEP_EVERY = 50;
-/** Until a request waits in the service. Whatever ends within that time is not waited for. */
+/** Time until a request waits in the service. Operations avoid deadlines within this time. */
 const PARKING_MS = 400;
 const SHOWN_BEFORE = 25;
-/** Of each lane. One that is set aside rests until everything is over that the service knows of it. */
+/** Merchants of each lane. A merchant that is set aside rests until its records have expired. */
 const MERCHANTS_A_LANE = 4;
 const REST_MS = (TTL_SECONDS + 2) * 1000;
 const MOST_DIVERGENCES = 10;
@@ -50,7 +53,7 @@ export interface Divergence {
   operation: unknown;
   expected: Outcome[] | string;
   got: Outcome;
-  /** What was done before it with the same things. */
+  /** Earlier operations on the same tokens. */
   before: string[];
 }
 
@@ -59,10 +62,10 @@ export interface Report {
   store: string;
   seconds: number;
   operations: number;
-  /** By operation and answer. */
+  /** Counts by operation and answer. */
   counts: Record<string, number>;
   kills: number;
-  /** How often a lane began anew, because the store was slow and more than one answer was right. */
+  /** How often a lane started again because several answers were right after a slow answer. */
   setAside: number;
   divergences: Divergence[];
 }
@@ -116,7 +119,7 @@ export async function run({ seed, operations, store, lanes = 8, onProgress = () 
   return report;
 }
 
-/** More than one answer would be right: the lane forgets everything and begins anew. */
+/** Several answers are right: the lane resets its model and starts again. */
 class Unclear extends Error {}
 class Diverged extends Error {}
 
@@ -141,7 +144,10 @@ interface Asked {
 class Lane {
   readonly #options: LaneOptions;
   readonly #random: Random;
-  /** Those that are not in use, in the order in which they were set aside, and when their rest ends, by `performance.now()`. */
+  /**
+   * Unused merchants in the order in which they were set aside, with the end of their rest by
+   * `performance.now()`.
+   */
   readonly #spare: { merchant: string; restsUntil: number }[];
   #merchant: string;
   #model: Model;
@@ -176,7 +182,7 @@ class Lane {
     }
   }
 
-  /** Of the next merchant the service knows as much as a new model. */
+  /** The service has no records of the next merchant, like a new model. */
   async #beginAnew(): Promise<void> {
     this.#spare.push({ merchant: this.#merchant, restsUntil: performance.now() + REST_MS });
     const { merchant, restsUntil } = this.#spare.shift() as { merchant: string; restsUntil: number };
@@ -232,7 +238,7 @@ class Lane {
     const kind = query.kind ?? 'seid';
     // A token's place is the only one without a correlator that says what it is for.
     const usable: Query = query.by === undefined && kind !== 'token' ? this.#correlator2(kind) : query;
-    // A place in the pool has no name of its own: it must be over when the merchant's rest is.
+    // A place in the pool has no name. It must end before the merchant's rest does.
     const isPlace = usable.by === undefined;
     return { do: 'expect', kind, query: usable, ttl: this.#random.pick(isPlace ? [1, 2, 6] : [1, 2, 600]) };
   }
@@ -255,7 +261,7 @@ class Lane {
     return { [this.#random.pick(CORRELATORS)]: `k-${this.#name(KEYS)}` };
   }
 
-  /** @param isRead the pool cannot be read, and a read need not name a kind */
+  /** @param isRead reads cannot use the pool, and need no kind */
   #query(isRead: boolean): Query {
     const kind = this.#random.pick(KINDS);
     if (!isRead && this.#random.below(3) === 0) return { kind };
@@ -263,7 +269,7 @@ class Lane {
     return { by: by as keyof Correlators, is, ...(isRead && this.#random.below(2) === 0 ? {} : { kind }) };
   }
 
-  /** A worker waits while something happens that may be what it waits for. */
+  /** A worker waits while another operation may give it an answer. */
   async #wait(): Promise<void> {
     const isRead = this.#random.below(2) === 0;
     const query = this.#query(isRead);
@@ -274,7 +280,7 @@ class Lane {
     else await this.#whileWaiting([waiting], this.#triggersFor(query), LONG_WAIT_SECONDS);
   }
 
-  /** Two claims on the pool: served in the order in which they came. */
+  /** Two claims on the pool: served in order of arrival. */
   async #twoWait(): Promise<void> {
     const query: Query = { kind: this.#random.pick(KINDS) };
     const claim = (at: number): Operation => ({
@@ -294,7 +300,7 @@ class Lane {
     return [this.#expect(query), { do: 'cancel', number: this.#model.announcements }];
   }
 
-  /** A post, and what makes it one that is handed out. */
+  /** A post, with the announcement that admits it. */
   #arrival(query: Query): Operation[] {
     const isAnnounced = this.#options.rules.accept === 'expected' && this.#random.below(8) > 0;
     return [...(isAnnounced ? [this.#expect(query)] : []), this.#post(query)];
@@ -302,7 +308,7 @@ class Lane {
 
   async #whileWaiting(waiting: Operation[], triggers: Operation[], wait: number): Promise<void> {
     const now = Date.now();
-    // What ends by time must not answer a waiter before all are in line.
+    // No deadline may answer a waiter before all are in line.
     if (!waiting.every((one) => this.#model.isPending(one, { from: now, to: now + PARKING_MS }))) {
       for (const one of waiting) await this.#ask(one);
       return;
@@ -312,7 +318,7 @@ class Lane {
     try {
       for (const one of waiting) {
         const answer = this.#send(one, api, wait);
-        // It may be unclear before anybody awaits it.
+        // The promise may reject before it is awaited.
         answer.catch(() => {});
         asked.push(answer);
         await this.#parked(api, asked.length);
@@ -320,10 +326,10 @@ class Lane {
       const from = Date.now();
       if (from > now + PARKING_MS) throw new Unclear();
       for (const one of triggers) await this.#ask(one);
-      // What came too late for a waiter need not be handed to it.
+      // A token that arrives too late need not be handed to the waiter.
       if (Date.now() > now + wait * 800) throw new Unclear();
       for (const [at, one] of waiting.entries()) {
-        // It may have been answered at any moment since the first trigger.
+        // The answer may have come at any time since the first trigger.
         await this.#take(one, { ...(await (asked[at] as Promise<Asked>)), from }, true);
       }
     } finally {
@@ -340,14 +346,14 @@ class Lane {
   }
 
   async #ask(operation: Operation): Promise<void> {
-    // The answer to a post would not tell on which side of a deadline it came.
+    // The answer to a post does not show on which side of a deadline it was.
     const now = Date.now();
     const soon = { from: now - PARKING_MS, to: now + PARKING_MS };
     if (operation.do === 'post' && this.#model.isDoubtful(operation, soon)) await delay(3 * PARKING_MS);
     await this.#take(operation, await this.#send(operation, this.#anyApi(), 0), false);
   }
 
-  /** Lets the model say whether the answer is right. */
+  /** Checks the answer with the model. */
   async #take(operation: Operation, { outcome, leaseEnds, from, to }: Asked, waited: boolean): Promise<void> {
     const { report, lane, rules, run: seed } = this.#options;
     this.#count += 1;

@@ -48,7 +48,7 @@ export class World {
     }
   }
 
-  /** Resolves when the stores are brought together. */
+  /** Resolves when the stores are reconciled. */
   async settled(): Promise<void> {
     for (const { api } of this.instances) {
       await until('the stores are brought together', async () => {
@@ -60,14 +60,14 @@ export class World {
     }
   }
 
-  /** Whether an instance took Redis for away at any time since a moment, in milliseconds since 1970. */
+  /** Whether an instance treated Redis as away since a time, in milliseconds since 1970. */
   wasAwaySince(since: number): boolean {
     return this.#lastAway >= since;
   }
 
   async #look(): Promise<void> {
     for (const { api } of this.instances) {
-      // An instance that is killed answers nothing.
+      // A killed instance does not answer.
       const answer = await api.get('/readyz').catch(() => undefined);
       const store = answer?.body?.['store'] as { state: string } | undefined;
       if (store !== undefined && store.state !== 'ok') this.#lastAway = Date.now();
@@ -107,7 +107,7 @@ class Instance {
     return instance;
   }
 
-  /** SIGKILL, and a new start on the same directory and ports. */
+  /** SIGKILL and restart on the same directory and ports. */
   async killAndRestart(): Promise<void> {
     await this.#process?.kill();
     await this.#run();

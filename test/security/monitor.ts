@@ -1,4 +1,4 @@
-/** What Redis tells whoever watches all commands of all clients. */
+/** Redis' MONITOR: all commands of all clients. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { RedisServer } from '../support/redis.ts';
@@ -9,7 +9,7 @@ export interface Watched {
   stop(): Promise<void>;
 }
 
-/** Starts to watch; commands that come after are seen, until the server hangs up or `stop`. */
+/** Starts to record later commands, until the server disconnects or `stop`. */
 export async function monitor({ host, port }: RedisServer, password: string): Promise<Watched> {
   const socket = connect(port, host);
   let text = '';

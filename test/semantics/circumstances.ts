@@ -1,4 +1,7 @@
-/** The same questions in other circumstances: options, keys, a service that is full or stops, tokens that expired, Redis away. */
+/**
+ * The table in other circumstances: options, keys, a full or stopping service, expired tokens,
+ * Redis away.
+ */
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { expect } from 'vitest';
@@ -32,14 +35,14 @@ export const conflicts: Record<string, Row> = {
   },
 };
 
-/** A token whose time is over. */
+/** An expired token. */
 async function expired(t: Trial): Promise<string> {
   await t.post();
   const { json } = await t.claim();
   await until('it expired', async () => (await t.use()).code === 'unknown_claim');
   return json.id;
 }
-/** One that was used before its time was over. */
+/** An expired token that was used before. */
 async function expiredUsed(t: Trial): Promise<void> {
   await t.post();
   await t.claim();
@@ -106,7 +109,7 @@ function asHost(t: Trial, host: string): Promise<Seen> {
   return t.ask('GET', '/v1/tokens?sid=a', { headers: { host } });
 }
 
-/** With `MAX_WAITERS=1`, and one who waits. */
+/** With `MAX_WAITERS=1` and one waiter. */
 export const crowds: Record<string, Row> = {
   'full.read': (t) => whileFull(t, () => t.read({ wait: 30 })),
   'full.claim': (t) => whileFull(t, () => t.claim('one', { wait: 30 })),
@@ -129,7 +132,7 @@ async function whileFull(t: Trial, ask: () => Promise<Seen>): Promise<Seen> {
   return seen;
 }
 
-/** A service that is told to stop while a worker waits. */
+/** A service that stops while a worker waits. */
 export const stops: Record<string, Row> = {
   'stopping.read': (t) => whileStopping(t, () => t.read({ wait: 30 })),
   'stopping.claim': (t) => whileStopping(t, () => t.claim('one', { wait: 30 })),
@@ -165,7 +168,7 @@ async function whileStopping(t: Trial, ask: () => Promise<Seen>): Promise<Seen> 
   return seen;
 }
 
-/** Redis was there, and is killed. */
+/** Redis is killed. */
 export const absences: Record<string, Row> = {
   'away.post': async (t) => {
     await leave(t);
@@ -228,7 +231,7 @@ export const absences: Record<string, Row> = {
   },
 };
 
-/** Redis dies, and the service knows. */
+/** Redis is killed, and the service has detected it. */
 async function leave(t: Trial): Promise<void> {
   await t.world.redis?.kill();
   await until('it is noticed', async () => (await t.ask('GET', '/readyz')).json.store.state === 'away');
@@ -246,7 +249,7 @@ export const silences: Record<string, Row> = {
   },
 };
 
-/** Redis hangs while a token is put: whether it has it, nobody knows. */
+/** Redis hangs during a put: the token is in doubt. */
 async function unanswered(t: Trial): Promise<void> {
   t.world.redis?.hang();
   await t.post();

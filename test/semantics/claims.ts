@@ -1,9 +1,9 @@
-/** What a claim is answered, with a selector and from the pool. */
+/** The answers to claims, with a selector and from the pool. */
 import { expect } from 'vitest';
 import { scaled } from '../support/time-scale.ts';
 import type { Row } from './trial.ts';
 
-/** The shortest lease there is. */
+/** The shortest lease. */
 const BRIEF = { lease: 1 };
 
 export const claims: Record<string, Row> = {

@@ -1,9 +1,9 @@
-/** What becomes of a post. */
+/** The outcome of a post. */
 import { expect } from 'vitest';
 import { RawConnection, rawRequest } from '../support/raw-http.ts';
 import type { Row, Trial } from './trial.ts';
 
-/** Sends a body to the row's path as it is. */
+/** Sends a body unchanged to the row's path. */
 const raw = (trial: Trial, body: string, type?: string, method = 'POST') =>
   trial.send(async () => {
     const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type };
@@ -12,7 +12,10 @@ const raw = (trial: Trial, body: string, type?: string, method = 'POST') =>
     return { status: answer.status, text: await answer.text(), headers: {}, json: undefined };
   });
 
-/** Sends a body that is shorter than its `Content-Length`. With `end`, then ends the sending side, else stays silent. */
+/**
+ * Sends a body that is shorter than its `Content-Length`. With `end`, then half-closes; otherwise
+ * sends nothing more.
+ */
 const unfinished = (trial: Trial, { end }: { end: boolean }) =>
   trial.send(async () => {
     const { port } = new URL(trial.world.running.service.authenticityUrl);

@@ -1,4 +1,4 @@
-/** What a read is answered. */
+/** The answers to reads. */
 import { expect } from 'vitest';
 import type { Row } from './trial.ts';
 

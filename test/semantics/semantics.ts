@@ -1,6 +1,6 @@
 /**
- * The truth table of `docs/semantics.md`, row by row, by a real service over HTTP. The
- * table says for which keys and kinds a row holds, and what the answer is; the row's test, named like it, plays it.
+ * Executes the table of `docs/semantics.md` row by row, against a real service over HTTP. The table
+ * has the keys, the kinds and the answer of a row. The test with the row's name executes it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisServer, startRedis } from '../support/redis.ts';
@@ -31,7 +31,7 @@ export const SETTINGS: Setting[] = [
   { name: 'Redis silent', own: true, redisOnly: true, impatient: true, rows: silences },
 ];
 
-/** Each row has a merchant of its own, so that no row's tokens and waits are those of another. */
+/** Each row has its own merchant, so rows do not share tokens or waits. */
 const merchantOf = ({ id }: TableRow): string => id.replace('.', '-');
 
 function envOf(setting: Setting, rows: readonly TableRow[]): Record<string, string> {
@@ -39,7 +39,7 @@ function envOf(setting: Setting, rows: readonly TableRow[]): Record<string, stri
   return { AUTHENTICITY_PATHS: merchants.map((merchant) => `${merchant}=/${merchant}`).join(','), ...setting.env };
 }
 
-/** Plays a row for each of its keys and kinds. */
+/** Executes a row for each of its keys and kinds. */
 async function tryRow(row: TableRow, test: Row, world: World): Promise<void> {
   for (const key of row.keys) {
     for (const kind of row.kinds) {
@@ -49,7 +49,7 @@ async function tryRow(row: TableRow, test: Row, world: World): Promise<void> {
   }
 }
 
-/** Plays every row on a store. */
+/** Executes every row on a store. */
 export function describeSemantics(store: 'embedded' | 'Redis'): void {
   describe.each(SETTINGS.filter(({ redisOnly }) => store === 'Redis' || !redisOnly))(
     `on ${store}: $name`,

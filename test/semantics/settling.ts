@@ -1,8 +1,8 @@
-/** What is answered to whoever says what became of a token, or what is expected. */
+/** The answers to settlements and expectations. */
 import { expect } from 'vitest';
 import type { Row, Trial } from './trial.ts';
 
-/** A token that is held by claim `one`; its id. */
+/** Creates a token that claim `one` holds. Returns its id. */
 async function held(t: Trial, lease = 60): Promise<string> {
   await t.post();
   return (await t.claim('one', { lease })).json.id;
@@ -12,7 +12,7 @@ async function lost(t: Trial): Promise<void> {
   await held(t, 1);
   await t.claim('two', { wait: 30 });
 }
-/** A claim whose lease is over, and nobody took its token. */
+/** A claim whose lease is over, with a token that is still free. */
 async function over(t: Trial): Promise<void> {
   await t.post();
   const { json } = await t.claim('one', { lease: 1 });

@@ -1,40 +1,40 @@
-/** One row of the truth table being tried: a token of its own, under a key of its own, and what can happen to it. */
+/** One trial of a row: its own token, under its own key, with the possible operations. */
 import { expect } from 'vitest';
 import type { CORRELATORS, Kind } from '../../src/token.ts';
 import type { RedisServer } from '../support/redis.ts';
 import type { Answer, RequestOptions, RunningService } from '../support/service.ts';
 import { until } from '../support/until.ts';
 
-/** What the table says of an answer: a status, and the code of a problem or what became of a post. */
+/** An answer as in the table: a status, and the code of a problem or the outcome of a post. */
 export interface Seen {
   status: number;
   code?: string | undefined;
   // biome-ignore lint/suspicious/noExplicitAny: rows look into what came, whatever it is.
   json?: any;
 }
-/** A row plays a state and an event, and gives back the answer that the table is to have. */
+/** A row creates a state and an event, and returns the answer for the comparison with the table. */
 export type Row = (trial: Trial) => Promise<Seen>;
 
 export interface Setting {
   name: string;
   env?: Record<string, string>;
-  /** Each row has a service of its own, for it does something to it. */
+  /** Each row has its own service, because it changes that service. */
   own?: true;
-  /** What only a shared store can show. */
+  /** Rows that need a shared store. */
   redisOnly?: true;
-  /** Redis is given no more time than in production. */
+  /** Redis has the deadline of production. */
   impatient?: true;
   rows: Record<string, Row>;
 }
 
 export interface World {
   running: RunningService;
-  /** Another instance over the same Redis, where a row needs one. */
+  /** Another instance on the same Redis, if a row needs one. */
   other?: RunningService | undefined;
   redis?: RedisServer | undefined;
 }
 
-/** Under what a token of the row comes: one of the correlators, or none at all. */
+/** The key of the row's token: a correlator or the pool. */
 export type Key = (typeof CORRELATORS)[number] | 'pool';
 
 let names = 0;
@@ -44,7 +44,7 @@ export class Trial {
   readonly merchant: string;
   readonly kind: Kind;
   readonly key: Key;
-  /** What the correlator says. */
+  /** The value of the correlator. */
   readonly name = `name-${names++}`;
   #posts = 0;
 
@@ -68,7 +68,7 @@ export class Trial {
     return { [this.kind]: this.value(which), ...(this.key === 'pool' ? {} : { [this.key]: this.name }) };
   }
 
-  /** A post, and what became of it. */
+  /** Sends a post. Returns its outcome. */
   async post(which = 1, at: RunningService = this.world.running): Promise<Seen> {
     return this.postForm(this.fields(which), at);
   }
@@ -77,7 +77,7 @@ export class Trial {
     return this.send(() => at.post(fields, `/${this.merchant}`), at);
   }
 
-  /** Sends something to the path, expects the one answer there is, and looks up what became of it. */
+  /** Sends a request to the path, expects `200 OK`, and returns its recorded outcome. */
   async send(ask: () => Promise<Answer>, at: RunningService = this.world.running): Promise<Seen> {
     const { status, text } = await ask();
     expect(text).toBe('OK');
@@ -102,7 +102,7 @@ export class Trial {
     return this.ask('PUT', `/v1/claims/${this.claimId(id)}`, { body }, at);
   }
 
-  /** Claim ids are a merchant's: those of another row must not be met. */
+  /** Claim ids belong to a merchant: different rows must not share one. */
   claimId(id: string): string {
     return `${id}-${this.name}-${this.kind}`;
   }
@@ -144,7 +144,7 @@ export class Trial {
     return { status, code: status >= 400 ? json?.code : undefined, json };
   }
 
-  /** Resolves when so many wait for this row's merchant. */
+  /** Resolves when this row's merchant has this many waiters. */
   parked(count: number): Promise<unknown> {
     return until(`${count} wait`, () => this.world.running.service.waiters.countOf(this.merchant) === count);
   }

@@ -1,4 +1,4 @@
-/** The service on which rows are played: on Redis as production has it, but with the patience that a busy machine needs. */
+/** The service of the rows: on Redis like in production, but with deadlines for a busy machine. */
 import { join } from 'node:path';
 import { readConfig } from '../../src/config/config.ts';
 import { parseStoreUrl } from '../../src/config/store-url.ts';
@@ -20,9 +20,9 @@ export interface Playing {
 
 export interface WorldOptions {
   env: Record<string, string>;
-  /** On the embedded store without it. */
+  /** Undefined: the embedded store. */
   redisUrl?: string | undefined;
-  /** With Redis' own deadline, where that is what is tried. */
+  /** With the production deadline of Redis, for rows that test it. */
   impatient?: boolean | undefined;
 }
 
@@ -50,7 +50,7 @@ export async function play({ env, redisUrl, impatient }: WorldOptions): Promise<
   };
 }
 
-/** Until then a verdict on a post is put off, for an announcement may still come. */
+/** Until then, a verdict on a post is deferred: an announcement may still come. */
 async function reconciled({ service }: RunningService): Promise<void> {
   await until('the stores are reconciled', () => (service.store.health().fallback?.state ?? 'idle') === 'idle');
 }

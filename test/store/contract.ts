@@ -1,6 +1,7 @@
 /**
- * The contract of a token store as one suite of tests, run by every implementation. It knows no clock but the real one,
- * for some stores have their own: times are short, what takes time is polled for, and nothing asserts speed.
+ * The contract of a token store as one test suite for every implementation. It uses only real time,
+ * because some stores have their own clock: times are short, slow steps are polled, and no test
+ * asserts speed.
  */
 import { describe } from 'vitest';
 import { type Case, casesOf, type Implementation } from './contract/bench.ts';
@@ -28,7 +29,10 @@ const PARTS = {
 
 export type Part = keyof typeof PARTS;
 
-/** All of the contract, or the parts in which an implementation can differ from one that keeps all of it; but for some cases. */
+/**
+ * Runs the whole contract, or only the parts in which an implementation differs from a complete
+ * one. Excludes some cases.
+ */
 export function describeStoreContract(
   name: string,
   implementation: Implementation,

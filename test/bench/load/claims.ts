@@ -1,6 +1,6 @@
 /**
- * Workers that ask as fast as they are answered, on one instance or several: reads of tokens that are there (`hits`), or
- * claims from a pool that is filled meanwhile, each token used at once (`pool`).
+ * Workers without pauses, on one instance or several: reads of existing tokens (`hits`), or claims
+ * from a pool that is filled in parallel, with an immediate use of each token (`pool`).
  */
 import { type Connection, get, newValue, openConnections, post, withBody } from './connection.ts';
 import { answerLoad, loadOptions, pause } from './load.ts';
@@ -16,7 +16,7 @@ export interface ClaimsOptions {
 export interface ClaimsResult {
   answered: number;
   seconds: number;
-  /** Tokens that were handed to more than one worker: must be 0. */
+  /** Number of tokens that more than one worker got: must be 0. */
   doubled: number;
   p50: number;
   p99: number;
@@ -34,7 +34,7 @@ async function fill(poster: Connection, first: number): Promise<void> {
   for (let i = first; !done && (how === 'pool' || i < 1000); i += posters.length) {
     const form = how === 'pool' ? `token=${newValue()}` : `seid=${newValue()}&merchant_data=${run}x${i}`;
     await poster.request(post(form));
-    // As many as are taken, and some to choose from.
+    // As many as are taken, and a reserve.
     while (how === 'pool' && !done && i - took.length > 2000) await pause(2);
   }
 }

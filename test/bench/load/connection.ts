@@ -1,6 +1,6 @@
 /**
- * One keep-alive HTTP connection on a raw socket, one request at a time. An own one, because a general client costs more
- * than the servers that are measured and would be what limits them.
+ * One keep-alive HTTP connection on a raw socket, one request at a time. A general client would
+ * cost more than the measured servers, and would limit them.
  */
 import { connect, type Socket } from 'node:net';
 
@@ -10,7 +10,7 @@ export class Connection {
   readonly #socket: Socket;
   #buffered = '';
   #onAnswer: OnAnswer | undefined;
-  /** Set when the connection broke: whoever measures counts it, and does not hide it. */
+  /** Set when the connection broke. Measurements count it. */
   broken = false;
 
   private constructor(socket: Socket) {
@@ -93,7 +93,7 @@ export function withBody(method: string, path: string, type: string, body: strin
 
 const FORM = 'application/x-www-form-urlencoded';
 
-/** What Carat posts: a value of 64 characters that never came before, and what the worker knows it by. */
+/** A post of Carat: a new value of 64 characters, and the worker's correlator. */
 export function post(body: string, path = '/authenticity'): string {
   return withBody('POST', path, FORM, body);
 }

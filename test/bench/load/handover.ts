@@ -1,6 +1,6 @@
 /**
- * Many workers wait, each for a key of its own; posts come at a steady rate, whether or not those before were answered.
- * Measured is the time from sending a post until the worker that waits for it holds the token.
+ * Many workers wait, each for its own key. Posts come at a fixed rate, even if earlier ones are not
+ * answered. Measures the time from the send of a post until its worker has the token.
  */
 import { type Connection, get, newValue, openConnections, post } from './connection.ts';
 import { answerLoad, loadOptions, pause } from './load.ts';
@@ -17,7 +17,7 @@ export interface HandoverOptions {
 export interface HandoverResult {
   handed: number;
   failed: number;
-  /** Posts that were due and had no waiting worker left, or no free connection. */
+  /** Due posts without a waiting worker or a free connection. */
   skipped: number;
   p50: number;
   p99: number;

@@ -1,4 +1,7 @@
-/** How a load runs: a process of its own, told what to do by its argument, which answers with one line of JSON. */
+/**
+ * A load runs as its own process. Its argument defines the work, and it answers with one line of
+ * JSON.
+ */
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -13,7 +16,7 @@ export async function runLoad<T>(name: LoadName, options: object): Promise<T> {
   return JSON.parse(stdout) as T;
 }
 
-/** A load that goes on until it is killed, and is spoken with in lines. */
+/** A load that runs until it is killed, controlled by lines on its input. */
 export function startLoad(name: 'park' | 'watch', options: object): ChildProcessByStdio<Writable, Readable, null> {
   return spawn(process.execPath, argsOf(name, options), { stdio: ['pipe', 'pipe', 'inherit'] });
 }

@@ -1,4 +1,4 @@
-/** Parks workers and leaves them parked until it is told to end; says when all of them wait. */
+/** Parks workers until it is stopped. Reports when all of them wait. */
 import { get, openConnections } from './connection.ts';
 import { loadOptions, pause } from './load.ts';
 

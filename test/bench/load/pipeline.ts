@@ -1,4 +1,7 @@
-/** The least that keeps a token in Redis and wakes who waits: HSET, PEXPIRE and PUBLISH in one pipeline. */
+/**
+ * The minimum to store a token in Redis and wake its waiter: HSET, PEXPIRE and PUBLISH in one
+ * pipeline.
+ */
 import { Redis } from 'ioredis';
 import { newValue } from './connection.ts';
 import { answerLoad, loadOptions } from './load.ts';
@@ -6,7 +9,7 @@ import { answerLoad, loadOptions } from './load.ts';
 export interface PipelineOptions {
   /** Of Redis. */
   port: number;
-  /** How many pipelines are in flight at once. */
+  /** Number of concurrent pipelines. */
   connections: number;
   seconds: number;
 }

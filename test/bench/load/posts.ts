@@ -1,4 +1,4 @@
-/** Posts as fast as it goes: each connection sends the next post when the last one is answered. */
+/** Posts at full speed: each connection sends the next post after the answer to the last one. */
 import { newValue, openConnections, post } from './connection.ts';
 import { answerLoad, loadOptions } from './load.ts';
 
@@ -6,9 +6,11 @@ export interface PostsOptions {
   port: number;
   connections: number;
   seconds: number;
-  /** How many merchants, on the paths `/m0`, `/m1`, …; without it all posts go to `/authenticity`. */
+  /**
+   * Number of merchants, on the paths `/m0`, `/m1`, …. Without it, all posts go to `/authenticity`.
+   */
   merchants?: number;
-  /** Stop after so many posts. */
+  /** Stops after this many posts. */
   most?: number;
 }
 
@@ -18,7 +20,10 @@ export interface PostsResult {
   failed: number;
   p50: number;
   p99: number;
-  /** How many posts had been answered at a time, in milliseconds since 1970; a line for each tenth of a second. */
+  /**
+   * The number of answered posts at a time, in milliseconds since 1970. One line for each tenth of
+   * a second.
+   */
   progress: [number, number][];
 }
 

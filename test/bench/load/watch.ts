@@ -1,7 +1,7 @@
 /**
- * Looks on while it is told to, as an operator and a scraper do: one reader of `/v1/events`, `/metrics` each second, and the
- * operator page as a browser has it open: its own stream of events, and the page again once a second. Told by lines on its
- * input, `on` and `off`; it says what it saw when it looked away.
+ * Simulates an operator and a scraper while it is switched on: one reader of `/v1/events`,
+ * `/metrics` each second, and an open operator page with its own event stream and a reload each
+ * second. Lines on its input switch it: `on` and `off`. After `off`, it reports what it received.
  */
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -13,7 +13,7 @@ export interface WatchOptions {
 }
 
 export interface WatchResult {
-  /** Bytes of both streams. */
+  /** Received bytes of both streams. */
   streamed: number;
   scrapes: number;
   pages: number;

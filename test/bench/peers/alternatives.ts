@@ -1,6 +1,6 @@
 /**
- * What a user would build instead, doing the floor's job over Redis: HOW=polling asks Redis each 250 ms for each worker
- * that waits, HOW=blpop keeps a blocked connection for each.
+ * Alternatives that a user could build over Redis, with the same job as the floor. HOW=polling asks
+ * Redis every 250 ms for each waiting worker. HOW=blpop keeps a blocked connection for each.
  */
 import { Redis } from 'ioredis';
 import { serve, type Way } from './facade.ts';

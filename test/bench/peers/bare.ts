@@ -1,4 +1,7 @@
-/** Fastify and its form parser, answering OK and keeping nothing: what any service on Fastify pays before it does a thing. */
+/**
+ * Fastify and its form parser, which answer OK and store nothing: the basic cost of any service on
+ * Fastify.
+ */
 import formbody from '@fastify/formbody';
 import fastify from 'fastify';
 

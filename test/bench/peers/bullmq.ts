@@ -1,6 +1,6 @@
 /**
- * The floor's job by BullMQ: whoever waits adds a job that is put off and waits until it is finished; a post gives it the
- * value and lets it run. MODULES is the folder that its packages were fetched into.
+ * The floor's job with BullMQ: a waiting worker adds a delayed job and waits for its end. A post
+ * gives it the value and runs it. MODULES is the folder of its packages.
  */
 import { createRequire } from 'node:module';
 import { serve } from './facade.ts';
@@ -19,7 +19,7 @@ interface Queue {
   add(name: string, data: { value?: string }, options: object): Promise<Job>;
   getJob(id: string): Promise<Job | undefined>;
 }
-/** What is used of the package, whose types are not here. */
+/** The used part of the package, whose types are not installed. */
 interface BullMq {
   Queue: new (name: string, options: object) => Queue;
   QueueEvents: new (name: string, options: object) => QueueEvents;

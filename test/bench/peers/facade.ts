@@ -1,9 +1,12 @@
-/** The two HTTP hops that all alternatives have in common: a post that is kept, a worker that waits for its key. */
+/**
+ * The two HTTP hops of all alternatives: a post that is stored, and a worker that waits for its
+ * key.
+ */
 import { createServer, type ServerResponse } from 'node:http';
 
 export interface Way {
   keep(key: string, value: string): Promise<unknown>;
-  /** @param response may be closed before there is a value */
+  /** @param response may be closed before the value arrives */
   wait(key: string, response: ServerResponse): Promise<string>;
 }
 

@@ -1,7 +1,7 @@
 /**
- * The floor of a hand-over: node:http with a Map. It keeps nothing beyond its memory, checks nothing and forgets nothing,
- * so that what remains is the two HTTP hops. With FLOOR_FILE each post is appended to a file and synced, those that come
- * meanwhile together, before Carat is answered.
+ * The floor of a hand-over: node:http with a Map. It stores tokens only in memory, without checks
+ * or expiry, so only the two HTTP hops remain. With FLOOR_FILE, it appends each post to a file and
+ * syncs it before the answer. Posts during a sync share the next one.
  */
 import { open } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';

@@ -1,8 +1,9 @@
 /**
- * The service as a good engineer writes it in a day: Fastify with its form parser, a read that waits, and exclusive claims.
- * With REDIS_PORT tokens are in Redis: one script a transition, published arrivals, and a Map while Redis is unavailable.
- * Without it they are in LevelDB, each write synced. It promises less: no merchants, expectations, journal, conflicts,
- * repeats, encryption or reconciliation, and its log has a line for each post, as ours has.
+ * The service as a good engineer writes it in a day: Fastify with its form parser, a read that
+ * waits, and exclusive claims. With REDIS_PORT tokens are in Redis: one script a transition,
+ * published arrivals, and a Map while Redis is unavailable. Without it they are in LevelDB, each
+ * write synced. It promises less: no merchants, expectations, journal, conflicts, repeats,
+ * encryption or reconciliation. Its log has a line for each post, like ours.
  */
 import { createHash } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
@@ -26,7 +27,7 @@ interface Token {
   value: string;
   receivedAt: number;
   state: 'live' | 'claimed' | 'used';
-  /** Such as `merchant_data=14114532781`; POOL where there is no correlator. */
+  /** Such as `merchant_data=14114532781`; POOL without a correlator. */
   topics: string[];
 }
 interface Store {
@@ -49,7 +50,7 @@ const arrivals = new EventEmitter().setMaxListeners(0);
 
 class RedisStore implements Store {
   readonly #redis: Redis;
-  /** What came while Redis was unavailable. */
+  /** Tokens that came while Redis was unavailable. */
   readonly #fallback = new Map<string, Token>();
 
   constructor(port: number) {
@@ -187,7 +188,10 @@ const log = pino(
 const redisPort = process.env['REDIS_PORT'];
 const store: Store = redisPort === undefined ? new LevelStore() : new RedisStore(Number(redisPort));
 
-/** Asks at once, and again after each arrival under the topic, until there is an answer or `ms` are over. */
+/**
+ * Asks at once, and again after each arrival under the topic, until there is an answer or `ms` have
+ * passed.
+ */
 async function waited(topic: string, ms: number, ask: () => Promise<Token | undefined>): Promise<Token | undefined> {
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(), ms);

@@ -1,6 +1,6 @@
 /**
- * The floor's job by Restate: whoever waits invokes a handler that waits for an awakeable, and a post resolves it. Its
- * server runs beside, in a folder of its own. MODULES is the folder that its packages were fetched into.
+ * The floor's job with Restate: a waiting worker invokes a handler that waits for an awakeable, and
+ * a post resolves it. Its server runs in its own folder. MODULES is the folder of its packages.
  */
 import { spawn } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ import { serve } from './facade.ts';
 interface Context {
   awakeable(): { id: string; promise: Promise<string> };
 }
-/** What is used of the package, whose types are not here. */
+/** The used part of the package, whose types are not installed. */
 interface Restate {
   service(of: { name: string; handlers: Record<string, (context: Context, key: string) => Promise<string>> }): unknown;
   serve(options: { services: unknown[]; port: number }): Promise<number>;

@@ -1,4 +1,4 @@
-/** The hand-over beside what a user would build instead, on the same Redis. */
+/** The hand-over compared with alternatives that a user could build on the same Redis. */
 import { fetched, newerNode } from '../fetched.ts';
 import type { HandoverResult } from '../load/handover.ts';
 import { runLoad } from '../load/load.ts';

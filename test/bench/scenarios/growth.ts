@@ -1,10 +1,10 @@
-/** What a post costs as tokens and merchants become more: it must stay flat. */
+/** The cost of a post with growing numbers of tokens and merchants: it must stay flat. */
 import { runLoad } from '../load/load.ts';
 import type { PostsResult } from '../load/posts.ts';
 import { type Measured, startService } from '../processes.ts';
 import { type Bench, type Figure, type Plot, type Report, type Scenario, spread } from '../scenario.ts';
 
-/** Long enough that nothing expires while it runs. */
+/** Long enough that nothing expires during the run. */
 const TTL = { TOKEN_TTL_SECONDS: '7200', LOG_LEVEL: 'warn' };
 
 async function run(bench: Bench): Promise<Report> {

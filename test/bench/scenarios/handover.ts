@@ -1,4 +1,4 @@
-/** From sending the post until the worker that waits for it holds the token. */
+/** The time from the send of a post until its waiting worker has the token. */
 import { join } from 'node:path';
 import type { HandoverResult } from '../load/handover.ts';
 import { runLoad } from '../load/load.ts';
@@ -29,7 +29,7 @@ const QUICK: Case[] = [
   { waiting: 100, rate: 100 },
   { waiting: 1000, rate: 500 },
 ];
-/** Times of the peer at most, by path and percentile; with which cases in mind. */
+/** Maximum ratio to the peer, by path and percentile, and the cases of the goal. */
 interface Goal {
   peer: string;
   p50: number;
@@ -53,7 +53,7 @@ const GOALS: Record<string, Goal[]> = {
     { peer: PLAIN_REDIS, p50: 0.7, p99: Number.POSITIVE_INFINITY, applies: () => true },
   ],
 };
-/** A Redis connection for each waiting worker is not to be had for as many as this. */
+/** Redis does not accept a connection per worker for this many workers. */
 const MOST_BLPOP = 1000;
 
 async function run(bench: Bench): Promise<Report> {
@@ -80,7 +80,8 @@ async function run(bench: Bench): Promise<Report> {
   ];
   const rounds = bench.pick(5, 3);
   const seconds = bench.pick(3, 2);
-  // At a hundred a second nothing would get warm in the time of a bench: a service that runs for days is.
+  // Warm up first: at a hundred posts a second, the code would stay cold during a bench, unlike in
+  // a service that runs for days.
   for (const path of paths) await measure(path, { waiting: 100, rate: 2000 }, bench.pick(5, 3));
 
   const figures: Figure[] = [];

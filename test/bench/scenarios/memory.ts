@@ -1,4 +1,4 @@
-/** What a waiter and a kept token take, what an idle service takes, and how long it takes to start. */
+/** The memory of a waiter, a stored token and an idle service, and the time of a start. */
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { pause, runLoad, startLoad } from '../load/load.ts';
@@ -6,7 +6,7 @@ import type { PostsResult } from '../load/posts.ts';
 import { type Measured, startPeer, startService } from '../processes.ts';
 import { type Bench, type Figure, type Report, type Scenario, spread } from '../scenario.ts';
 
-/** V8 tidies up the heap of a process that has been idle for some ten seconds. */
+/** V8 shrinks the heap of a process after about ten idle seconds. */
 const IDLE_MS = 20_000;
 const GC = ['--expose-gc', '--max-semi-space-size=16', '--require', join(import.meta.dirname, '..', 'collect.cjs')];
 
@@ -114,7 +114,7 @@ async function collected(service: Measured): Promise<number> {
 async function memoryOfWaiters(start: () => Promise<Measured>, waiting: number): Promise<number> {
   const service = await start();
   try {
-    // The first use of a path costs what later ones do not.
+    // The first use of a code path costs more than later ones.
     await runLoad('handover', { ...service, waiting: 100, rate: 100, seconds: 1 });
     const before = await collected(service);
     const parked = startLoad('park', { port: service.workerPort, waiting });

@@ -1,15 +1,20 @@
-/** Posts kept per second and their processor time, against bare Fastify and against the service of a day's work. */
+/**
+ * Stored posts per second and their processor time, compared with bare Fastify and with the plain
+ * service.
+ */
 import { randomBytes } from 'node:crypto';
 import { runLoad } from '../load/load.ts';
 import type { PostsResult } from '../load/posts.ts';
 import { type Measured, startPeer, startService } from '../processes.ts';
 import { type Bench, type Figure, type Plot, type Report, ratio, type Scenario, spread } from '../scenario.ts';
 
-/** Processor time of a post, at most, in times of bare Fastify's. */
+/** Maximum processor time of a post, as a multiple of bare Fastify's. */
 const CPU_GOALS: Record<string, number> = { embedded: 1.8, redis: 2.4 };
-/** Posts per second, at least as many as the peer's on the same store. */
+/** Minimum posts per second: those of the peer on the same store. */
 const PEERS: Record<string, string> = { embedded: 'plain, LevelDB', redis: 'plain, Redis' };
-/** The goals hold here: enough connections that posts come together, as few as a busy Carat would open. */
+/**
+ * The goals apply here: enough connections for concurrent posts, and as few as a busy Carat opens.
+ */
 const GOAL_CONNECTIONS = 64;
 
 interface Round {

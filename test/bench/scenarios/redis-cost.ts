@@ -1,4 +1,4 @@
-/** What one post and one hand-over cost in Redis: processor time, calls sent, commands run, bytes on the wire. */
+/** The cost of one post and one hand-over in Redis: processor time, calls, commands and bytes. */
 import type { RedisServer } from '../../support/redis.ts';
 import type { HandoverResult } from '../load/handover.ts';
 import { pause, runLoad } from '../load/load.ts';
@@ -15,7 +15,7 @@ interface Cost {
   micros: number;
 }
 
-/** Redis' main thread for a post, at most, in times of three plain commands for it. */
+/** Maximum time of Redis' main thread for a post, as a multiple of three plain commands. */
 const MOST_CPU_TIMES = 1.8;
 
 async function run(bench: Bench): Promise<Report> {
@@ -53,7 +53,7 @@ async function run(bench: Bench): Promise<Report> {
   const cost = await costOf(redis, async () => {
     handed = (await runLoad<HandoverResult>('handover', load)).handed;
   });
-  // The post itself, and the read by which its worker began to wait, are part of it.
+  // Includes the post, and the read that started the worker's wait.
   figures.push(
     ...figuresOf(
       'a post, wait and hand-over between two instances',

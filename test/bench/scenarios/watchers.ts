@@ -1,4 +1,4 @@
-/** What it costs posts that somebody looks on: the same service, in turns with and without. */
+/** The cost of observers for posts: the same service, alternately with and without them. */
 import { createInterface } from 'node:readline';
 import { pause, runLoad, startLoad } from '../load/load.ts';
 import type { PostsResult } from '../load/posts.ts';
@@ -10,11 +10,11 @@ const CONNECTIONS = 64;
 const LEAST_RATIO = 0.95;
 const MOST_TIMES = 1.05;
 
-/** The posts run on while it is switched: this long before what is measured begins, and this long it is measured. */
+/** Posts continue during a switch: the time before a measurement, and its duration. */
 const SETTLE_S = 0.3;
 const SLICE_S = 2;
 const WARM_S = 4;
-/** Telling the watcher takes time, too. */
+/** The switch of the watcher takes time, too. */
 const MORE_S = 15;
 
 interface Slice {
@@ -68,7 +68,7 @@ async function run(bench: Bench): Promise<Report> {
   return { figures, notes };
 }
 
-/** Posts without pause to one service, at which somebody looks and does not look, in turns. */
+/** Continuous posts to one service, alternately with and without observers. */
 async function inTurns(bench: Bench, service: Measured, rounds: number): Promise<{ without: Rate[]; watched: Rate[] }> {
   const seconds = WARM_S + rounds * 2 * (SETTLE_S + SLICE_S) + MORE_S;
   const load = runLoad<PostsResult>('posts', { port: service.postPort, connections: CONNECTIONS, seconds });
@@ -78,7 +78,7 @@ async function inTurns(bench: Bench, service: Measured, rounds: number): Promise
     await pause(WARM_S * 1000);
     for (let round = 0; round < rounds; round++) {
       bench.tell(`${service.name}, round ${round + 1} of ${rounds}`);
-      // Which of the two is first changes as well.
+      // Alternate the first of the two, too.
       for (const isWatched of round % 2 === 0 ? [false, true] : [true, false]) {
         if (isWatched) await watcher.on();
         await pause(SETTLE_S * 1000);
@@ -105,7 +105,7 @@ function rateOf({ from, to, cpuSeconds }: Slice, progress: PostsResult['progress
   return { perSecond, cpuMicros: (cpuSeconds * 1e6) / ((perSecond * (to - from)) / 1000) };
 }
 
-/** A process of its own that looks on while it is told to. */
+/** A process that observes the service while it is switched on. */
 class Watcher {
   readonly #service: Measured;
   readonly #process: ReturnType<typeof startLoad>;

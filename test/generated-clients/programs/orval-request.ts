@@ -1,4 +1,4 @@
-/** How orval's client asks: it leaves the address and the key to the project. */
+/** The fetch function of orval's client, which leaves the address and the key to the project. */
 import { KEY, WORKER_URL } from './surroundings.ts';
 
 export async function request<T>(path: string, init: RequestInit): Promise<T> {

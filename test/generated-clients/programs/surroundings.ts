@@ -1,7 +1,7 @@
-/** What each program needs besides its generated client. */
+/** Shared by the programs that use a generated client. */
 export const { AUTHENTICITY_URL = '', WORKER_URL = '', WORKER_API_KEY: KEY = '' } = process.env;
 
-/** A correlator that the service takes, and one that it refuses. */
+/** A correlator that the service accepts, and one that it refuses. */
 export const CORRELATOR = 'edição & 1';
 export const BAD_CORRELATOR = 'edit\n1';
 
@@ -23,7 +23,10 @@ export interface Seen {
   settled: number;
   wrong: { status: number; code: string | undefined };
   unknown: { status: number; code: string | undefined };
-  /** Whether the zod schemas take an answer, a good and a bad correlator, in a query and in a body. */
+  /**
+   * Whether the zod schemas accept an answer, and a good and a bad correlator in a query and a
+   * body.
+   */
   schemas?: { answer: boolean; correlator: boolean[]; badCorrelator: boolean[] };
 }
 

@@ -1,4 +1,4 @@
-/** The doors of an authenticity path that one request can leave by, and what is recorded of each. */
+/** The outcomes of one request to an authenticity path, and the record of each. */
 import { METHODS } from 'node:http';
 import { gzipSync } from 'node:zlib';
 import { chunked, type RawRequest } from '../../support/raw-http.ts';
@@ -16,7 +16,7 @@ export interface Door {
 const FORM = 'application/x-www-form-urlencoded';
 let tokens = 0;
 
-/** A form with a token that never came before. */
+/** A form with a new token. */
 export function form(more = ''): string {
   tokens += 1;
   return `seid=${String(tokens).padStart(64, 'q')}&merchant_data=door${tokens}${more}`;
@@ -168,7 +168,7 @@ const HEADERS: Door[] = [
   },
 ];
 
-/** CONNECT has no path of ours: see the tests of connections. */
+/** CONNECT has no path: see the tests of connections. */
 const OTHER_METHODS: Door[] = METHODS.filter((method) => method !== 'POST' && method !== 'CONNECT').flatMap(
   (method) => [
     { name: method, request: { method, host: 'a.test' }, outcome: 'not_post' },
@@ -231,7 +231,7 @@ function bytes(text: string, more: number[]): Buffer {
   return Buffer.concat([Buffer.from(text), Buffer.from(more)]);
 }
 
-/** A form with a token, of so many bytes. */
+/** A form with a token and this many bytes. */
 function padded(length: number): string {
   return form('&x=').padEnd(length, 'x');
 }

@@ -1,3 +1,3 @@
-/** The one answer, as bytes, with the date taken out. */
+/** The answer as bytes, without the date. */
 export const OK_HEAD = 'HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\nDate: *\r\n\r\n';
 export const OK = `${OK_HEAD}OK`;

@@ -1,4 +1,4 @@
-/** Requests made from the schemas of an OpenAPI document: some that fit them, and some that do not. */
+/** Requests from the schemas of an OpenAPI document: some are valid, and some are not. */
 import type { Operation, Schema } from '../../../src/listeners/workers/openapi-document.ts';
 import type { Random } from '../../support/random.ts';
 
@@ -8,7 +8,7 @@ export interface MadeRequest {
   headers: Record<string, string>;
 }
 
-/** @param strange how likely, from 0 to 1, a value is none that its schema describes */
+/** @param strange probability of a value that violates its schema, from 0 to 1 */
 export function requestFor(path: string, operation: Operation, random: Random, strange: number): MadeRequest {
   const search = new URLSearchParams();
   const headers: Record<string, string> = {};
@@ -47,7 +47,7 @@ const STRANGE = [
   '%',
   'x'.repeat(200),
 ];
-/** Few, so that requests meet what others left. */
+/** Few, so that requests meet records of others. */
 const NAMES = ['default', 'job-1', 'm1'];
 
 function strangeValue(random: Random): unknown {
@@ -61,7 +61,7 @@ function fittingValue(schema: Schema, random: Random): unknown {
     case 'integer':
       return minimum + random.below(maximum - minimum + 1);
     case 'number':
-      // Short waits and leases: the range is wide, and the tests are not.
+      // Short waits and leases: the allowed range is too long for tests.
       return Math.min(minimum + random.below(1000) / 10_000, maximum);
     case 'boolean':
       return random.next() < 0.5;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Answer } from '../../support/service.ts';
 
-/** Expects an answer as RFC 9457 wants it, of a status and with one of our codes, that no cache keeps. */
+/** Expects an RFC 9457 answer with this status and code, without caching. */
 export function expectProblem(answer: Answer, status: number, code: string): void {
   expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
   expect(answer.json).toMatchObject({ type: 'about:blank', status, code });

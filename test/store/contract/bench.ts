@@ -1,6 +1,6 @@
 /**
- * What every case of the store contract works on: one or several stores over the same data, a merchant of its own, and
- * short ways to say what is put, read and claimed. Nothing here knows which implementation is under test.
+ * The fixture of every case of the store contract: one or several stores over the same data, an own
+ * merchant, and short functions to put, read and claim. It does not know the tested implementation.
  */
 import { randomBytes } from 'node:crypto';
 import { it } from 'vitest';
@@ -12,25 +12,25 @@ export interface BedOptions {
   ttlMs: number;
   accept: 'any' | 'expected';
   maxUnexpected: number;
-  /** Every merchant that the case will use; nobody else uses them. */
+  /** The merchants of the case. No other case uses them. */
   merchants: readonly string[];
 }
 
-/** Data that no other case sees. */
+/** Data of one case. */
 export interface Bed {
-  /** Opens one more store over the data; resolves when it can be used. Each one is closed by the case. */
+  /** Opens another store over the data. Resolves when it is ready. The case closes it. */
   open(events: StoreEvents): Promise<TokenStore>;
-  /** Removes the data; every store is closed by then. */
+  /** Removes the data. All stores are closed before. */
   remove(): Promise<void>;
 }
 
 export interface Implementation {
   setup(options: BedOptions): Promise<Bed>;
-  /** How many stores may be open over the same data at once. */
+  /** Maximum number of open stores over the same data. */
   instances: number;
 }
 
-/** What no case waits for: how long a token lives, and a long lease. */
+/** A lifetime and a lease that end after every case. */
 export const TTL_MS = 600_000;
 export const LONG_MS = 60_000;
 
@@ -46,12 +46,12 @@ export class Bench {
   readonly merchant = `m-${randomBytes(6).toString('hex')}`;
   /** Another merchant. */
   readonly stranger = `s-${randomBytes(6).toString('hex')}`;
-  /** All stores that are open; each has heard of the hints at its own place in `hints`. */
+  /** The open stores. `hints` has the received hints of each, by index. */
   stores: TokenStore[] = [];
   hints: Hint[][] = [];
-  /** The codes of all notices: that a Redis was away explains what is wrong otherwise. */
+  /** The codes of all notices: an absence of Redis can explain a failure. */
   readonly notices: string[] = [];
-  /** All that any store of the implementation told, for the one that notices may be another case's. */
+  /** Expiries from all stores of the implementation: a store of another case may report them. */
   readonly #told: Expiry[];
   readonly #instances: number;
   #bed: Bed | undefined;
@@ -84,12 +84,12 @@ export class Bench {
     return this.#store(0);
   }
 
-  /** Another one over the same data, where the implementation can do that. */
+  /** Another store over the same data, if the implementation supports it. */
   get b(): TokenStore {
     return this.#store(this.stores.length - 1);
   }
 
-  /** A new token, of a value of its own unless one is given; without correlators it belongs to the pool. */
+  /** A new token, with a new value by default. Without correlators, it belongs to the pool. */
   token(fields: Correlators & { kind?: Kind; value?: string; merchant?: string } = {}): NewToken {
     const { kind = 'token', value = this.value(), merchant = this.merchant, ...correlators } = fields;
     const id = tokenId(merchant, kind, value);
@@ -101,7 +101,7 @@ export class Bench {
     return `${this.#count}-${randomBytes(28).toString('hex')}`;
   }
 
-  /** Puts tokens one after the other, the oldest first. */
+  /** Puts tokens one after the other, oldest first. */
   async put(...tokens: NewToken[]): Promise<void> {
     for (const token of tokens) {
       const answer = await this.a.put(token);
@@ -126,14 +126,14 @@ export class Bench {
     return store.claim({ merchant, claimId, leaseMs, query, refuseConflict });
   }
 
-  /** Claims, and fails unless a token is held afterwards. */
+  /** Claims, and fails unless the claim holds a token. */
   async hold(store: TokenStore, claimId: string, query?: TokenQuery, options?: ClaimOptions): Promise<Held> {
     const answer = await this.claim(store, claimId, query, options);
     if (answer.state !== 'held') throw new Error(`expected ${claimId} to hold a token, got ${answer.state}`);
     return answer;
   }
 
-  /** What this case's stores told of what was over. */
+  /** The expiries of this case's merchant. */
   expiries(): Expiry[] {
     return this.#told.filter(({ merchant }) => merchant === this.merchant);
   }
@@ -170,7 +170,7 @@ export class Bench {
 /** One case of the contract. */
 export type Case = (name: string, run: (bench: Bench) => Promise<void>, options?: Partial<BedOptions>) => void;
 
-/** Cases run several at a time, for many of them wait for time to pass. */
+/** Several cases run at once, because many wait for time to pass. */
 export function casesOf({ setup, instances }: Implementation): Case {
   const told: Expiry[] = [];
   return (name, run, options = {}) =>
@@ -185,7 +185,7 @@ export function casesOf({ setup, instances }: Implementation): Case {
     });
 }
 
-/** The value of the token that an answer carries, or its state. */
+/** The value of the token in an answer, or the state of the answer. */
 export function valueIn(answer: ReadAnswer | ClaimAnswer): string {
   return answer.state === 'live' || answer.state === 'held' ? answer.token.value : answer.state;
 }

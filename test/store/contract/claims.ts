@@ -15,7 +15,7 @@ export function describeClaims(test: Case): void {
 
   test('the pool has only tokens that came without any correlator, of the kind', async (bench) => {
     const nit = bench.token({ kind: 'nit' });
-    // A post whose only correlator was malformed: it is nobody's, and no pool's.
+    // The only correlator of this post was malformed: the token is not in the pool.
     const malformed = { ...bench.token(), pooled: false };
     await bench.put(bench.token({ merchant_data: 'x' }), malformed, nit);
     expect(await bench.claim(bench.a, 'c1', bench.pool('token'))).toEqual({ state: 'none' });
@@ -125,7 +125,7 @@ export function describeClaims(test: Case): void {
     await bench.hold(bench.a, 'c1');
     expect(await bench.a.settle(bench.merchant, 'c1', 'use')).toBe('done');
     expect(await bench.hold(bench.b, 'c1')).toMatchObject({ token: second, claim: { deliveries: 1, renewals: 0 } });
-    // Settling is about the new token now, and the first one stays used.
+    // A settlement now applies to the new token, and the first one stays used.
     expect(await bench.b.settle(bench.merchant, 'c1', 'release')).toBe('done');
     expect(valueIn(await bench.claim(bench.a, 'c2'))).toBe(second.value);
     expect(valueIn(await bench.claim(bench.a, 'c1'))).toBe(third.value);

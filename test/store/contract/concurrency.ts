@@ -1,4 +1,7 @@
-/** Many at once, at several stores over the same data: never two holders, and after used never again. */
+/**
+ * Concurrent operations at several stores over the same data: a token never has two holders, and a
+ * used one is never handed out again.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from 'vitest';
 import type { TokenStore } from '../../../src/store/contract.ts';
@@ -80,18 +83,18 @@ export function describeConcurrency(test: Case): void {
       );
       oracle.check();
       expect(oracle.violations, `notices: ${bench.notices.join(', ')}`).toEqual([]);
-      // A history in which little happened would prove little.
+      // A history with few operations proves little.
       expect(oracle.holds.length).toBeGreaterThan(ACTORS);
     });
   }
 }
 
-/** One of several who put, take, settle and wait as chance wants it, on few tokens. */
+/** One of several actors with random operations on few tokens. */
 async function act(bench: Bench, oracle: Oracle, tokens: NewToken[], at: number, random: Random): Promise<void> {
   const merchant = bench.merchant;
   for (let step = 0; step < STEPS; step++) {
     const store = random.pick(bench.stores);
-    // Now and then two actors use one claim id.
+    // Sometimes two actors use one claim id.
     const claimId = `c${random.below(10) === 0 ? random.below(ACTORS) : at}`;
     const query = random.pick(['pool', 'pool', 'x', 'y']);
     const what = random.below(100);

@@ -1,4 +1,4 @@
-/** Expectations: what workers announced, what that lets in, and what became of it. */
+/** Expectations: what they admit, and how they end. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import type { Kind, TokenQuery } from '../../../src/token.ts';
@@ -8,7 +8,7 @@ import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
 
 const EXPECTED = { accept: 'expected' } as const;
 
-/** Opens an expectation, and answers its id. */
+/** Opens an expectation. Returns its id. */
 async function open(bench: Bench, query: TokenQuery, kind: Kind, ttlMs = LONG_MS): Promise<string> {
   const id = randomUUID();
   await bench.a.expect({ id, merchant: bench.merchant, kind, topic: topicOf(query), ttlMs });
@@ -225,7 +225,7 @@ function describeCancelling(test: Case): void {
     expect(await bench.b.read(query)).toMatchObject({ state: 'cancelled' });
     await bench.reopen();
     await open(bench, query, 'nit');
-    // Whoever asks for any kind is answered by the newest of all kinds.
+    // Without a kind, the newest expectation of all kinds decides.
     expect(await bench.b.read(query)).toMatchObject({ state: 'none' });
     expect(await bench.b.read(bench.by('sid', 'x', 'nit'))).toMatchObject({ state: 'none' });
     expect(await bench.b.read(bench.by('sid', 'x', 'seid'))).toMatchObject({ state: 'cancelled' });

@@ -1,4 +1,4 @@
-/** What happens when time is over: tokens, what was used, claims, and what is told of it. */
+/** Expiry of tokens, uses and claims, and its reports. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { scaled } from '../../support/time-scale.ts';
@@ -12,7 +12,7 @@ function orphans(bench: Bench, id?: string): number {
   return bench.expiries().filter((expiry) => expiry.what === 'orphan' && (id === undefined || expiry.id === id)).length;
 }
 
-/** Resolves when stores have had time to tell again what they had told already. */
+/** Resolves when stores have had time to repeat a report. */
 async function toldOnceMore(bench: Bench): Promise<void> {
   for (let round = 0; round < 2; round++) {
     const token = bench.token();
@@ -72,7 +72,7 @@ export function describeExpiry(test: Case): void {
       const before = [bench.token({ sid: 'before', value }), bench.token({ value: pooledValue })];
       const again = [bench.token({ sid: 'after', value }), bench.token({ sid: 'after-pool', value: pooledValue })];
       await bench.put(...before);
-      // What is under the same correlator outlives the first ones.
+      // A later token under the same correlator outlives the first ones.
       const halfLife = Date.now() + SHORT_LIFE.ttlMs / 2;
       await until('half of their life is over', () => Date.now() >= halfLife);
       await bench.put(bench.token({ sid: 'before' }), bench.token());
@@ -161,7 +161,7 @@ export function describeExpiry(test: Case): void {
         await announce('sid=cancelled', scaled(1000)),
       ];
       const missed = await announce('sid=missed', scaled(1000));
-      // Of two under one topic the oldest is filled.
+      // A token fills the oldest of two expectations under one topic.
       const [older, newer] = [await announce('sid=two', scaled(1000)), await announce('sid=two', scaled(1000))];
       await bench.put(bench.token({ kind: 'seid', sid: 'filled' }), bench.token({ kind: 'seid', sid: 'two' }));
       expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');

@@ -1,4 +1,4 @@
-/** Hints: that something may have changed under some topics, told to every store over the same data. */
+/** Hints: every store over the same data learns of a possible change under some topics. */
 import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import type { Hint } from '../../../src/store/contract.ts';
@@ -6,13 +6,16 @@ import { topicsOf } from '../../../src/token.ts';
 import { until } from '../../support/until.ts';
 import type { Bench, Case } from './bench.ts';
 
-/** What a store heard of the merchant after a sequence; of what was before, and of others, it may hear at any time. */
+/**
+ * The hints of a merchant after a sequence. Earlier hints, and those of others, may come at any
+ * time.
+ */
 function heardSince({ hints, merchant }: Bench, at: number, sequence: number): Hint[] {
   const isNew = (hint: Hint): boolean => hint.merchant === merchant && (hint.sequence ?? 0) > sequence;
   return (hints[at] as Hint[]).filter(isNew);
 }
 
-/** Runs something, and answers the hint under a topic that every store heard because of it. */
+/** Runs a change. Returns its hint under a topic once every store has received it. */
 async function hintOf(bench: Bench, topic: string, run: () => Promise<unknown>): Promise<Hint> {
   const sequence = await bench.a.sequence(bench.merchant);
   await run();
@@ -34,7 +37,7 @@ export function describeHints(test: Case): void {
     const token = bench.token({ merchant_data: 'a', sid: 'b', merchant_usn: 'c', order_id: 'd' });
     const hint = await hintOf(bench, 'sid=b', () => bench.a.put(token));
     expect([...hint.topics].sort()).toEqual(['merchant_data=a', 'merchant_usn=c', 'order_id=d', 'sid=b']);
-    // What a hint carries, if anything, is what a read answers.
+    // If a hint carries a token, it is the answer of a read.
     for (const topic of hint.arrivals?.keys() ?? []) expect(hint.arrivals?.get(topic)).toMatchObject(token);
   });
 
@@ -60,7 +63,7 @@ export function describeHints(test: Case): void {
   });
 
   test('raises the counter by one with each announcement, equally at every store', async (bench) => {
-    // Where the counter begins is the store's own affair.
+    // A store may start the counter at any value.
     await bench.put(bench.token({ sid: 'first' }));
     const before = await bench.a.sequence(bench.merchant);
     const tokens = Array.from({ length: 10 }, (_, at) => bench.token({ sid: `${at}` }));

@@ -1,11 +1,11 @@
-/** Leases: how long a claim holds, and what comes after it. */
+/** Leases: how long a claim holds, and what happens at its end. */
 import { expect } from 'vitest';
 import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { type Bench, type Case, LONG_MS, TTL_MS, valueIn } from './bench.ts';
 
 const SHORT_MS = scaled(300);
-/** Longer than what a test does meanwhile. */
+/** Longer than the other steps of a test. */
 const MEDIUM_MS = scaled(5000);
 /** Clocks are read in whole milliseconds, on both sides. */
 const CLOCK_MS = 5;

@@ -1,11 +1,12 @@
 /**
- * What any history of a store must satisfy, whatever the interleaving. Operations are recorded with the moments between
- * which they took effect; a claim's answer even tells its moment by the store's own clock, for its lease began then.
+ * Invariants of any history of a store, with any interleaving. Operations are recorded with the
+ * time span of their effect. The answer of a claim has the exact time by the store's clock, because
+ * its lease starts then.
  */
 import type { ClaimAnswer, ReadAnswer, SettleAnswer } from '../../../src/store/contract.ts';
 
 interface Span {
-  /** A count of steps, not a time: of two operations one was over before the other began, or they overlap. */
+  /** A step count, not a time: one operation ended before the other started, or they overlap. */
   begun: number;
   ended: number;
 }
@@ -28,12 +29,12 @@ export class Oracle {
   readonly violations: string[] = [];
   readonly holds: Hold[] = [];
   readonly #settlings: Settling[] = [];
-  /** The step at which the use of a token had been acknowledged. */
+  /** The step at which the use of a token was acknowledged. */
   readonly #usedBy = new Map<string, number>();
-  /** How many claims of an id were begun, and how many are under way. */
+  /** How many claims of an id were started, and how many are pending. */
   readonly #begunOf = new Map<string, number>();
   readonly #underWayOf = new Map<string, number>();
-  /** Claim ids for which the store, while it did not answer in time, may have taken a token that nobody heard of. */
+  /** Claim ids without an answer in time: the store may have taken a token for them. */
   readonly #unheard = new Set<string>();
   #step = 0;
 
@@ -77,10 +78,11 @@ export class Oracle {
     const ended = this.#begin();
     this.#settlings.push({ claimId, how, answer, begun, ended });
     if (how !== 'use' || answer !== 'done') return;
-    // What was used is the token that the claim took last; that is known unless it was taking another one meanwhile.
+    // A use applies to the last token of the claim. It is known unless another claim call was
+    // pending.
     const taken = this.holds.filter((hold) => hold.claimId === claimId).sort((a, b) => a.takenAt - b.takenAt);
     const last = taken.at(-1);
-    // Of two that it took in the same millisecond, nobody can tell which was the last.
+    // Two claims in the same millisecond have no known order.
     const isTied = taken.some(({ takenAt, token }) => takenAt === last?.takenAt && token !== last.token);
     const isKnown = isAlone && !isTied && !this.#unheard.has(claimId) && this.#begunOf.get(claimId) === claimsBefore;
     if (last === undefined || !isKnown) return;
@@ -93,7 +95,7 @@ export class Oracle {
     if (answer.state === 'live') this.#notAfterUse(answer.token.id, begun, 'read as live');
   }
 
-  /** Looks at the whole history: never two holders. */
+  /** Checks the whole history: never two holders. */
   check(): void {
     for (const hold of this.holds) {
       for (const other of this.holds) {
@@ -106,7 +108,8 @@ export class Oracle {
     if (first.takenAt > second.takenAt || second.takenAt >= first.leaseEndsAt) return;
     if (first.takenAt === second.takenAt) {
       if (first.deliveries > second.deliveries) return;
-      // In one millisecond, a claim that was undone leaves its number to the next; nothing tells which was first.
+      // Within a millisecond, the next claim may get the number of an undone claim. Their order is
+      // unknown.
       if (first.deliveries === second.deliveries && this.#gaveUp(second, first)) return;
     }
     if (this.#gaveUp(first, second)) return;
@@ -116,7 +119,10 @@ export class Oracle {
     );
   }
 
-  /** Whether the first holder may have put the token back, or shortened its lease, before the second one took it. */
+  /**
+   * Whether the first holder may have released the token, or shortened its lease, before the second
+   * one took it.
+   */
   #gaveUp(first: Hold, second: Hold): boolean {
     const putBack = this.#settlings.some(
       ({ claimId, how, answer, begun, ended }) =>

@@ -1,4 +1,4 @@
-/** How claims end: use, release, a lease that was lost, and undoing a claim that reached nobody. */
+/** How claims end: use, release, a lost lease, and the undo of a claim that reached nobody. */
 import { expect } from 'vitest';
 import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
@@ -6,7 +6,7 @@ import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
 
 const SHORT_MS = scaled(250);
 
-/** A token under `sid` x that `c1` claimed, and whose lease is over. */
+/** A token under `sid` x whose lease of `c1` is over. */
 async function leaseOver(bench: Bench, claimId = 'c1'): Promise<void> {
   await bench.hold(bench.a, claimId, bench.by('sid', 'x'), { leaseMs: SHORT_MS });
   await until('the lease ends', async () => {

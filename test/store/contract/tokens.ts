@@ -73,7 +73,7 @@ export function describeTokens(test: Case): void {
     if (answer.state !== 'live') return;
     expect(answer.token.id).toBe(tokenId(bench.merchant, 'seid', token.value));
     expect(answer.token.expiresAt - answer.token.receivedAt).toBe(TTL_MS);
-    // A store in this process follows the wall clock only when that was set by a second.
+    // A store in this process follows the wall clock only after a step of a second.
     expect(answer.token.receivedAt).toBeGreaterThanOrEqual(before - 1000);
     expect(answer.token.receivedAt).toBeLessThanOrEqual(Date.now() + 1000);
   });
