@@ -28,7 +28,7 @@ function entry(path: string): string {
   return relative('src', path).replace(/\.ts$/, '');
 }
 
-/** True when a name is that of the rule, or lies in its folder, or begins as it does before a star. */
+/** True when a name equals the rule, is in its folder, or starts with its text before a star. */
 function matches(name: string, rule: string): boolean {
   return rule.endsWith('*') ? name.startsWith(rule.slice(0, -1)) : name === rule || name.startsWith(`${rule}/`);
 }
@@ -104,7 +104,7 @@ describe('the layout', () => {
   });
 });
 
-/** The members of every circle of a graph: names from which a path leads back to them. */
+/** The members of every cycle of a graph. */
 function circles(graph: ReadonlyMap<string, readonly string[]>): string[] {
   return [...graph.keys()].filter((start) => {
     const seen = new Set<string>();

@@ -1,4 +1,7 @@
-/** Each flow with each fault: how it ends, what became of the token and the expectation, and that nothing is called twice. */
+/**
+ * Each flow with each fault: its end, the state of the token and the expectation, and no repeated
+ * call.
+ */
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -45,7 +48,7 @@ const OUTCOMES: [FaultName, string | undefined, 'done' | 'lost' | string][] = [
   ['error-500', undefined, 'unavailable'],
 ];
 
-/** The call is given 600 ms, so that an answer that is held is lost soon; a post that never comes is not waited for long. */
+/** A call has 600 ms, so a held answer is lost soon. The wait for a missing post is short. */
 const optionsFor = (fault: FaultName, outcome: string) => {
   const graceMs = outcome === 'done' || outcome === 'lost' ? 5000 : 100;
   return fault === 'hold-answer' ? { graceMs, timeoutMs: 600 } : { graceMs };
@@ -230,7 +233,7 @@ it('errors of the flows contain no key, card or token', async () => {
     const seids = world.store.posts.flatMap(({ fields }) => fields['seid'] ?? []);
     for (const secret of [...Object.values(SECRETS), ...seids]) expect(everythingOf(error)).not.toContain(secret);
   }
-  // Without the times that calls took: the digits of a security code come in them by chance.
+  // Without durations: they may contain the digits of a security code by chance.
   const reports = JSON.stringify(world.reports, (_key, value) => (typeof value === 'number' ? null : value));
   for (const secret of Object.values(SECRETS)) expect(reports).not.toContain(secret);
 });

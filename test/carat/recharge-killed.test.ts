@@ -1,4 +1,7 @@
-/** A worker that is killed between effect and confirmation, and started again: the recharge ends confirmed or undone. */
+/**
+ * A worker is killed between effect and confirmation, and restarted: the recharge ends confirmed or
+ * undone.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -57,7 +60,7 @@ async function kill({ child, ended }: Worker): Promise<void> {
   expect(await ended).toEqual([null, 'SIGKILL']);
 }
 
-/** What a worker that is started again does first, in this process: the folder is opened anew all the same. */
+/** The recovery of a restarted worker, in this process with a newly opened folder. */
 async function recovered(): Promise<Recovered[]> {
   const notes = await openRechargeNotes(folder);
   const options = {
@@ -107,7 +110,7 @@ describe('a recharge whose process is killed', () => {
     await kill(worker);
     expect(status()).toBe('NOV');
     const recovering = recovered();
-    // The recovery meets the status NOV first, and must not take it for an end.
+    // The recovery first gets the status NOV, which is not an end.
     while (!simulator.world.calls.some(({ call }) => call === 'recharges.query'))
       await once(simulator.app.server, 'request');
     await release();

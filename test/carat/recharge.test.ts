@@ -1,4 +1,4 @@
-/** The recharge: once it is effected it ends confirmed or undone, whatever happens. */
+/** The recharge: after the effect, it always ends confirmed or undone. */
 import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -139,7 +139,7 @@ describe('recharge', () => {
     const held = once(world.simulator.events, 'held');
     const flow = run({ timeoutMs: 800, settleMs: 20_000 });
     await held;
-    // The undoing is refused as long as the status is NOV; then the request that was given up is carried out.
+    // Carat refuses the undo while the status is NOV. Then it carries out the timed-out request.
     while (world.calls('recharges.confirm') < 2) await once(world.simulator.app.server, 'request');
     await release();
     expect(await flow).toMatchObject({ outcome: 'undone', status: 'PPN' });
@@ -314,7 +314,7 @@ describe('notes', () => {
     expect((await stat(folder)).mode & 0o777).toBe(0o700);
   });
 
-  // Node's own recursive mkdir never ends where a parent cannot be made.
+  // Node's recursive mkdir never ends if a parent cannot be created.
   it.each(['/dev/null/notes', '/proc/nope/notes'])(
     'reject when their folder cannot be created: %s',
     async (unusable) => {

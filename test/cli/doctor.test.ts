@@ -1,4 +1,4 @@
-/** The doctor, before addresses that are well and addresses that are not. */
+/** The doctor, with good and bad addresses. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';

@@ -23,7 +23,7 @@ interface Received {
   gone: Latch<void>;
 }
 
-/** A worker that answers each post as the test says. */
+/** A worker whose answers the test chooses. */
 class Worker {
   readonly received: Received[] = [];
   readonly #server: Server;

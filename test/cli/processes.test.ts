@@ -1,4 +1,6 @@
-/** What a process does beside its answer: it comes back, it is interrupted, it writes for programs or for people. */
+/**
+ * The processes of the command line: reconnects, interrupts, and output for programs and people.
+ */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -41,7 +43,7 @@ const sidsOf = (tail: Running): unknown[] =>
   linesOf(tail.out())
     .filter(({ event }) => event === 'post')
     .map(({ sid }) => sid);
-/** Posts until it is seen: what comes before a reader follows is not for it. */
+/** Posts until one is seen: the reader gets only posts after its start. */
 const followed = (tail: Running): Promise<unknown> =>
   until('it follows', async () => {
     await service.post({ seid: 'x', sid: 'first' });

@@ -1,4 +1,4 @@
-/** What the client does against the service as it is. */
+/** The client with the real service. */
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTokenSource, createWorkerClient, type WorkerClient } from '../../src/client/index.ts';

@@ -1,4 +1,4 @@
-/** Programs that were written for 1.0.0 compile against the types of today. */
+/** Programs for 1.0.0 compile with the current types. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import ts from 'typescript';

@@ -1,4 +1,4 @@
-/** What the client makes of wrong addresses, keys and answers, and how it paces itself. */
+/** How the client handles wrong addresses, keys and answers, and how it spaces retries. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it, vi } from 'vitest';

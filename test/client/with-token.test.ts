@@ -1,4 +1,4 @@
-/** `withToken` against the service as it is. */
+/** `withToken` with the real service. */
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createWorkerClient, type WorkerClient } from '../../src/client/index.ts';
@@ -170,7 +170,7 @@ describe('withToken with ACCEPT=expected', () => {
     const spentAtService = latch();
     const renewalAnswered = latch();
     let isTaken = false;
-    // A renewal is on its way when the token is spent; it arrives after that, and its answer comes before that one's.
+    // A renewal is pending when the token is spent. It arrives later, and its answer comes first.
     const crossing: typeof fetch = async (input, init) => {
       const isRenewal = isTaken && init?.method === 'PUT';
       if (isRenewal) {
@@ -211,7 +211,7 @@ describe('withToken with ACCEPT=expected', () => {
         signal.addEventListener('abort', () => lost.open(signal.reason));
         await proxy.mode({ kind: 'stall', direction: 'both' });
         expect(await lost.opened).toMatchObject({ code: 'lease_lost' });
-        // Whoever works with it stops before another can have it.
+        // The work stops before another worker can get the token.
         await expect(client.claim({ orderId: 'A-80' }, NOW)).rejects.toMatchObject({
           code: 'claimed',
           claimId: token.claim.id,

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Config, ConfigError, misspelt, readConfig, VARIABLE_NAMES } from '../../src/config/config.ts';
 import { makeCertificate } from '../support/certificate.ts';
 
-/** What is said of an environment that cannot be used, by variable. */
+/** The messages for wrong variables. */
 function problems(env: Record<string, string>): [string, string][] {
   try {
     readConfig(env);
@@ -21,7 +21,7 @@ const THREE_PATHS = new Map([
   ['/y', 'b'],
   ['/z', 'a'],
 ]);
-/** As short as keys of the worker API may be. */
+/** The shortest allowed key of the worker API. */
 const KEY1 = 'sixteen-letters1';
 const KEY2 = 'sixteen:letters2';
 const KEY = Buffer.alloc(32, 7).toString('base64');

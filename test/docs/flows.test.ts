@@ -1,11 +1,14 @@
-/** The session of docs/flows.md goes as it is shown. It waits 30 s for the guard, the shortest time that can be asked for. */
+/**
+ * The session of docs/flows.md has its real output. It waits 30 s for the guard, the shortest
+ * allowed time.
+ */
 import { expect, it } from 'vitest';
 import { createSimulator } from '../../src/simulator/simulator.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 import { run } from '../support/run.ts';
 import { pattern, stepsOf } from '../support/sessions.ts';
 
-/** What Carat makes up: a SID, SEID, NIT or token, another one each time. */
+/** Values that Carat generates: a SID, SEID, NIT or token, different each time. */
 const ISSUED = /[0-9a-f]{64}/g;
 
 it('docs/flows.md shows the real sequence of every flow', async () => {
@@ -17,7 +20,7 @@ it('docs/flows.md shows the real sequence of every flow', async () => {
     CARAT_RECHARGE_URL: simulator.addresses().recharge,
   });
   simulator.postTo(service.authenticityUrl);
-  /** Each value of the document, and what came in its place. */
+  /** Each value of the document, with the real one. */
   const issued = new Map<string, string>();
   const here = (text: string): string => text.replaceAll(ISSUED, (value) => issued.get(value) ?? value);
   const steps = stepsOf('docs/flows.md');

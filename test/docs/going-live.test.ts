@@ -1,4 +1,4 @@
-/** The commands of the guide to production do what it says they do. */
+/** The commands of the production guide work as described. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** Every Markdown file of the project: what it points to is there, the headings too, and so are the files and commands it names. */
+/** Every Markdown file of the project: its links, headings, files and commands exist. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
@@ -11,7 +11,7 @@ const DOCUMENTS = execFileSync('git', ['ls-files', '--cached', '--others', '--ex
   .trim()
   .split('\n');
 
-/** Without blocks of code, in which nothing is a link or a heading. */
+/** Without code blocks: they have no links or headings. */
 const prose = (text: string): string => text.replaceAll(/^ *```.*?^ *```$/gms, '');
 
 /** The anchors that GitHub gives the headings of a document. */

@@ -1,4 +1,7 @@
-/** The handbook for operators names only what there is: metrics, log lines, troubles, outcomes. And every trouble is in it. */
+/**
+ * The operators' handbook names only existing metrics, log lines, notices and outcomes. It has
+ * every notice.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,14 +14,14 @@ import { startRedis } from '../support/redis.ts';
 import { RestartableService } from '../support/restartable-service.ts';
 import { until } from '../support/until.ts';
 
-/** So that no connection is left for a later test to find. */
+/** Leaves no connection open for a later test. */
 const ALONE = { headers: { connection: 'close' } };
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 const files = execFileSync('git', ['ls-files', 'src'], { cwd: ROOT }).toString().trim().split('\n');
 const SOURCE = files.filter((path) => !/^src\/(carat|simulator|demo|cli|client)\//.test(path)).map(read);
 
-/** The codes with which troubles are told, as the sources write them. */
+/** The codes of notices in the sources. */
 const TROUBLES = new Set([
   ...SOURCE.flatMap((text) => [
     ...text.matchAll(
@@ -33,7 +36,7 @@ const TROUBLES = new Set([
   'seal_broken',
   'bug',
 ]);
-/** What else a log line can be. */
+/** The other events of log lines. */
 const EVENTS = new Set(
   SOURCE.flatMap((text) => [...text.matchAll(/(?:\bevent: |\{ name: (?='\w+', merchant))'([a-z_]+)'/g)]).map(
     ([, event = '']) => event,

@@ -1,4 +1,4 @@
-/** The documents show what was done: their shell sessions are played again, and their snippets are those that the tests run. */
+/** Runs the shell sessions of the documents, and compares their snippets with the tested ones. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -9,7 +9,7 @@ import { pattern, stepsOf } from '../support/sessions.ts';
 import { until } from '../support/until.ts';
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
-/** The post for which the session waits, which came by itself a second and a half later. */
+/** The post for which the session waits. It came a second and a half later. */
 const LATE = { seid: '0123456789qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjk', merchant_data: '0000000042' };
 
 const SESSIONS = [

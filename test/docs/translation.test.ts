@@ -1,4 +1,7 @@
-/** What exists in Portuguese is kept in step with the English: headings, blocks of code, tables with what they name, links. */
+/**
+ * The Portuguese documents have the headings, code blocks, tables, names and links of the English
+ * ones.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -30,7 +33,7 @@ const rows = (text: string): string[] =>
     .filter((line) => line.startsWith('|'));
 const items = (text: string): string[] => [...prose(text).matchAll(/^ *(-|\d+\.) /gm)].map(([, mark = '']) => mark);
 
-/** Names in code that are nobody's to translate: options, metrics, commands, paths, codes. */
+/** Names in code that are not translated: options, metrics, commands, paths, codes. */
 function names(text: string): string[] {
   const code = [...prose(text).matchAll(/`([^`\n]+)`/g)].map(([, name = '']) => name);
   return code
@@ -41,7 +44,7 @@ function names(text: string): string[] {
     )
     .sort();
 }
-/** What links point to; a document that is translated points to translated ones. */
+/** The targets of links. A translated document links to translated ones. */
 function targets(text: string): string[] {
   return [...prose(text).matchAll(/\]\(([^)\s#]+)/g)]
     .map(([, target = '']) => target.split('/').at(-1)?.replace('.pt-BR', '') ?? '')

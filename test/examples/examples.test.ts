@@ -1,4 +1,4 @@
-/** The workers of `examples/`, each run as its first lines say: against the simulator and a service that wants a key. */
+/** The workers of `examples/`, run with the simulator and a service that requires a key. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -15,7 +15,7 @@ import { type Answer, untilKnown } from '../support/worker-api.ts';
 const value = (): string => randomBytes(32).toString('hex');
 
 let redis: RedisServer;
-/** The ways of the two instances to Redis. */
+/** The proxies of the two instances to Redis. */
 let toA: TcpProxy;
 let toB: TcpProxy;
 let a: Instance;
@@ -109,7 +109,7 @@ it('admits a post that Redis refused while the announcing instance was cut off',
   expect(await claiming).toMatchObject({ status: 200, body: { value: pooled } });
   expect(a.told('verdict_revised')).toBe(1);
   await expectAtBoth('x', genuine);
-  // It is a token like any other from now on.
+  // From now on, it is an ordinary token.
   expect((await b.used('c')).status).toBe(204);
   await post(a, { token: pooled });
   expect((await untilKnown(() => a.claim('d', { kind: 'token' }))).status).toBe(204);
@@ -134,7 +134,7 @@ it('refuses a post without an announcement, with a cancelled one, and one more v
   for (const sid of ['early', 'kind', 'over']) await expectNowhere(sid);
   await expectNowhere('cancelled', 410);
   await expectAtBoth('one', first);
-  // Whatever is announced later.
+  // Even after a later announcement.
   for (const sid of ['early', 'one']) await announce(b, { sid });
   await cut([toA, a]);
   await mend(toA, a);
@@ -217,7 +217,7 @@ it('keeps a refused post after a loss of Redis until its announcement arrives', 
   await b.settled();
   await until('it is there', async () => (await read(b, 'x')).status === 200);
   await expectAtBoth('x', genuine);
-  // Admitted and lost again: the copy of the instance that it came to is as good as any.
+  // Admitted and lost again: the copy of the instance that received it restores it.
   await redis.command('FLUSHALL');
   await until('it is there', async () => (await read(a, 'x')).status === 200);
   const claiming = b.claim('c', { kind: 'token', wait: 30 });
@@ -236,7 +236,7 @@ it('admits each pooled post in any order of announcements and posts', async () =
   const places = { kind: 'token' };
   await announce(b, places);
   await cut([toA, a]);
-  // It waits for its verdict, and its place goes to the next one.
+  // Its verdict is deferred, and the next one gets its place.
   await post(a, { token: first });
   await announce(a, places);
   await post(b, { token: second });

@@ -1,4 +1,6 @@
-/** Claims in the corners: an answer of Redis that is lost, an instance that is cut off, a Redis that comes back empty. */
+/**
+ * Claims with faults: a lost answer of Redis, a cut-off instance, a Redis that comes back empty.
+ */
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Instance } from '../support/instance.ts';
@@ -12,7 +14,7 @@ const value = (): string => randomBytes(32).toString('hex');
 
 describe('two instances', () => {
   let redis: RedisServer;
-  /** The way of each instance to Redis. */
+  /** The proxy of each instance to Redis. */
   let ways: { a: TcpProxy; b: TcpProxy };
   let a: Instance;
   let b: Instance;
@@ -58,7 +60,7 @@ describe('two instances', () => {
     const waiting = a.claim('c', { kind: 'token', wait: 20 });
     expect((await a.claim('c', { kind: 'token' })).status).toBe(503);
     expect((await a.used('c')).status).toBe(503);
-    // The others are served: those in doubt do not stand before them.
+    // Claims in doubt do not block the others.
     expect(await a.claim('d', { kind: 'token', wait: 5 })).toMatchObject({ status: 200, body: { value: here } });
     await reconnect(ways.a);
     expect(await waiting).toMatchObject({ status: 200, body: { value: there } });
@@ -133,7 +135,7 @@ describe('two instances', () => {
     ['loses its data without a new connection', async () => void (await redis.command('FLUSHALL'))],
   ];
 
-  /** Ten tokens posted at a; five used at b, one held there. Answers those that are left. */
+  /** Ten tokens posted at a; five used at b, one held there. Returns the others. */
   async function useSome(): Promise<string[]> {
     const tokens = Array.from({ length: 10 }, value);
     for (const token of tokens) await a.post({ token });
@@ -146,7 +148,7 @@ describe('two instances', () => {
     return tokens.slice(6);
   }
 
-  /** Claims all that there is, until `count` came and nothing more does. */
+  /** Claims until it has `count` tokens and no more come. */
   async function expectOnly(left: string[], instances: Instance[]): Promise<void> {
     const got: unknown[] = [];
     await until(

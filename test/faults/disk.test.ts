@@ -1,4 +1,4 @@
-/** The disk under the local journal fails, alone and together with Redis; and journals that cannot be read. */
+/** Failures of the journal's disk, alone and together with Redis, and unreadable journals. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -95,7 +95,7 @@ it('Sentinel: restores posts that a master acknowledged without its replicas bef
   await b.settled();
   const master = await sentinel.master();
   const replicas = sentinel.servers.filter((server) => server !== master);
-  // From here on nothing reaches the replicas: what the master acknowledges, it alone has.
+  // From here on, nothing reaches the replicas: only the master has what it acknowledges.
   for (const replica of replicas) replica.hang();
   const lost = await post([a, b], 30, 'lost');
   expect(a.told('store_away') + b.told('store_away')).toBe(0);

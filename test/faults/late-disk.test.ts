@@ -1,4 +1,4 @@
-/** DATA_DIR is not there when the service starts, and comes later: what is on it counts as if it had been there. */
+/** DATA_DIR is missing at the start and comes later: its records count as if it had been there. */
 import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -105,7 +105,7 @@ it('does not claim locally a token that Redis had before the restart, even if it
   await restartWithoutDisk();
   await a.post({ seid, sid: 'x' });
   await diskIsBack();
-  // It may have heard that the token is used.
+  // Another instance may know a use of the token.
   expect([410, 503]).toContain((await a.claim('d', { sid: 'x' })).status);
   await redisIsBack();
   expect((await untilKnown(() => a.claim('d', { sid: 'x' }))).status).toBe(410);

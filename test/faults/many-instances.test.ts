@@ -56,7 +56,7 @@ describe('two instances', () => {
     );
     const calls = async (): Promise<number> =>
       Number(/calls=(\d+)/.exec((await redis.info('commandstats')).get('cmdstat_evalsha') ?? '')?.[1]);
-    // One, and what the sweeps of two instances do meanwhile.
+    // One, and the calls of the sweeps of two instances.
     expect(await calls()).toBeLessThan(10);
   });
 });

@@ -1,4 +1,4 @@
-/** A Redis that answers but cannot be used as it is set up: reported at the start by name, and in `readyz`. */
+/** A Redis with a wrong set-up: reported by name at the start, and in `readyz`. */
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterEach, expect, it } from 'vitest';
 import { Instance } from '../support/instance.ts';

@@ -1,4 +1,7 @@
-/** TLS to a Redis Cluster: what does not verify is reported, and ends nothing; names in certificates verify. */
+/**
+ * TLS to a Redis Cluster: a failed verification is reported and ends nothing, and certificates with
+ * names verify.
+ */
 import { afterEach, expect, it } from 'vitest';
 import { type Certificate, makeCertificate } from '../support/certificate.ts';
 import { GuardedFolder } from '../support/guarded-folder.ts';

@@ -1,6 +1,6 @@
 /**
- * Every way for Redis to fail, seen from outside: Carat is answered 200, a worker of the same instance gets what came
- * meanwhile, one of another instance gets it once Redis is back, and nothing is given out twice.
+ * Every failure of Redis, from outside: Carat gets 200, a worker of the same instance gets the new
+ * tokens, one of another instance gets them once Redis is back, and no token is handed out twice.
  */
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import { scaled } from '../support/time-scale.ts';
 import { until } from '../support/until.ts';
 import { untilKnown } from '../support/worker-api.ts';
 
-/** The contract says one second; a busy machine that runs many servers is given more. */
+/** The contract says one second. A busy machine with many servers gets more. */
 const CARAT_MS = scaled(5000);
 const value = (): string => randomBytes(32).toString('hex');
 
@@ -31,7 +31,7 @@ interface Fault {
   name: string;
   begin(stage: Stage): Promise<unknown>;
   end(stage: Stage): Promise<unknown>;
-  /** True when Redis is away for the other instance, too. */
+  /** True if Redis is away for the other instance, too. */
   forAll?: boolean;
   config?: Record<string, string>;
 }
@@ -82,7 +82,7 @@ const FAULTS: Fault[] = [
     async begin({ redis }) {
       const [, folder] = (await redis.command('CONFIG', 'GET', 'dir')) as [string, string];
       await redis.command('CONFIG', 'SET', 'save', '3600 1');
-      // A folder is where the file should be.
+      // A folder replaces the file.
       await mkdir(join(folder, 'dump.rdb', 'in-the-way'), { recursive: true });
       await redis.command('BGSAVE').catch(() => undefined);
       await until(
@@ -124,7 +124,8 @@ const FAULTS: Fault[] = [
       await loaded;
     },
     forAll: true,
-    // Half a millisecond for each key, while it answers all the same: ten seconds in all, on an idle machine.
+    // Half a millisecond for each key: ten seconds in all on an idle machine. It answers during
+    // that time.
     config: {
       'enable-debug-command': 'yes',
       'key-load-delay': String(scaled(500)),
@@ -161,11 +162,12 @@ describe.concurrent.each(FAULTS)('Redis: $name', (fault) => {
     await a.settled();
     const before = value();
     expect((await a.post({ seid: before, merchant_data: 'before' })).status).toBe(200);
-    // On a busy machine Redis may have missed its deadline: what it surely never saw could be claimed locally.
+    // On a busy machine, Redis may have missed its deadline. Then a token that it certainly did not
+    // receive could be claimed locally.
     await a.settled();
     await fault.begin(stage);
 
-    // The first post finds out. Nobody knows whether Redis has it, unless Redis refused.
+    // The first post detects the failure. It is in doubt unless Redis refused it.
     const [first, elsewhere] = [value(), value()];
     const answers = [await a.post({ seid: first, merchant_data: 'first' })];
     expect(await a.read({ merchant_data: 'first', wait: 5 })).toMatchObject({ status: 200, body: { value: first } });
@@ -188,7 +190,7 @@ describe.concurrent.each(FAULTS)('Redis: $name', (fault) => {
       body: { value: pooled[1] },
     });
     if (fault.forAll) expect((await b.read({ merchant_data: 'first' })).status).not.toBe(200);
-    // What only Redis can know: nobody is told that there is nothing.
+    // Only Redis can know the answer: no request gets "none".
     expect((await a.claim('other', { merchant_data: 'before' })).status).toBe(503);
     for (const { status, text, ms } of answers) {
       expect({ status, text }).toEqual({ status: 200, text: 'OK' });
@@ -203,7 +205,7 @@ describe.concurrent.each(FAULTS)('Redis: $name', (fault) => {
     expect(await untilKnown(() => b.read({ merchant_data: 'first' }))).toMatchObject({ body: { value: first } });
     const late = await untilKnown(() => b.claim('late', { merchant_data: 'before' }));
     expect(late).toMatchObject({ body: { value: before } });
-    // Used stays used, held stays held, and the rest is given out once.
+    // Uses and claims stay, and the rest is handed out once.
     const next = await untilKnown(() => b.claim('next', { kind: 'token' }));
     expect(next).toMatchObject({ status: 200, body: { value: pooled[2] } });
     const expectNoneAt = async (instance: Instance): Promise<void> => {
@@ -216,7 +218,7 @@ describe.concurrent.each(FAULTS)('Redis: $name', (fault) => {
       await instance.settled();
     }
     await expectNoneAt(b);
-    // The other instance knows the claim that was given meanwhile.
+    // The other instance has the claim that was given in that time.
     expect((await untilKnown(() => b.used('held'))).status).toBe(204);
     expect((await untilKnown(() => b.used('same'))).status).toBe(204);
   });

@@ -1,4 +1,7 @@
-/** What instances tell each other for those who look on: everything when Redis is there, nothing that waits or grows when not. */
+/**
+ * The relay of events between instances: complete while Redis is there. Without Redis, nothing
+ * waits or grows.
+ */
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseStoreUrl } from '../../src/config/store-url.ts';
@@ -42,7 +45,7 @@ const isPost =
   (sid: string) =>
   ({ name, data }: StreamedEvent): boolean =>
     name === 'post' && data.sid === sid;
-/** Follows after the event of `seen`: what came to both since is there, and nothing else. */
+/** Reads after the event of `seen`: expects the later events of both, and no others. */
 async function followAfter(instance: Instance, id: string | undefined): Promise<void> {
   const stream = await follow(instance, id);
   await stream.until('what came to the one', isPost('missed-at-a'));
@@ -51,7 +54,7 @@ async function followAfter(instance: Instance, id: string | undefined): Promise<
 }
 
 describe('two instances show each other', () => {
-  /** The first one's way to Redis is the proxy. */
+  /** The first one reaches Redis through the proxy. */
   let a: Instance;
   let b: Instance;
   beforeAll(async () => {
@@ -67,7 +70,7 @@ describe('two instances show each other', () => {
       });
       names.set(instance, String(first?.['instance']));
     }
-    // They hear of each other when both have subscribed.
+    // They learn of each other once both have subscribed.
     for (const [one, other] of both()) {
       await until('they hear of each other', async () => (await page(one)).includes(nameOf(other)));
     }
@@ -401,7 +404,7 @@ describe('the channel', () => {
     try {
       await until('it hears itself', () => channel.send('first') && heard);
       const [before] = await listeners();
-      // What is sent arrives; nothing comes back, and no connection ends.
+      // Requests arrive, no answer comes back, and no connection ends.
       await proxy.mode({ kind: 'blackhole', direction: 'to client' });
       await until('it listens on another connection', async () => {
         channel.send('unheard');

@@ -1,4 +1,4 @@
-/** A slot of a Redis Cluster moves to another master while everything is asked of its merchants. */
+/** A slot of a Redis Cluster moves to another master under load of its merchants. */
 import { afterEach, expect, it } from 'vitest';
 import { Actor } from '../chaos/actors.ts';
 import { MERCHANTS } from '../chaos/cast.ts';

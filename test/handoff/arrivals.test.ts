@@ -1,4 +1,6 @@
-/** Reads that an announcement answers, over a real Redis, whatever becomes of the announcements. */
+/**
+ * Reads that an announcement answers, over a real Redis, with lost, doubled and late announcements.
+ */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseStoreUrl } from '../../src/config/store-url.ts';
@@ -33,7 +35,7 @@ interface InstanceOptions {
   onConflict?: 'newest' | 'refuse';
 }
 
-/** An instance as far as reading goes, with a hand on its hints. */
+/** The reading part of an instance. The test controls its hints. */
 class Instance {
   readonly store: ReadingStore;
   readonly expiries: Expiry[] = [];
@@ -288,7 +290,7 @@ describe('reads that an announcement answers', () => {
           violations.push(`${key}: was used at ${of.used}, and given to a read begun at ${begun}`);
         else if (of.sent > ended) violations.push(`${key}: given before it was posted`);
         else if (kind !== undefined && of.kind !== kind) violations.push(`${key}: ${of.kind} given for ${kind}`);
-        // Whatever the moment of the answer was, it came after these were kept and before they were used.
+        // The answer came after these were kept and before they were used.
         const since = Math.max(begun, of?.sent ?? 0);
         const surely = [...tokens.values()].filter(
           (one) => one.kept < since && one.useSent > ended && (kind ?? one.kind) === one.kind,
@@ -318,7 +320,8 @@ describe('reads that an announcement answers', () => {
         if (random.below(2) === 0) reading.push(read());
         else await put();
       }
-      // Here is a token that nobody uses: who reads any kind is answered, even if its announcement is lost.
+      // A token that nobody uses: reads without a kind get an answer, even if its announcement is
+      // lost.
       const last = tokenFor(merchant, key);
       tokens.set(last.id, { kind: last.kind, sent: ++step, kept: never, useSent: never, used: never });
       await random.pick([here, there])?.store.put(last);

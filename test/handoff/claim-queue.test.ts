@@ -7,12 +7,12 @@ import { until } from '../support/until.ts';
 
 const NONE: ClaimAnswer = { state: 'none' };
 
-/** Tokens to be claimed, as many as a test lays out. */
+/** A source of claimable tokens that the test fills. */
 class Tray {
   readonly asked: string[] = [];
   readonly #free: string[] = [];
   readonly #heldBy = new Map<string, string>();
-  /** What is answered when nothing is there. */
+  /** The answer without a token. */
   empty: ClaimAnswer = NONE;
   onAsked: (claimId: string) => Promise<void> | void = () => {};
 
@@ -117,7 +117,7 @@ describe('a claim queue', () => {
     tray.onAsked = () => opened;
     const first = line.advance();
     await until('the round is under way', () => tray.asked.length === 1);
-    // The first round has looked already: what is laid now is for the next one.
+    // The first round has read already: a new token is for the next one.
     tray.lay('1');
     const [second, third] = [line.advance(), line.advance()];
     open();

@@ -1,4 +1,6 @@
-/** Those who wait to claim are served in the order in which they came; without slow check, and some without hints. */
+/**
+ * Waiting claims are served in order of arrival, without the slow check, and some without hints.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Counter, MERCHANT, POOL, ticks, under } from '../support/counter.ts';
 import { latch } from '../support/latch.ts';
@@ -113,7 +115,7 @@ describe('a claim that waits', () => {
     expect(await first.answered()).toMatchObject({ token, claim: { id: 'c1', deliveries: 1 } });
     expect(await again.answered()).toMatchObject({ token, claim: { id: 'c1', deliveries: 1 } });
     expect(between.outcome).toBeUndefined();
-    // Whoever holds a token already need not stand in line at all.
+    // A claim that holds a token need not queue.
     expect(await counter.ask('c1').answered()).toMatchObject({ token, claim: { deliveries: 1 } });
     between.client.abort();
     expect(await between.answered()).toEqual({ outcome: 'disconnected' });

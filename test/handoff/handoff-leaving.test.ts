@@ -1,6 +1,7 @@
 /**
- * Whoever waits to claim may leave: the client goes away, the wait is over, the process drains. A token that is taken for
- * somebody who is not there any more is put back as if nothing had been, and one for somebody who is still there is theirs.
+ * A waiting claim may end: the client disconnects, the wait times out, or the process drains. A
+ * token that was taken for a disconnected client is put back without a trace. A client that is
+ * still connected gets its token.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Asked, Counter, LONG_MS, MERCHANT, POOL, ticks, under } from '../support/counter.ts';
@@ -53,7 +54,7 @@ describe('a claim that waits', () => {
         await reached.opened;
         asked.client.abort();
         await ticks(5);
-        // The place is free although the store has not answered yet.
+        // The place is free before the store has answered.
         expect(counter.waiters.count).toBe(0);
         open();
         expect(await asked.answered()).toEqual({ outcome: 'disconnected' });
@@ -165,7 +166,8 @@ describe('a claim that waits', () => {
       await ticks(5);
       counter.store.onPoint = () => {};
       const given = new Map(asked.map(({ claimId, got }) => [got, claimId] as const));
-      // What nobody was given can be taken, as if it had never been delivered; what somebody was given cannot.
+      // A token that nobody received can be taken, as if it was never delivered. A received one
+      // cannot.
       const left = new Set<string>();
       for (;;) {
         const answer = await counter.take(`left-${seed}-${left.size}`);

@@ -1,6 +1,7 @@
 /**
- * The wait of a worker: a post may come at any moment of *park, read, sleep, read again*, and is handed over all the same,
- * by its own hint. The slow check is off here unless a case is about it: what misses a hint waits for ever.
+ * The wait of a worker: a post may come at any moment of *park, read, sleep, read again*, and its
+ * own hint hands it over. The slow check is off unless a case tests it: a wait that misses a hint
+ * never ends.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Handed } from '../../src/handoff/handoff.ts';
@@ -12,7 +13,7 @@ import type { Point } from '../support/stepped-store.ts';
 import { until } from '../support/until.ts';
 
 const LONG_MS = 60_000;
-/** When the post comes, counted from the moment at which the worker asks. */
+/** When the post comes, from the worker's request on. */
 const MOMENTS = [
   'before it asks',
   'once parked',
@@ -57,7 +58,7 @@ describe('a wait', () => {
         const token = counter.token(how === 'claim from the pool' ? {} : { sid: name });
         const put = async (): Promise<void> => void expect(await counter.store.put(token)).toBe('kept');
         counter.store.onHint = (hint, deliver) => void ticks(delay).then(() => deliver(hint));
-        // Whatever reads or claims under this name goes through here, and may be held up.
+        // Reads and claims under this name pass here, and the test may hold them.
         const seen: Point[] = [];
         counter.store.onPoint = async (point, subject) => {
           if (subject !== name) return;

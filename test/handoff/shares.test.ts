@@ -1,4 +1,4 @@
-/** Places that several parties share: what one can take, and what is kept for the others. */
+/** Places that several parties share: the maximum of one, and the reserve of the others. */
 import { describe, expect, it } from 'vitest';
 import { Shares } from '../../src/handoff/shares.ts';
 

@@ -44,7 +44,7 @@ describe('waiters', () => {
     waiters.wake('m', 'sid=x');
     waiters.wake('m', 'sid=x');
     expect(await waiter.sleep()).toBe('notified');
-    // Two that came at once are one look.
+    // Two simultaneous wake-ups cause one read.
     const asleep = waiter.sleep();
     expect(await Promise.race([asleep, new Promise((resolve) => setImmediate(resolve, 'asleep'))])).toBe('asleep');
     waiters.wakeMerchant('m');

@@ -1,4 +1,7 @@
-/** Hints that are lost, doubled, late or out of order: whoever waits is served within the slow check all the same. */
+/**
+ * Hints that are lost, doubled, late or out of order: the slow check still serves every waiter in
+ * time.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Handed } from '../../src/handoff/handoff.ts';
 import type { Hint } from '../../src/store/contract.ts';

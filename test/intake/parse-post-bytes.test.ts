@@ -1,4 +1,4 @@
-/** The bytes of a post: how they are decoded, and that none of them does harm. */
+/** The bytes of a post: their decoding, with any input. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readPost } from '../../src/intake/parse-post.ts';
@@ -79,11 +79,12 @@ describe('any body', () => {
   test("decodes a field like the platform's form parser", () => {
     const text = fc
       .oneof(fc.string({ unit: 'binary' }), fc.stringMatching(/^[%0-9A-Fa-f+é]{0,20}$/))
-      // What ends a field here is no part of its value: line breaks, and white space at the ends.
+      // Line breaks, and white space at the ends, are not part of a value here.
       .filter((value) => !/[&\r\n\ud800-\udfff]|^[ \t]|[ \t]$/.test(value));
     fc.assert(
       fc.property(text, (value) => {
-        // Node's takes raw characters beside a stray percent sign apart; escaped ones it reads as it should.
+        // Node's parser splits raw characters beside a stray percent sign. It reads escaped ones
+        // correctly.
         const escaped = value.replace(/[^\p{ASCII}]+/gu, encodeURIComponent);
         const expected = new URLSearchParams(`sid=${escaped}`).get('sid') ?? '';
         const { correlators, dropped } = read(`token=t&sid=${value}`);

@@ -1,4 +1,4 @@
-/** The figures: what is counted, and that the dashboard and the alerts ask for nothing that does not exist. */
+/** The metrics: what they count, and that the dashboard and the alerts use only existing ones. */
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RunningService } from '../support/service.ts';

@@ -174,7 +174,7 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
 });
 
 describe('the tracing code', () => {
-  /** The modules in the one file of the service that wait to be asked for, and were run by a process until it ended, as the engine tells. */
+  /** The lazy modules of the bundle that a process executed until its end, by V8's coverage. */
   async function runLater(env: Record<string, string>): Promise<string[]> {
     const coverage = join(folder.path, 'coverage');
     const service = await start({ NODE_V8_COVERAGE: coverage, ...env });

@@ -16,7 +16,7 @@ const SEID = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
 const NIT = 'abcdefghijklmnopqrstuvwxyz1234567890abcdefghijklmnopqrstuvwxyz12';
 const ALL = 'a-key-for-all-merchants';
 const TWO = 'a-key-of-the-loja2';
-/** Those of the documentation are taken anew only when that is wanted: SCREENSHOTS=docs/screenshots. */
+/** SCREENSHOTS=docs/screenshots replaces those of the documentation. */
 const SCREENSHOTS = process.env['SCREENSHOTS'] ?? mkdtempSync(join(tmpdir(), 'screenshots-'));
 
 let browser: Browser;
@@ -37,7 +37,7 @@ afterAll(async () => {
   await service.stop();
 });
 
-/** Opens the page, looks at it, and fails on anything that the browser complains of. */
+/** Opens the page, takes a screenshot, and fails on any error of the browser. */
 async function onPage(
   options: BrowserContextOptions,
   look: (page: Page) => Promise<void>,
@@ -87,7 +87,7 @@ describe('the operator page', () => {
     });
   });
 
-  // Not looked at for leaks by itself: the service goes on counting unusable posts for a while.
+  // Without a check for leaks: the service still counts unusable posts for a while.
   it.concurrent('shows why a post is unusable, the waiters and the expectations', async () => {
     await service.post({ seid: SEID, merchant_data: '14114532781' });
     await service.post({ nit: NIT, status: 'CON' });

@@ -1,4 +1,4 @@
-/** The head of the operator page: what it says of the last minutes, in full. */
+/** The head of the operator page: the state of the last minutes. */
 import { afterEach, expect, it } from 'vitest';
 import { startAskingWorld } from '../asking/world.ts';
 import { EmbeddedBench } from '../support/embedded.ts';

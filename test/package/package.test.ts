@@ -75,7 +75,7 @@ it('has a client without dependencies', async () => {
     return (await run('node', ['--input-type=module', '-e', script], {}, { cwd: bare })).code;
   };
   expect(await codeOf('client')).toBe(0);
-  // The other does need something: else this would show nothing.
+  // The other entry has dependencies. Otherwise this would prove nothing.
   expect(await codeOf('carat')).toBe(1);
 });
 

@@ -24,7 +24,7 @@ beforeEach(async () => {
 async function setClock(ms: number): Promise<void> {
   offset = ms;
   const file = `${data.path}.clock`;
-  // The process may read it at any moment.
+  // The process may read the file at any moment.
   await writeFile(`${file}.new`, String(ms));
   await rename(`${file}.new`, file);
 }

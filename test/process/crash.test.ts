@@ -1,4 +1,4 @@
-/** What is left of the acknowledged posts when the process is killed, its last write torn, or its directory damaged. */
+/** Acknowledged posts after a kill, a torn last write, or damage to the directory. */
 import { appendFile, readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import type { ServiceProcess } from '../support/service-process.ts';
 const data = useDataDir();
 const tokens = (): string => join(data.path, 'tokens');
 
-/** Posts so many tokens at once, and answers their SIDs when all are acknowledged. */
+/** Posts this many tokens at once. Returns their SIDs when all are acknowledged. */
 async function post(service: ServiceProcess, count: number, prefix = 'sid'): Promise<string[]> {
   const sids = Array.from({ length: count }, (_, at) => `${prefix}${at}`);
   const statuses = await Promise.all(sids.map((sid) => service.post({ seid: `value-of-${sid}`, sid })));

@@ -1,4 +1,7 @@
-/** A disk that fails under the running process: Carat hears 200, the operator hears of it, and nothing on it is lost. */
+/**
+ * A disk that fails under the running process: Carat gets 200, the operator gets a notice, and
+ * nothing is lost.
+ */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -17,7 +20,7 @@ async function post(service: ServiceProcess, sid: string): Promise<void> {
   expect(await service.post({ seid: `value-of-${sid}`, sid })).toBe(200);
 }
 
-/** The log may come a little later than what it tells. */
+/** The log line may come a little later than the event. */
 async function expectToldOnce(service: ServiceProcess, code: string): Promise<void> {
   await until(`${code} is told`, () => service.troubles(code).length > 0);
   expect(service.troubles(code)).toHaveLength(1);
@@ -122,7 +125,7 @@ test('a full disk: answers 200, and keeps the earlier records on it', async () =
   await isIn(service, 'degraded');
   await expectAll(service, ['full0', `full${count - 1}`]);
 
-  // It tries to come back, each time with all that it keeps, which is too much for one file.
+  // Each retry writes all records, which is too much for one file.
   const generations = new Set<string>();
   await until('it tries again and again', async () => {
     generations.add(await readFile(join(tokens(), 'CURRENT'), 'utf8'));

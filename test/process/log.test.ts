@@ -1,4 +1,4 @@
-/** Standard output takes nothing: the service answers posts and ends in time all the same. */
+/** Standard output is blocked: the service still answers posts and stops in time. */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -30,7 +30,7 @@ async function unreadPipe(): Promise<string> {
 
 interface Silent {
   service: ServiceProcess;
-  /** Posts so many tokens, and answers how many were answered 200. */
+  /** Posts this many tokens. Returns the number of answers 200. */
   post: (count: number) => Promise<number>;
   droppedLines: () => Promise<number>;
 }

@@ -1,4 +1,7 @@
-/** How the process ends: by a signal, once or twice, with work under way; exit 0, and Carat hears nothing but 200. */
+/**
+ * The end of the process: by one signal or two, with pending work. It exits with 0, and Carat gets
+ * only 200.
+ */
 import { Agent, request } from 'node:http';
 import { describe, expect, test } from 'vitest';
 import { useDataDir } from '../support/data-dir.ts';
@@ -35,7 +38,7 @@ describe.each([
 
   test('ends with 0 by SIGTERM sent twice', async () => {
     const service = await data.start({ command });
-    // As long as this post is open, the service stops, and hears the second signal while it does.
+    // While this post is open, the stop goes on, and the second signal comes during it.
     const halfway = await RawConnection.open(service.authenticityPort);
     halfway.write(rawRequest({ headers: [['Content-Length', '6']], body: 'sid' }));
     await seen(service);
@@ -78,7 +81,7 @@ test.each<[string, string]>([
   expect((await service.readiness()).status).toBe(200);
   service.signal('SIGTERM');
   expect(await exitOf(service)).toEqual(OK_EXIT);
-  // A stop that takes too long is cut off, and says nothing.
+  // A stop that takes too long is cut off without a log line.
   expect(service.events('stopped')).toHaveLength(1);
   connection.destroy();
 });
@@ -158,7 +161,7 @@ describe.each([
     await Promise.all(all.map((posters) => posters.stop()));
     for (const { statuses, failures } of all) {
       expect([...new Set(statuses)]).toEqual([200]);
-      // A client may go elsewhere with what was refused. What was cut off may have been kept or not.
+      // A client may send a refused post elsewhere. A disconnected one may have been kept or not.
       expect([...new Set(failures)]).toEqual(['ECONNREFUSED']);
     }
     const next = await data.start();

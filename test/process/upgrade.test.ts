@@ -1,4 +1,7 @@
-/** 1.0.0 leaves a DATA_DIR or a Redis, or still runs on the Redis, and the current service goes on with what is there. */
+/**
+ * The current service continues with a DATA_DIR or a Redis of 1.0.0, which may still run on that
+ * Redis.
+ */
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { Actor } from '../chaos/actors.ts';
@@ -150,7 +153,7 @@ async function leave(api: Api): Promise<Left> {
 /** 1.0.0 keeps no copy of an announcement that Redis took: it is lost with Redis. */
 const WITHOUT_ANNOUNCEMENTS = { cancelled: { status: 204, body: undefined } };
 
-/** Everything is as it was left, and goes on from there. */
+/** Checks that every record is as it was left, and works. */
 async function goesOn(api: Api, { facts, expectations }: Left, areAnnouncementsLost = false): Promise<void> {
   expect(facts).toMatchObject({
     plain: { status: 200 },

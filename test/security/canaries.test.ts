@@ -1,4 +1,7 @@
-/** Canaries: every secret is pushed through every path, and looked for wherever it must not be seen in clear. */
+/**
+ * Canaries: sends every secret through every path, and searches for it where it must not be in
+ * clear.
+ */
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -79,7 +82,7 @@ class Echo {
   }
 }
 
-/** Fails with the name of the secret, for to print it would tell it. */
+/** Fails with the name of the secret: printing the secret would reveal it. */
 function expectNoSecretIn(where: string, text: string, but: readonly string[] = []): void {
   for (const [name, secret] of Object.entries(SECRETS)) {
     const shapes = [secret, secret.toUpperCase(), encodeURIComponent(secret), Buffer.from(secret).toString('base64')];
@@ -119,7 +122,7 @@ test('answers, log, metrics, Redis and disk contain no secret', async () => {
     const strange = await running.post({ token: TOKEN }, `/b/${SECRETS.path}`);
     expect(strange).toMatchObject({ status: 404, text: 'Not Found' });
 
-    // A machine that is busy may take Redis for away, for a moment.
+    // On a busy machine, Redis may be unavailable for a moment.
     await until('both tokens are handed over', async () => {
       await ask('GET', '/v1/tokens?sid=canary');
       await ask('PUT', '/v1/claims/canary', { kind: 'token' });
@@ -143,7 +146,7 @@ test('answers, log, metrics, Redis and disk contain no secret', async () => {
     await ask('POST', '/v1/generic-tokens', {});
     for (const page of ['/readyz', '/metrics', '/openapi.json', '/docs', '/', '/v1/posts']) await ask('GET', page);
 
-    // Redis refuses, hangs up and goes away: its errors and those of the way to it come by.
+    // Redis refuses, disconnects and is down: its errors, and those of the connection, are logged.
     await redis.command('CONFIG', 'SET', 'maxmemory', '1');
     await running.post({ token: TOKEN, sid: 'refused' }, path);
     await redis.command('CONFIG', 'SET', 'maxmemory', '0');

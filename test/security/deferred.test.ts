@@ -1,4 +1,7 @@
-/** Strict mode through an absence of Redis: a verdict that only Redis can reach is put off, and reached when it is back. */
+/**
+ * ACCEPT=expected while Redis is away: a verdict that only Redis can make is deferred until it is
+ * back.
+ */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { RunningService } from '../support/service.ts';
@@ -7,7 +10,7 @@ import { until } from '../support/until.ts';
 
 let redis: RedisServer;
 let proxy: TcpProxy;
-/** `cut` loses its way to Redis; `near` keeps it. */
+/** `cut` loses its connection to Redis; `near` keeps it. */
 let cut: RunningService;
 let near: RunningService;
 
@@ -64,12 +67,12 @@ test('judges posts of an absence: expected, unexpected, cancelled, and announced
   await post('one', 'second-value');
   await until('all were heard of', () => outcomes().length === 5);
   expect(new Set(outcomes())).toEqual(new Set(['deferred']));
-  // Nobody can know yet: neither is a token handed out, nor is it said that there is none.
+  // The verdict is unknown: no token is handed out, and no answer says that there is none.
   for (const sid of ['expected', 'nobody', 'cancelled', 'one']) {
     expect(await read(cut, sid)).toMatchObject({ status: 503, json: { code: 'store_away' } });
   }
 
-  // What this instance announced itself it can judge: at once, and one value for each.
+  // This instance can judge its own announcements: at once, and one value for each.
   await announce(cut, { kind: 'seid', sid: 'local' });
   const locally = await announce(cut, { kind: 'seid', sid: 'local-cancelled' });
   expect((await cut.worker('DELETE', `/v1/expectations/${locally}`)).status).toBe(204);
@@ -81,7 +84,7 @@ test('judges posts of an absence: expected, unexpected, cancelled, and announced
   await post('local-cancelled', 'late-value');
   await announce(cut, { kind: 'seid', sid: 'local-silent', ttl: 1 });
 
-  // A no-show is told once, by whoever notices first.
+  // A no-show is reported once, by the first instance that detects it.
   await until(
     'no-shows are told',
     async () => (await counted(near, 'no_show')) + (await counted(cut, 'no_show')) === 2,

@@ -1,4 +1,7 @@
-/** A process that may open few files: idle connections take the descriptors, and a genuine post is kept all the same. */
+/**
+ * A process with a low limit of open files: idle connections use the descriptors, and a genuine
+ * post is still kept.
+ */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ROOT } from '../support/build.ts';

@@ -1,4 +1,4 @@
-/** Strangers that take what there is of connections, bodies, memory and log: a genuine post is answered all the same. */
+/** Strangers that exhaust connections, bodies, memory and log: a genuine post is still answered. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { OK } from '../listeners/authenticity/ok.ts';
 import { chunked, RawConnection, rawRequest, undated } from '../support/raw-http.ts';
@@ -22,12 +22,12 @@ async function start(limits: Record<string, number> = {}): Promise<Receiver> {
   return receiver;
 }
 
-/** Connects so many strangers, one after the other, each with the same first words. */
+/** Connects this many strangers, one after the other, each with the same first bytes. */
 async function crowd(port: number, size: number, words = ''): Promise<void> {
   for (let at = 0; at < size; at++) strangers.push((await RawConnection.open(port)).write(words));
 }
 
-/** Connects strangers whose bodies are half there. The server says when it has begun to read each. */
+/** Connects strangers with half a body each. Waits until the server reads each. */
 async function crowdOfBodies(port: number, size: number): Promise<void> {
   const first = strangers.length;
   await crowd(port, size, HALF);
@@ -62,7 +62,7 @@ describe('with too many', () => {
     expect(undated(await active.answer())).toBe(OK);
     await crowd(started.port, 15);
     await until('those too many are gone', async () => (await started.connections()) <= 20);
-    // Of those that came at once, the kernel says who came first.
+    // The kernel decides the order of simultaneous connections.
     await until(
       'as many of the first',
       () => strangers.slice(0, 18).filter(({ ended, closed }) => ended || closed).length === 15,
@@ -163,7 +163,7 @@ test('limits the log lines of a flood of unusable and unexpected posts, and coun
   } finally {
     await running.stop();
   }
-  // What was held back is told when the time is over, or the service stops.
+  // The summary of suppressed lines comes at the end of the window, or at a stop.
   const more = running.log.map((line) => JSON.parse(line)).filter((line) => 'more' in line);
   expect(more).toMatchObject([
     { event: 'post', outcome: 'no_token', merchant: 'default', more: 280 },

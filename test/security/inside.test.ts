@@ -1,4 +1,7 @@
-/** The worker API against those who should not reach it: from outside, with another's key, through a browser. */
+/**
+ * The worker API against unwanted callers: from outside, with another merchant's key, through a
+ * browser.
+ */
 import { afterEach, describe, expect, test } from 'vitest';
 import { RawConnection, rawRequest, statusOf } from '../support/raw-http.ts';
 import { RunningService } from '../support/service.ts';
@@ -164,7 +167,7 @@ test('a sender that forges X-Forwarded-For is judged by its own address', async 
     connection.write(rawRequest({ headers, body: `seid=${'x'.repeat(64)}&sid=forged` }));
     expect(statusOf(await connection.answer())).toBe(200);
   }
-  // Nor does the line of the PROXY protocol, which is no HTTP.
+  // The line of the PROXY protocol is not HTTP, and has no effect either.
   connection.write(
     Buffer.concat([Buffer.from('PROXY TCP4 203.0.113.7 127.0.0.1 1 2\r\n'), rawRequest({ body: 'seid=x&sid=forged' })]),
   );

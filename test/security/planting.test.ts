@@ -1,4 +1,4 @@
-/** Who knows a path can post: what planted tokens do, and what they cannot do. */
+/** Anyone who knows a path can post: the effects and limits of planted tokens. */
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { GuardedFolder } from '../support/guarded-folder.ts';
@@ -122,7 +122,7 @@ describe('a replay', () => {
       await replay();
       expect((await claim('c4', { kind: 'token' })).status).toBe(204);
       if (redis === undefined) return;
-      // Out of the local journal: Redis has lost everything, and gets it back from there.
+      // From the local journal: Redis has lost everything, and the journal restores it.
       await redis.command('FLUSHALL');
       await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
       await until('what was used is there again', async () => Number(await redis?.command('DBSIZE')) > 0);

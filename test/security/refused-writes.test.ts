@@ -49,7 +49,7 @@ test('posts from an address that is not allowed send nothing to Redis', async ()
   running = await RunningService.start({ dataDir: folder.path, env });
   const before = await scriptCalls(redis);
   await postAll({ seid: VALUE });
-  // What the service does from time to time by itself is far less than a call a post.
+  // The periodic calls of the service are far fewer than one per post.
   expect((await scriptCalls(redis)) - before).toBeLessThan(POSTS / 2);
 });
 

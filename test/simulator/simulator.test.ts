@@ -1,4 +1,4 @@
-/** The simulator, spoken to with plain HTTP as Carat's documentation says. */
+/** The simulator, called with plain HTTP as in Carat's documentation. */
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';

@@ -15,7 +15,7 @@ import { describeStoreContract } from './contract.ts';
 const [OLD, NEW] = [randomBytes(32), randomBytes(32)];
 const VALUE = 'qwertyuiopasdfghjklzxcvbnm0123456789qwertyuiopasdfghjklzxcvbnm02';
 
-// It changes values only; what else a store is asked for goes through.
+// It changes only values, and forwards all other calls.
 describeStoreContract(
   'a sealed store',
   {

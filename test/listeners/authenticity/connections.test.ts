@@ -1,4 +1,4 @@
-/** What happens between requests and in the middle of them: connections that are slow, broken, half closed or in a hurry. */
+/** Connections that are slow, broken, half closed or pipelined. */
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { TokenStore } from '../../../src/store/contract.ts';
@@ -222,7 +222,7 @@ describe('pipelined posts', () => {
       connection.socket.write(Buffer.concat(Array.from({ length: many }, () => post)), resolve),
     );
     await until('the first one waits for the store', () => asked === 1);
-    // Whatever the server reads, it has read by now.
+    // The server has read everything that it reads.
     for (let round = 0; round < 50; round += 1) {
       const other = await receiver.connect();
       other.write(rawRequest({ method: 'GET' }));

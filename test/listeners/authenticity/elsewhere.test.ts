@@ -1,4 +1,4 @@
-/** What is on the public listener beside the authenticity paths: `/livez`, and nothing. */
+/** The public listener outside of the authenticity paths: only `/livez`. */
 import { METHODS } from 'node:http';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { rawRequest, statusOf, undated } from '../../support/raw-http.ts';

@@ -1,4 +1,4 @@
-/** The doors that open from within: a store that fails, a sender that is not let in, a stop, a TLS connection. */
+/** Answers with internal faults: a failed store, a refused sender, a stop, a TLS connection. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ afterEach(async () => {
   receiver = undefined;
 });
 
-/** A store whose `put` never gets to a decision of its own. */
+/** A store whose `put` never decides. */
 function spoilt(put: TokenStore['put']): ReceiverOptions {
   return { spoil: (store) => withPut(store, put) };
 }
@@ -170,7 +170,7 @@ test('the log of the listener contains no secret', async () => {
 });
 
 describe('while the service stops', () => {
-  /** The answer of a stopping service says besides that the connection ends, so that no proxy sends into a closing door. */
+  /** A stopping service also announces the end of the connection, so that no proxy reuses it. */
   const LAST_OK = OK.replace('content-type', 'connection: close\r\ncontent-type');
 
   /** The server has read what was written before once it has answered another connection. */
@@ -256,7 +256,7 @@ describe('over TLS', () => {
           .map(({ outcome }) => outcome)
           .sort(),
       ).toEqual(['kept', 'not_post']);
-      // Whoever speaks without TLS gets no answer of ours, and does not disturb the others.
+      // A client without TLS gets no answer, and does not disturb the others.
       const plain = await connect();
       plain.write(rawRequest({ body: form() }));
       await plain.isClosed();

@@ -1,4 +1,4 @@
-/** One request, one answer: whatever is sent to an authenticity path, on a real socket, the same bytes come back. */
+/** Any request to an authenticity path, on a real socket, gets the same bytes. */
 import diagnostics from 'node:diagnostics_channel';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { rawRequest, undated } from '../../support/raw-http.ts';
@@ -34,7 +34,7 @@ describe.each(Object.entries(DOORS))('%s', (_group, doors) => {
     if (closes) {
       await connection.isClosed();
     } else {
-      // The connection is as good as new: nothing of the body is left in it.
+      // The connection can be reused: no byte of the body is left in it.
       connection.write(rawRequest({ body: form() }));
       expect(undated(await connection.answer())).toBe(OK);
       expect(receiver.recorded().map((post) => post.outcome)).toEqual(['kept']);

@@ -1,4 +1,4 @@
-/** What reaches the public listener and is no request to an authenticity path: counted, logged and shown. */
+/** Requests to the public listener outside of an authenticity path: counted, logged and shown. */
 import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';

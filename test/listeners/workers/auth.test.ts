@@ -1,4 +1,6 @@
-/** Who may use the worker API: keys in both forms, keys for one merchant, and what needs none. */
+/**
+ * Access to the worker API: keys in both forms, keys for one merchant, and routes without a key.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedBench } from '../../support/embedded.ts';
 import { type Answer, RunningService } from '../../support/service.ts';
@@ -127,7 +129,7 @@ describe('without keys', () => {
   });
 });
 
-/** Where DATA_DIR is, or what Redis' address is, stands in the text of an error. */
+/** The text of an error has the path of DATA_DIR or the address of Redis. */
 const SECRET_PLACE = '/srv/secret-place/tokens';
 
 describe('readyz while the store is unavailable', () => {

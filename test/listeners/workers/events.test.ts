@@ -134,7 +134,7 @@ describe('/v1/events', () => {
     expect(slow.events.at(-1)).toMatchObject({ name: 'dropped', id: undefined, data: { why: 'too slow' } });
     await quick.until('the last', ({ data }) => data.message?.startsWith(`${told} `));
     expect(quick.ended).toBe(false);
-    // It comes back to where it was, and is told that some is lost.
+    // It continues where it was, and gets a note about lost events.
     const back = await follow({ lastId: slow.events.at(-2)?.id });
     await back.until('what is lost', ({ name }) => name === 'gap');
   });
@@ -204,7 +204,7 @@ describe('/v1/events', () => {
       await stream.until('its post', isPost('M2'));
       expect(stream.events).toHaveLength(1);
     }
-    // The id of another merchant's event is as good as any, and opens nothing.
+    // The id of another merchant's event is accepted, and gives no access to it.
     const back = await follow({ key: TWO, lastId: all.events[0]?.id });
     await back.until('its post', isPost('M2'));
     expect(back.events).toHaveLength(1);

@@ -1,4 +1,4 @@
-/** The worker API over real HTTP: each answer that is promised, and when it comes. */
+/** The worker API over real HTTP: each promised answer and its time. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Answer, RunningService } from '../../support/service.ts';
 import { until } from '../../support/until.ts';

@@ -113,7 +113,7 @@ describe('a wrong parameter', () => {
     const error = answer.json.errors.find((one: { parameter: string }) => one.parameter === parameter);
     expect(error, answer.text).toMatchObject({ parameter, expected: expect.stringMatching(/\w/) });
     if (received === undefined) expect(error).not.toHaveProperty('received');
-    // A long run of characters may be a token's value: its length is told in its place.
+    // A long run of characters may be a token's value: the message has only its length.
     else expect(error.received).toContain(/^(x+|y+)…?$/.test(received) ? 'characters]' : received);
     expect(answer.json.detail).toContain(`${parameter}: expected ${error.expected}`);
   }

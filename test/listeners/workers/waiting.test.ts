@@ -68,7 +68,7 @@ describe('workers who wait', () => {
       expect(answer.json).toMatchObject({ code: 'too_many_waiters' });
       expect(answer.headers['retry-after']).toMatch(/^\d+$/);
     }
-    // Who does not wait needs no place, nor who finds a token.
+    // A request without a wait, or with a token, needs no place.
     expect((await running.worker('GET', '/v1/tokens?sid=b')).status).toBe(204);
     await running.post({ seid: 'here', sid: 'b' });
     expect((await read('b')).json).toMatchObject({ value: 'here' });
@@ -96,7 +96,7 @@ describe('workers who wait', () => {
     await start();
     const waiting = [read('a'), read('b'), claim('c1')];
     await parked(3);
-    // A post under way keeps the listeners open while we look.
+    // A pending post keeps the listeners open during the check.
     const { hostname, port } = new URL(running.service.authenticityUrl);
     const post = connect(Number(port), hostname);
     post.write('POST /authenticity HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nseid=');
@@ -192,7 +192,7 @@ describe('workers who wait', () => {
   });
 });
 
-/** Whether nobody listens at an address any more. */
+/** Whether an address refuses connections. */
 function refuses(url: string): Promise<boolean> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve) => {

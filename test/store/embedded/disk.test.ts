@@ -118,7 +118,7 @@ describe('the disk', () => {
     const { size } = await stat(log);
     await put('torn');
     await bench.close();
-    // As if the process had died while this one was being written, and nobody had been told of it.
+    // As if the process had died during this write, before any answer.
     expect((await stat(log)).size).toBeGreaterThan(size + 100);
     await truncate(log, size + 100);
     await bench.open();

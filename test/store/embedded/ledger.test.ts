@@ -1,4 +1,7 @@
-/** What the ledger remembers is what is alive: whatever is over is let go of, however it came to its end. */
+/**
+ * The ledger keeps only live records in memory: it releases every record that has ended, in any
+ * way.
+ */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';

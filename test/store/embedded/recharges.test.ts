@@ -1,4 +1,4 @@
-/** Owed recharges on disk: what happens when the directory cannot be made. */
+/** Owed recharges on disk when the directory cannot be created. */
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { StoreAway } from '../../../src/store/contract.ts';

@@ -1,4 +1,7 @@
-/** Any number of tokens under one topic: what a read looks at is bounded, and the answer that of a walk over all of them. */
+/**
+ * Any number of tokens under one topic: a read checks a limited number, and answers like a scan of
+ * all of them.
+ */
 import { describe, expect, it } from 'vitest';
 import type { TokenEntry } from '../../../src/store/embedded/records.ts';
 import { TopicTokens } from '../../../src/store/embedded/topic-tokens.ts';

@@ -1,6 +1,7 @@
 /**
- * The fallback store keeps the contract towards the workers of its own process while Redis is away. What differs is
- * that answers say so, that a verdict on what was expected is put off, and that there is no counter to compare.
+ * The fallback store keeps the contract for the workers of its own process while Redis is away.
+ * Three things differ: answers say `away`, verdicts on expected posts are deferred, and there is no
+ * arrival counter.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
@@ -16,11 +17,11 @@ import { startProxy } from '../../support/tcp-proxy.ts';
 import type { Mode } from '../../support/tcp-proxy-mode.ts';
 import { describeStoreContract, type Implementation, type Part } from '../contract.ts';
 
-/** All that a process can promise alone. */
+/** The parts that a process can promise alone. */
 const ALONE: Part[] = ['tokens', 'claims', 'leases', 'settling', 'expiry', 'concurrency'];
 /**
- * Ways for Redis to be away. It is there when the first store opens, and then no more. A slow one answers all the same, too
- * late: it has executed what was given up. The others differ from it in how a call fails.
+ * Kinds of absence. Redis is available when the first store opens, and not after that. A slow Redis
+ * executes timed-out calls and answers too late. The others differ in how a call fails.
  */
 const ABSENCES: { name: string; mode: Mode; parts: Part[] }[] = [
   { name: 'slow', mode: { kind: 'slow', toServer: 300, toClient: 300 }, parts: ALONE },
@@ -34,7 +35,10 @@ beforeAll(async () => {
 });
 afterAll(() => redis.stop());
 
-/** Cases that settle a claim that is over: it may have taken another token since, and only Redis can know. */
+/**
+ * Cases that settle an ended claim. It may have taken another token since, which only Redis can
+ * know.
+ */
 const UNDECIDED = new Set([
   'use after a release is lease_lost, and release after a use is used',
   'use is done after the lease if nobody took the token',
@@ -57,7 +61,7 @@ const implementationWhile = (mode: Mode): Implementation => ({
         await store.open(events);
         await proxy.mode(mode);
         if (mode.kind === 'refuse') proxy.cut();
-        // The first question finds out.
+        // The first read detects the absence.
         const [merchant] = options.merchants;
         await store.read({ merchant: merchant as string, by: 'sid', is: 'nobody' });
         return sayingItIsAway(store);
@@ -70,7 +74,7 @@ const implementationWhile = (mode: Mode): Implementation => ({
   },
 });
 
-/** Fails where an answer that needs it does not say that Redis is away, and leaves it out of what the cases compare. */
+/** Fails when an answer without `away` needs it, and removes it for the comparison of the cases. */
 function sayingItIsAway(store: TokenStore): TokenStore {
   const without = <T extends { state: string; away?: true }>({ away, ...answer }: T): T => {
     if (away !== true && answer.state !== 'held') throw new Error(`expected ${answer.state} to say that Redis is away`);
@@ -82,7 +86,8 @@ function sayingItIsAway(store: TokenStore): TokenStore {
         return async (...args: Parameters<TokenStore['read']>) => without(await target.read(...args));
       if (name === 'claim')
         return async (...args: Parameters<TokenStore['claim']>) => without(await target.claim(...args));
-      // What is not known here may be known there: where a store would say "unknown", this one says "away".
+      // Redis may know what is unknown here: this store answers "away" where another answers
+      // "unknown".
       if (name === 'settle' || name === 'use') {
         return async (...args: [string, string, 'use' | 'release']) => {
           const answer = await target[name](...args);

@@ -27,14 +27,14 @@ describeStoreContract('the fallback store', {
     let opened = 0;
     return {
       async open(events) {
-        // Each store has a local half of its own, as each process has.
+        // Each store has its own local half, like each process.
         const directory = join(folder.path, `${opened++ % INSTANCES}`);
-        // On a machine that does much else, Redis is not away because it is slow.
+        // On a busy machine, a slow Redis is not an absence.
         const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: scaled(5000) });
         const local = new LocalStore({ ...options, directory });
         const store = new FallbackStore({ shared, local, merchants: options.merchants });
         await store.open(events);
-        // Until what was kept is brought together, claims are answered from here.
+        // Until reconciliation ends, claims get local answers.
         await until('claims are shared', async () => (await store.settle(`${merchant}`, 'nobody', 'use')) !== 'away');
         return store;
       },

@@ -1,4 +1,4 @@
-/** The fallback store beyond the contract: what it keeps through a loss of Redis, and through a bug. */
+/** The fallback store beyond the contract: what it keeps after a loss of Redis and after a bug. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
@@ -14,10 +14,10 @@ import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { LONG_MS, TTL_MS } from '../contract/bench.ts';
 
-/** On a machine that does much else, Redis is not away because it is slow. */
+/** On a busy machine, a slow Redis is not an absence. */
 const DEADLINE_MS = scaled(5000);
 
-/** What is brought together at a start is so: until then, claims are answered from here. */
+/** Waits for the reconciliation of the start: until then, claims get local answers. */
 async function claimsAreShared(store: FallbackStore, merchant: string): Promise<void> {
   await until('claims are shared', async () => (await store.settle(merchant, 'nobody', 'use')) !== 'away');
 }

@@ -1,4 +1,4 @@
-/** What becomes of a claim that took a token here and another one in Redis, when both are brought together. */
+/** Reconciliation of a claim that took one token here and another one in Redis. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
 import type { TokenEntry } from '../../../src/store/embedded/records.ts';
@@ -110,7 +110,7 @@ test('a claim that lost its token to another gets lease_lost', async () => {
 });
 
 test('a claim id stands for its last token, in any order of the merged tokens', async () => {
-  // In the past: the store takes what was taken in the future for taken now.
+  // In the past: the store treats a claim time in the future as now.
   const now = Date.now() - 5000;
   await merge(given('last', 'c'), 'live', now);
   await merge(given('first', 'c'), 'live', now - 1000);

@@ -21,7 +21,7 @@ describeStoreContract('the store on Redis', {
         await store.open(events);
         return store;
       },
-      // Every case has merchants of its own, whose keys end by themselves.
+      // Every case has its own merchants, whose keys expire.
       remove: async () => {},
     };
   },

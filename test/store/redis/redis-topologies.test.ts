@@ -11,13 +11,13 @@ import { describeStoreContract, type Part } from '../contract.ts';
 interface Topology {
   name: string;
   start: () => Promise<Pick<RedisServer, 'url' | 'stop'>>;
-  /** Where it can differ from one Redis: how scripts run, and how a connection is found and hears of hints. */
+  /** The differences to one Redis: how scripts run, and how connections are found and get hints. */
   parts: Part[];
 }
 
 const TOPOLOGIES: Topology[] = [
   {
-    // Nothing fails over here: a hint is lost when the nodes of a busy machine take each other for dead.
+    // No failover: a hint is lost when the nodes of a busy machine consider each other dead.
     name: 'Redis Cluster',
     start: () => startCluster({ config: { 'cluster-node-timeout': String(scaled(15_000)) } }),
     parts: ['tokens', 'claims', 'settling', 'expectations', 'hints', 'concurrency'],
@@ -48,7 +48,7 @@ describe.each(TOPOLOGIES)('on $name', ({ name, start, parts }) => {
             await store.open(events);
             return store;
           },
-          // Every case has merchants of its own, whose keys end by themselves.
+          // Every case has its own merchants, whose keys expire.
           remove: async () => {},
         };
       },
