@@ -102,7 +102,7 @@ describe.each([
   it.each<[string, 'confirm' | 'undo', FaultName, string, string, string]>([
     ['while the undoing is on its way', 'undo', 'hold', 'recharges.confirm', 'undone', 'PPN'],
     ['after Carat undid it, unseen', 'undo', 'hold-answer', 'recharges.confirm', 'undone', 'PPN'],
-    ['before Carat hears of the confirmation', 'confirm', 'hold', 'recharges.query', 'confirmed', 'CON'],
+    ['before Carat receives the confirmation', 'confirm', 'hold', 'recharges.query', 'confirmed', 'CON'],
     ['after Carat confirmed it, unseen', 'confirm', 'hold-answer', 'recharges.confirm', 'confirmed', 'CON'],
   ])('ends as decided when the instance is killed %s', async (_when, decision, fault, call, end, left) => {
     const [service, other] = await startBoth();

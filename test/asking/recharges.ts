@@ -107,7 +107,7 @@ export function describeRecharges(store: string, redis: () => RedisServer | unde
         expect.objectContaining({ decision: 'confirm', end: null }),
       ]);
       const log = () => world.services.flatMap((service) => service.log).join('');
-      await until('the operator is told', () => log().includes('"code":"recharge_owed"'), 30_000);
+      await until('the operator is notified', () => log().includes('"code":"recharge_owed"'), 30_000);
       const metrics = await until('it is counted', async () => {
         const { text } = await world.ask('GET', '/metrics');
         return text.includes('carat_authenticity_recharges_owed{merchant="default"} 1') && text;

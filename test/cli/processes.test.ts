@@ -78,7 +78,7 @@ describe('tail', () => {
     await post('missed');
     await proxy.mode({ kind: 'pass' });
     await post('later');
-    await until('both are told', () => sidsOf(tail).includes('missed') && sidsOf(tail).includes('later'));
+    await until('both are reported', () => sidsOf(tail).includes('missed') && sidsOf(tail).includes('later'));
     expect(
       sidsOf(tail)
         .slice(before)

@@ -183,7 +183,7 @@ export function checks(engine: Engine, note: (step: string) => void): Check[] {
         return undefined;
       },
     ],
-    ['profile simulator: a token asked of it comes by itself', () => simulated(engine)],
+    ['profile simulator: a requested token arrives', () => simulated(engine)],
     ['profile scale: a rolling update behind nginx loses no post', () => scaled(engine)],
   ];
 }

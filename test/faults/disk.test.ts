@@ -20,7 +20,7 @@ it('a disk that is gone while Redis is away: answers 200 from memory, reports it
     await a.post({ seid: before, merchant_data: 'before' });
     await rename(a.dataDir, `${a.dataDir}-elsewhere`);
     await writeFile(a.dataDir, 'a file is in the way');
-    await until('it is told', () => a.told('disk_failed') > 0);
+    await until('it is reported', () => a.told('disk_failed') > 0);
     expect(await a.post({ seid: after, merchant_data: 'after' })).toMatchObject({ status: 200, text: 'OK' });
     expect(await a.read({ merchant_data: 'after' })).toMatchObject({ status: 200, body: { value: after } });
     expect(await a.read({ merchant_data: 'before' })).toMatchObject({ status: 200, body: { value: before } });
@@ -57,8 +57,8 @@ it('a disk that is missing at the start, with Redis up: everything works, and re
 it.each<[string, (tokens: string) => Promise<unknown>, string]>([
   ['torn', (tokens) => writeFile(join(tokens, 'CURRENT'), 'no manifest'), 'store_set_aside'],
   ['of an older format', (tokens) => put(tokens, 'format', '0'), 'store_set_aside'],
-  ['with a record that is no JSON', (tokens) => put(tokens, 'token\ndefault\nx', '{"tok'), 'records_broken'],
-  ['with a record that is no token', (tokens) => put(tokens, 'token\ndefault\nx', '5'), 'records_broken'],
+  ['with a record that is not JSON', (tokens) => put(tokens, 'token\ndefault\nx', '{"tok'), 'records_broken'],
+  ['with a record that is not a token', (tokens) => put(tokens, 'token\ndefault\nx', '5'), 'records_broken'],
 ])('a journal %s: the service starts and reports the damage', async (_name, spoil, code) => {
   const url = await nobody();
   const folder = await GuardedFolder.make('journal-');

@@ -111,7 +111,7 @@ it('warns once about eviction and once about a missing AOF', async () => {
   const redis = await startRedis({ config: { 'maxmemory-policy': 'allkeys-lru', appendonly: 'no' } });
   const a = await Instance.start(redis.url);
   try {
-    await until('both are told', () => a.told('redis_eviction') > 0 && a.told('redis_no_aof') > 0);
+    await until('both are reported', () => a.told('redis_eviction') > 0 && a.told('redis_no_aof') > 0);
     await redis.command('CLIENT', 'KILL', 'TYPE', 'normal');
     await a.settled();
     expect([a.told('redis_eviction'), a.told('redis_no_aof')]).toEqual([1, 1]);

@@ -64,7 +64,7 @@ describe('two instances show each other', () => {
     await b.settled();
     for (const instance of [a, b]) {
       await instance.post({ seid: value(), sid: 'first' });
-      const [first] = await until('it is told of', async () => {
+      const [first] = await until('it is reported', async () => {
         const posts = await postsAt(instance);
         return posts.length > 0 && posts;
       });
@@ -140,7 +140,7 @@ it('the relay stops while Redis is away from one instance, delays no post, and r
   try {
     await a.settled();
     const there = await follow(b);
-    await until('it is told of', async () => {
+    await until('it is reported', async () => {
       await a.post({ seid: value(), sid: 'before' });
       return there.events.some(isPost('before'));
     });
@@ -153,7 +153,7 @@ it('the relay stops while Redis is away from one instance, delays no post, and r
     });
     await proxy.mode({ kind: 'pass' });
     await a.settled();
-    await until('it is told of again', async () => {
+    await until('it is reported again', async () => {
       await a.post({ seid: value(), sid: 'again' });
       return there.events.some(isPost('again'));
     });

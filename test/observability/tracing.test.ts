@@ -158,10 +158,10 @@ describe('with OTEL_EXPORTER_OTLP_ENDPOINT', () => {
       await post(service, { seid: `${sid}${SEID}`, sid });
       await until('it was refused', () => collector.requests.length > before);
     }
-    await until('it is told', () => service.troubles('traces_lost').length > 0);
+    await until('it is reported', () => service.troubles('traces_lost').length > 0);
     collector.status = 200;
     await post(service, { seid: `d${SEID}`, sid: 'd' });
-    await until('it is told that all is well again', () => service.troubles('traces_taken').length > 0);
+    await until('the recovery is reported', () => service.troubles('traces_taken').length > 0);
     expect(service.troubles('traces_lost')).toHaveLength(1);
     expect(JSON.stringify(service.log)).not.toContain('of the collector');
   });

@@ -22,7 +22,7 @@ async function post(service: ServiceProcess, sid: string): Promise<void> {
 
 /** The log line may come a little later than the event. */
 async function expectToldOnce(service: ServiceProcess, code: string): Promise<void> {
-  await until(`${code} is told`, () => service.troubles(code).length > 0);
+  await until(`${code} is reported`, () => service.troubles(code).length > 0);
   expect(service.troubles(code)).toHaveLength(1);
 }
 

@@ -59,10 +59,10 @@ test('a new pair serves without a restart; a broken one is reported, and the old
   // A certificate whose key is another's, then none at all.
   const renewed = await pairIn();
   await copyFile(renewed.certFile, files.certFile);
-  await until('the broken pair is told', () => codes().length === 1);
+  await until('the broken pair is reported', () => codes().length === 1);
   expect(await served(started.port)).toBe(first);
   await writeFile(files.certFile, 'no certificate');
-  await until('what is no certificate is told', () => codes().length === 2);
+  await until('the file without a certificate is reported', () => codes().length === 2);
   expect(codes()).toEqual(['tls_not_reloaded', 'tls_not_reloaded']);
   expect(await served(started.port)).toBe(first);
 

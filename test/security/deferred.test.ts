@@ -65,7 +65,7 @@ test('judges posts of an absence: expected, unexpected, cancelled, and announced
   await post('cancelled', 'cancelled-value');
   await post('one', 'first-value');
   await post('one', 'second-value');
-  await until('all were heard of', () => outcomes().length === 5);
+  await until('all are reported', () => outcomes().length === 5);
   expect(new Set(outcomes())).toEqual(new Set(['deferred']));
   // The verdict is unknown: no token is handed out, and no answer says that there is none.
   for (const sid of ['expected', 'nobody', 'cancelled', 'one']) {
@@ -86,7 +86,7 @@ test('judges posts of an absence: expected, unexpected, cancelled, and announced
 
   // A no-show is reported once, by the first instance that detects it.
   await until(
-    'no-shows are told',
+    'no-shows are reported',
     async () => (await counted(near, 'no_show')) + (await counted(cut, 'no_show')) === 2,
   );
 
@@ -117,7 +117,7 @@ test('reports a token that was kept through an absence and that nobody got as an
   proxy.cut();
   await until('it knows', async () => (await cut.worker('GET', '/readyz')).json.store.state === 'away');
   await cut.post({ seid: 'meanwhile', sid: 'x' });
-  await until('the one that only it has is told', async () => (await counted(cut, 'orphan')) === 1);
+  await until('the one that only it has is reported', async () => (await counted(cut, 'orphan')) === 1);
   await until(
     'it is not pending for ever',
     async () => (await cut.worker('GET', '/readyz')).json.fallback.pending === 0,

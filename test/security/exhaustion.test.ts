@@ -155,7 +155,7 @@ test('limits the log lines of a flood of unusable and unexpected posts, and coun
     });
     await Promise.all(flood);
     const told = (text: string): number => running.log.filter((line) => line.includes(text)).length;
-    await until('the last one was heard of', async () => told('unexpected') >= 20 && told('no_token') >= 20);
+    await until('the last one is logged', async () => told('unexpected') >= 20 && told('no_token') >= 20);
     expect([told('no_token'), told('"outcome":"unexpected"')]).toEqual([20, 20]);
     const { text } = await running.worker('GET', '/metrics');
     expect(text).toContain('posts_total{merchant="default",kind="none",outcome="no_token"} 300');

@@ -82,7 +82,7 @@ export class Trial {
     const { status, text } = await ask();
     expect(text).toBe('OK');
     this.#posts += 1;
-    const post = await until('the post is told of', async () => {
+    const post = await until('the post is reported', async () => {
       const { json } = await at.worker('GET', `/v1/posts?limit=500&merchant=${this.merchant}`);
       const mine = json.posts.filter((one: Record<string, string>) =>
         Object.entries(this.selector).every(([name, value]) => one[name] === undefined || one[name] === value),

@@ -84,7 +84,7 @@ export class ServiceProcess {
 
   /** Resolves with the first line of an event. */
   logs(event: string): Promise<LogLine> {
-    return until(`the log tells of ${event}`, () => this.events(event)[0]);
+    return until(`the log has ${event}`, () => this.events(event)[0]);
   }
 
   events(event: string): LogLine[] {

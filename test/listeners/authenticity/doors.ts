@@ -62,7 +62,7 @@ const FORMS: Door[] = [
   { name: 'chunks', request: inChunks('seid=in&merchant_', 'data=chunks'), outcome: 'kept' },
   { name: 'a raw NUL in an unknown field', request: { body: form('&x=\0') }, outcome: 'kept' },
   { name: 'bad percent signs', request: { body: form('&x=%&%zz=%&y=%e2%28') }, outcome: 'kept' },
-  { name: 'bytes that are no UTF-8', request: { body: bytes(form('&x='), [0xff, 0xfe, 0x80]) }, outcome: 'kept' },
+  { name: 'bytes that are not UTF-8', request: { body: bytes(form('&x='), [0xff, 0xfe, 0x80]) }, outcome: 'kept' },
   { name: 'duplicate keys, same value', request: { body: 'seid=dup&seid=dup&SEID=dup' }, outcome: 'kept' },
   { name: 'duplicate keys', request: { body: 'seid=one&seid=two' }, outcome: 'several_tokens' },
   { name: '5,000 fields', request: { body: form(`&${'a&'.repeat(5000)}`) }, outcome: 'kept' },
@@ -110,7 +110,12 @@ const LARGE: Door[] = [
     outcome: 'too_large',
     closes: true,
   },
-  { name: 'over 1 MiB told', request: { ...told(2 ** 40), body: padded(MIB + 1) }, outcome: 'too_large', closes: true },
+  {
+    name: 'over 1 MiB announced',
+    request: { ...told(2 ** 40), body: padded(MIB + 1) },
+    outcome: 'too_large',
+    closes: true,
+  },
   { name: 'over 1 MiB of no type', request: typed('nonsense', padded(2 * MIB)), outcome: 'too_large', closes: true },
   { name: 'over 1 MiB with GET', request: { method: 'GET', body: padded(2 * MIB) }, outcome: 'not_post', closes: true },
 ];

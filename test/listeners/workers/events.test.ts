@@ -226,10 +226,10 @@ describe('/operator/changes', () => {
   it('signals a change once for simultaneous events, without their content', async () => {
     const stream = await follow({ path: '/operator/changes' });
     for (let at = 0; at < 100; at++) tell(`${at}`);
-    await until('it is told', () => stream.text.endsWith(CHANGED));
+    await until('it is reported', () => stream.text.endsWith(CHANGED));
     const before = stream.text;
     await post('M1');
-    await until('it is told again', () => stream.text.length > before.length);
+    await until('it is reported again', () => stream.text.length > before.length);
     expect(stream.text.replaceAll(CHANGED, '')).toBe(': following\n\n');
     expect(stream.text.split(CHANGED).length - 1).toBeLessThan(10);
   });
@@ -258,7 +258,7 @@ describe('/v1/posts', () => {
     await running.worker('GET', '/v1/tokens?merchant_data=M3', { key: ALL });
     const posts = async (search: string) =>
       (await running.worker('GET', `/v1/posts${search}`, { key: ALL })).json.posts;
-    await until('all are told of', async () => (await posts('')).length === 4);
+    await until('all are reported', async () => (await posts('')).length === 4);
     expect(await posts('?limit=2')).toMatchObject([
       { outcome: 'unusable', reason: 'empty' },
       { outcome: 'kept', merchant_data: 'M3', became: 'read', handed_over_after_ms: expect.any(Number) },
@@ -313,7 +313,7 @@ describe('/v1/posts', () => {
       (await running.worker('GET', `/v1/posts${search}`, { key })).json.posts.map(
         (one: { merchant_data: string }) => one.merchant_data,
       );
-    await until('both are told of', async () => (await seen(ALL)).length === 2);
+    await until('both are reported', async () => (await seen(ALL)).length === 2);
     expect(await seen(ALL)).toEqual(['M2', 'M1']);
     expect(await seen(TWO)).toEqual(['M2']);
     expect(await seen(ALL, '?merchant=default')).toEqual(['M1']);

@@ -80,7 +80,7 @@ function describeAdmission(test: Case): void {
       expect(await Promise.all([put('refused'), put('refused')])).toEqual(['unexpected', 'unexpected']);
       expect(await put('expected')).toBe('kept');
       const told = (): string[] => bench.hints.flat().flatMap(({ topics }) => topics);
-      await until('the expected one is told to all', () =>
+      await until('the expected one is announced to all', () =>
         bench.hints.every((heard) => heard.some(({ topics }) => topics.includes('sid=expected'))),
       );
       expect(told()).not.toContain('sid=refused');

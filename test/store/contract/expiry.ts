@@ -17,7 +17,7 @@ async function toldOnceMore(bench: Bench): Promise<void> {
   for (let round = 0; round < 2; round++) {
     const token = bench.token();
     await bench.put(token);
-    await until('the next orphan is told', () => orphans(bench, token.id) > 0);
+    await until('the next orphan is reported', () => orphans(bench, token.id) > 0);
   }
 }
 
@@ -110,7 +110,7 @@ export function describeExpiry(test: Case): void {
     async (bench) => {
       const [first, second] = [bench.token({ sid: 'x', kind: 'seid' }), bench.token()];
       await bench.put(first, second);
-      await until('both are told', () => orphans(bench) >= 2);
+      await until('both are reported', () => orphans(bench) >= 2);
       await toldOnceMore(bench);
       expect(bench.expiries()).toContainEqual({ what: 'orphan', merchant: bench.merchant, kind: 'seid', id: first.id });
       expect(orphans(bench, first.id)).toBe(1);
@@ -128,7 +128,7 @@ export function describeExpiry(test: Case): void {
       await bench.hold(bench.a, 'c1', bench.by('sid', 'claimed'));
       await bench.a.use(bench.merchant, tokens[2]?.id ?? '');
       await bench.a.undo(bench.merchant, (await bench.hold(bench.a, 'c2', bench.by('sid', 'undone'))).claim);
-      await until('the undone one is told', () => orphans(bench, tokens[3]?.id) > 0);
+      await until('the undone one is reported', () => orphans(bench, tokens[3]?.id) > 0);
       await toldOnceMore(bench);
       for (const { id } of tokens.slice(0, 3)) expect(orphans(bench, id)).toBe(0);
     },
@@ -141,7 +141,7 @@ export function describeExpiry(test: Case): void {
       const token = bench.token({ sid: 'x' });
       await bench.put(token);
       await until('it is new', async () => (await bench.b.put(token)) === 'kept');
-      await until('it is told for both times', () => orphans(bench, token.id) === 2);
+      await until('it is reported for both times', () => orphans(bench, token.id) === 2);
       await toldOnceMore(bench);
       expect(orphans(bench, token.id)).toBe(2);
     },
@@ -167,7 +167,7 @@ export function describeExpiry(test: Case): void {
       expect(await bench.b.cancel(bench.merchant, cancelled)).toBe('done');
       const noShows = (): string[] =>
         bench.expiries().flatMap((expiry) => (expiry.what === 'no_show' ? [expiry.expectation] : []));
-      await until('both are told', () => noShows().length >= 2);
+      await until('both are reported', () => noShows().length >= 2);
       await toldOnceMore(bench);
       expect(noShows().sort()).toEqual([missed, newer].sort());
       expect(noShows()).not.toContain(filled);
@@ -190,8 +190,8 @@ export function describeExpiry(test: Case): void {
       const id = randomUUID();
       await bench.a.expect({ id, merchant: bench.merchant, kind: 'seid', topic: 'sid=y', ttlMs: scaled(300) });
       await bench.reopen();
-      await until('the orphan is told', () => orphans(bench, token.id) === 1);
-      await until('the no-show is told', () =>
+      await until('the orphan is reported', () => orphans(bench, token.id) === 1);
+      await until('the no-show is reported', () =>
         bench.expiries().some((expiry) => expiry.what === 'no_show' && expiry.expectation === id),
       );
       await toldOnceMore(bench);

@@ -70,7 +70,7 @@ export function describeHints(test: Case): void {
     await Promise.all(tokens.map((token, at) => (at % 2 ? bench.a : bench.b).put(token)));
     const after = await bench.a.sequence(bench.merchant);
     expect(await bench.b.sequence(bench.merchant)).toBe(after);
-    const hints = await until('every store heard of all ten', () => {
+    const hints = await until('every store has received all ten', () => {
       const all = bench.hints.map((_, at) => heardSince(bench, at, before));
       return all.every((heard) => heard.flatMap(({ topics }) => topics).length === 10) && all;
     });

@@ -110,7 +110,7 @@ export function describeLeases(test: Case): void {
       throw new Error(`expected claimed and none, got ${claimed.state} and ${none.state}`);
     }
     const freeAt = performance.now() + Math.max(claimed.retryInMs, none.retryInMs) + CLOCK_MS;
-    await until('the time that was told has passed', () => performance.now() > freeAt);
+    await until('the announced time has passed', () => performance.now() > freeAt);
     expect(valueIn(await bench.claim(bench.b, 'c3', bench.by('sid', 'x')))).not.toBe('claimed');
     expect(valueIn(await bench.claim(bench.b, 'c4'))).not.toBe('none');
   });
