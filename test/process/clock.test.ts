@@ -1,10 +1,12 @@
 /** The wall clock of the machine is set while the process runs, or between two runs: nothing ends early or lasts longer. */
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { ROOT } from '../support/build.ts';
 import { useDataDir } from '../support/data-dir.ts';
+import { startRedis } from '../support/redis.ts';
 import { NODE, type ServiceProcess } from '../support/service-process.ts';
+import { startProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
 
 const MINUTE = 60_000;
@@ -29,9 +31,9 @@ async function setClock(ms: number): Promise<void> {
   await rename(`${file}.new`, file);
 }
 
-function start(): Promise<ServiceProcess> {
+function start(env: Record<string, string> = {}): Promise<ServiceProcess> {
   const command = [node, '--import', join(ROOT, 'test/support/steered-clock.mjs'), main] as const;
-  return data.start({ command, env: { CLOCK_FILE: `${data.path}.clock` } });
+  return data.start({ command, env: { CLOCK_FILE: `${data.path}.clock`, ...env } });
 }
 
 async function step(byMs: number): Promise<void> {
@@ -114,3 +116,44 @@ test('extends no lifetime when the clock is set back between two runs', async ()
   expect((await ask('POST', 'expectations', { kind: 'seid', sid: 'again', ttl: 600 })).status).toBe(201);
   expect(await read('again')).toBe(204);
 });
+
+test.each(['while it is cut off from Redis', 'between two runs'])(
+  'hands out no token again that was used at another instance, when the clock is set back %s',
+  async (when) => {
+    await service.kill();
+    const redis = await startRedis();
+    const proxy = await startProxy({ host: redis.host, port: redis.port });
+    const elsewhere = `${data.path}.elsewhere`;
+    const env = { TOKEN_TTL_SECONDS: '6' };
+    const behindProxy = { ...env, STORE_URL: `redis://${redis.host}:${proxy.port}` };
+    try {
+      service = await start(behindProxy);
+      const other = await data.start({ env: { ...env, STORE_URL: redis.url, DATA_DIR: elsewhere } });
+      await post('used');
+      await proxy.mode({ kind: 'refuse' });
+      proxy.cut();
+      if (when === 'between two runs') await service.kill();
+      const { id } = await other.read({ sid: 'used' });
+      const used = await fetch(`${other.workerUrl}/v1/tokens/${id}`, { method: 'DELETE' });
+      expect(used.status).toBe(204);
+      // Now only Redis knows of the use, until the token is over there.
+      await other.kill();
+      if (when === 'between two runs') await setClock(-MINUTE);
+      else await step(-MINUTE);
+      await until('the token is over', async () => (await redis.command('EXISTS', `carat:{default}:t:${id}`)) === 0);
+      await proxy.mode({ kind: 'pass' });
+      if (when === 'between two runs') service = await start(behindProxy);
+      await until('the instance and Redis are brought together', async () => {
+        const { store, fallback } = await service.readiness();
+        return store.state === 'ok' && (fallback as { state: string }).state === 'idle';
+      });
+      expect(await read('used')).toBe(204);
+      expect((await claim('again', 'used', 60)).status).toBe(204);
+    } finally {
+      await service.kill();
+      await proxy.stop();
+      await redis.stop();
+      await rm(elsewhere, { recursive: true, force: true });
+    }
+  },
+);

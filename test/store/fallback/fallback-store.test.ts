@@ -111,45 +111,6 @@ describe('the copy of a token that another instance received', () => {
   );
 });
 
-test('a copy that expired by the clock of Redis is not restored, even if the local clock was set back', async () => {
-  const redis = await startRedis();
-  const folder = await GuardedFolder.make('fallback-');
-  const options = { ttlMs: 1000, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
-  let behindMs = 0;
-  const clock = (): number => Date.now() - behindMs;
-  const open = async (name: string, clock?: () => number): Promise<FallbackStore> => {
-    const shared = new RedisStore({ address: parseStoreUrl(redis.url), ...options, deadlineMs: DEADLINE_MS });
-    const directory = join(folder.path, name);
-    const local = new LocalStore({ ...options, directory, ...(clock && { clock }) });
-    const store = new FallbackStore({ shared, local, merchants: options.merchants });
-    await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
-    await claimsAreShared(store, 'm');
-    return store;
-  };
-  const [a, b] = [await open('a', clock), await open('b')];
-  try {
-    behindMs = 60_000;
-    const id = tokenId('m', 'token', 'value');
-    await a.put({ id, merchant: 'm', kind: 'token', value: 'value', correlators: {}, pooled: true });
-    const query = { merchant: 'm', by: 'pool', kind: 'token' } as const;
-    await b.claim({ merchant: 'm', claimId: 'c', leaseMs: LONG_MS, query, refuseConflict: false });
-    expect(await b.settle('m', 'c', 'use')).toBe('done');
-    const key = `carat:{m}:t:${id}`;
-    await until('it is over', async () => (await redis.command('EXISTS', key)) === 0);
-    await redis.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-    await until('the copy is forgotten', () => a.health().fallback?.journaled === 0);
-    expect(await redis.command('EXISTS', key)).toBe(0);
-    expect(await a.claim({ merchant: 'm', claimId: 'd', leaseMs: LONG_MS, query, refuseConflict: false })).toEqual({
-      state: 'none',
-    });
-  } finally {
-    await a.close();
-    await b.close();
-    await folder.remove();
-    await redis.stop();
-  }
-});
-
 test('a read answers away instead of none until all copies are back in a Redis that lost them', async () => {
   const redis = await startRedis();
   const folder = await GuardedFolder.make('fallback-');
