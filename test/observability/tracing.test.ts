@@ -291,8 +291,9 @@ it('a slow collector fills no memory: excess spans are dropped and counted', asy
   for (let at = 0; at < 10_000; at++) exporter.add({ ...newPlace(), ...one });
   await until('the first are sent', () => collector.requests.length > 0);
   answers.open();
-  await exporter.stop();
   // 512 were on their way, and 4,096 waited.
+  await until('all others are sent', () => collector.spans.length >= 512 + 4096);
+  await exporter.stop();
   expect(collector.spans).toHaveLength(512 + 4096);
   expect(troubles).toMatchObject([
     { code: 'traces_taken', message: expect.stringContaining(`${10_000 - 512 - 4096} spans`) },
