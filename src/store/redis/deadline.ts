@@ -84,7 +84,11 @@ function reasonOf(message: string, refusal: string, unsent: boolean): string {
 export async function within<T>(deadlineMs: number, reply: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    const away = (): void => reject(new StoreAway(`no answer within ${deadlineMs} ms`, false));
+    const away = (): void => {
+      const error = new StoreAway(`no answer within ${deadlineMs} ms`, false);
+      error.late = reply;
+      reject(error);
+    };
     // After a stall of this process, read an answer that is already here first.
     timer = setTimeout(() => setImmediate(away), deadlineMs);
   });

@@ -1,7 +1,7 @@
 /**
- * The Redis store, shared by any number of processes. Each transition is one script. Posts of one
- * tick go together, in one call per merchant. One connection writes, with a deadline and no queue;
- * another subscribes to hints.
+ * The Redis store, shared by any number of processes. Each transition is one script. Posts, claims
+ * and settles of one tick go together, each in one call per merchant. One connection writes, with a
+ * deadline and no queue; another subscribes to hints.
  */
 import { randomUUID } from 'node:crypto';
 import type { RedisAddress } from '../../config/store-url.ts';
@@ -30,7 +30,7 @@ import type {
 } from '../fallback/shared-store.ts';
 import { CONNECT_WITHIN_DEADLINES, createRedisClient, DEADLINE_MS, listen, type RedisClient } from './client.ts';
 import { Misconfigured, within } from './deadline.ts';
-import { type Put, PutBatch } from './put-batch.ts';
+import { ScriptBatch } from './script-batch.ts';
 import { defineScripts, type WithScripts } from './scripts.ts';
 import { SeenMarks } from './seen-marks.ts';
 import { tellOfServers } from './server-checks.ts';
@@ -40,15 +40,19 @@ import {
   cancelledOf,
   changeOf,
   claimAnswerOf,
+  claimArguments,
   expectationArguments,
   expiryOf,
   hintOf,
   mergeArguments,
   mergedExpectationsOf,
   mergedOf,
+  type Put,
   prefixOf,
+  putsOf,
   readAnswerOf,
   settledOf,
+  tokenArguments,
 } from './wire.ts';
 
 export interface RedisStoreOptions extends KeyOptions {
@@ -87,6 +91,11 @@ const SCRIPTS = {
 } as const;
 type ScriptName = keyof typeof SCRIPTS;
 
+interface Settling {
+  claimId: string;
+  how: 'use' | 'release';
+}
+
 const SWEEP_EVERY_MS = 1000;
 /** Prefix of an echo. Older versions skip an echo: it has no merchant. */
 const ECHO = '\n\n';
@@ -104,7 +113,9 @@ export class RedisStore implements SharedStore {
   readonly #writer: WithScripts<ScriptName>;
   readonly #subscriber: RedisClient;
   readonly #channel: string;
-  readonly #posts: PutBatch;
+  readonly #puts: ScriptBatch<NewToken, Put>;
+  readonly #claims: ScriptBatch<ClaimRequest, ClaimAnswer>;
+  readonly #settles: ScriptBatch<Settling, Settled>;
   readonly #seen: SeenMarks;
   /** Published by the writer. The subscriber receives it if both are connected to the same server. */
   #echo = '';
@@ -132,10 +143,9 @@ export class RedisStore implements SharedStore {
     this.#subscriber = createRedisClient(options.address, 'subscriber', this.#deadlineMs);
     this.#channel = `carat:${options.address.db}:arrivals`;
     this.#seen = new SeenMarks((merchant, marks) => this.#run('caratMarkSeen', merchant, ...marks));
-    const { ttlMs, accept, maxUnexpected } = options;
-    this.#posts = new PutBatch(
-      (merchant, tokens) =>
-        this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...tokens),
+    const { accept } = options;
+    this.#puts = new ScriptBatch(
+      (merchant, tokens) => this.#putAll(merchant, tokens),
       // Waiters of this instance read at once, behind the post on the same connection. They do not
       // wait for the announcement. A post that may be refused wakes nobody: an unauthenticated
       // client can send any number of them.
@@ -143,6 +153,8 @@ export class RedisStore implements SharedStore {
         if (accept === 'any') this.#events?.onHint({ merchant: token.merchant, topics: topicsOf(token) });
       },
     );
+    this.#claims = new ScriptBatch((merchant, requests) => this.#claimAll(merchant, requests));
+    this.#settles = new ScriptBatch((merchant, settlings) => this.#settleAll(merchant, settlings));
   }
 
   async open(events: StoreEvents): Promise<void> {
@@ -191,7 +203,15 @@ export class RedisStore implements SharedStore {
   }
 
   putAndReport(token: NewToken): Promise<Put> {
-    return this.#posts.put(token);
+    return this.#puts.add(token.merchant, token);
+  }
+
+  async #putAll(merchant: string, tokens: NewToken[]): Promise<Put[]> {
+    const { ttlMs, accept, maxUnexpected } = this.#options;
+    const flat = tokens.flatMap(tokenArguments);
+    return putsOf(
+      await this.#run('caratPut', merchant, this.#channel, merchant, ttlMs, accept, maxUnexpected, ...flat),
+    );
   }
 
   async read(query: TokenQuery): Promise<ReadAnswer> {
@@ -207,19 +227,15 @@ export class RedisStore implements SharedStore {
     return { state: 'live', token: arrival, distinct: 1, claim: null };
   }
 
-  async claim({ merchant, claimId, leaseMs, query, refuseConflict, call = '' }: ClaimRequest): Promise<ClaimAnswer> {
-    const what = query === undefined ? 'held' : query.by === 'pool' ? 'pool' : 'topic';
-    const topic = query === undefined ? '' : topicOf(query);
-    const refuse = refuseConflict ? '1' : '';
-    const whatFor = [claimId, leaseMs, what, topic, query?.kind ?? '', refuse, this.#openable];
-    const reply = this.#send('caratClaim', merchant, ...whatFor, call, this.#channel, merchant);
-    try {
-      return claimAnswerOf(await within(this.#deadlineMs, reply), merchant);
-    } catch (error) {
-      reply.catch(() => {});
-      if (error instanceof StoreAway) error.late = reply;
-      throw error;
-    }
+  async claim(request: ClaimRequest): Promise<ClaimAnswer> {
+    this.#checkConnection(request.merchant);
+    return this.#claims.add(request.merchant, request);
+  }
+
+  async #claimAll(merchant: string, requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
+    const flat = requests.flatMap(claimArguments);
+    const reply = await this.#run('caratClaim', merchant, this.#channel, merchant, this.#openable, ...flat);
+    return (reply as unknown[]).map((one) => claimAnswerOf(one, merchant));
   }
 
   async settle(merchant: string, claimId: string, how: 'use' | 'release'): Promise<SettleAnswer> {
@@ -227,7 +243,14 @@ export class RedisStore implements SharedStore {
   }
 
   async settleAndReport(merchant: string, claimId: string, how: 'use' | 'release'): Promise<Settled> {
-    return settledOf(await this.#run('caratSettle', merchant, this.#channel, merchant, claimId, how), merchant);
+    this.#checkConnection(merchant);
+    return this.#settles.add(merchant, { claimId, how });
+  }
+
+  async #settleAll(merchant: string, settlings: Settling[]): Promise<Settled[]> {
+    const flat = settlings.flatMap(({ claimId, how }) => [claimId, how]);
+    const reply = await this.#run('caratSettle', merchant, this.#channel, merchant, ...flat);
+    return (reply as unknown[]).map((one) => settledOf(one, merchant));
   }
 
   async undo(merchant: string, claim: Claim): Promise<boolean> {
@@ -343,13 +366,17 @@ export class RedisStore implements SharedStore {
   }
 
   async #run(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
-    return within(this.#deadlineMs, this.#send(script, merchant, ...args));
+    this.#checkConnection(merchant);
+    return within(this.#deadlineMs, this.#writer[script](prefixOf(merchant), ...args.map(String)));
   }
 
-  #send(script: ScriptName, merchant: string, ...args: (string | number)[]): Promise<unknown> {
-    // A cluster's client would try other nodes, and report only its last attempt.
-    if (!isConnected(this.#writer, prefixOf(merchant))) return Promise.reject(new StoreAway('not connected', true));
-    return this.#writer[script](prefixOf(merchant), ...args.map(String));
+  /**
+   * A cluster's client would try other nodes, and report only its last attempt. What a batch waits for
+   * must not go to a later connection, whose data may be lost.
+   * @throws StoreAway
+   */
+  #checkConnection(merchant: string): void {
+    if (!isConnected(this.#writer, prefixOf(merchant))) throw new StoreAway('not connected', true);
   }
 
   #onReady(): void {

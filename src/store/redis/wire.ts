@@ -1,6 +1,14 @@
 /** The wire format of the Redis store: the arguments and the answers of its scripts. */
-import { type Claim, CORRELATORS, type Correlators, type Kind, type NewToken, type TokenRecord } from '../../token.ts';
-import type { ClaimAnswer, Expiry, Hint, ReadAnswer, SettleAnswer } from '../contract.ts';
+import {
+  type Claim,
+  CORRELATORS,
+  type Correlators,
+  type Kind,
+  type NewToken,
+  type TokenRecord,
+  topicOf,
+} from '../../token.ts';
+import type { ClaimAnswer, ClaimRequest, Expiry, Hint, PutAnswer, ReadAnswer, SettleAnswer } from '../contract.ts';
 import type { ClaimEntry, ExpectationEntry } from '../embedded/records.ts';
 import type {
   Attendance,
@@ -21,6 +29,32 @@ export function prefixOf(merchant: string): string {
 export function tokenArguments(token: NewToken): string[] {
   const { id, kind, value, pooled, correlators } = token;
   return [id, kind, value, pooled ? '1' : '0', ...CORRELATORS.map((name) => correlators[name] ?? '')];
+}
+
+/** The outcome for a token, and its time of arrival by the clock of Redis. */
+export interface Put {
+  answer: PutAnswer;
+  arrivedAt: number;
+}
+
+/** Parses the answer of the script `caratPut`. */
+export function putsOf(reply: unknown): Put[] {
+  const answers = reply as PutAnswer[];
+  const arrivedAt = Number(answers.pop());
+  return answers.map((answer) => ({ answer, arrivedAt }));
+}
+
+/** Returns the 7 arguments of a claim for the script `caratClaim`. */
+export function claimArguments({
+  claimId,
+  leaseMs,
+  query,
+  refuseConflict,
+  call = '',
+}: ClaimRequest): (string | number)[] {
+  const what = query === undefined ? 'held' : query.by === 'pool' ? 'pool' : 'topic';
+  const topic = query === undefined ? '' : topicOf(query);
+  return [claimId, leaseMs, what, topic, query?.kind ?? '', refuseConflict ? '1' : '', call];
 }
 
 /** Returns the 19 arguments of a token and its state for the script `caratMerge`; times are relative. */

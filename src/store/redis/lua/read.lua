@@ -14,4 +14,4 @@ if not live[SEEN] then
   redis.pcall('HSET', TOKENS .. live[ID], SEEN, '1')
   redis.pcall('ZREM', DUE, dueToken(live))
 end
-return answer('live', distinct, live[ID])
+return answer('live', distinct, live)

@@ -5,4 +5,4 @@ local t = get(ARGV[1])
 if not t or t[STATE] == 'unexpected' then return 'unknown' end
 markUsed(t)
 mirror(ARGV[2], ARGV[3], t[ID], 'used')
-return answer('done', 1, t[ID])
+return answer('done', 1, t)
