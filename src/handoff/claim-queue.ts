@@ -1,15 +1,23 @@
 /**
- * The workers who wait to claim the same thing, first come first served. A round tries the first one. After each success
- * it tries twice as many at once, so that a full pool is shared out in few commits. The round ends
- * with the first answer that a later member would get, too. A member whose own claim id is the obstacle is passed over.
- * The queue tries again when a lease ends.
+ * The workers who wait to claim the same thing, first come first served. A round tries the first
+ * one. After each success it tries twice as many at once, so that a full pool is shared out in few
+ * commits. The round ends with the first answer that a later member would get, too. A member whose
+ * own claim id is the obstacle is passed over. A new member that a round did not reach only renews
+ * what it holds. The queue tries again when a lease ends.
  */
 import type { ClaimAnswer, ReadAnswer } from '../store/contract.ts';
 import type { Waiter } from './waiters.ts';
 
+export interface Attempts {
+  /** Claims what the queue is for. */
+  claim(): Promise<ClaimAnswer>;
+  /** Renews what the claim id holds, and takes nothing. */
+  renew(): Promise<ClaimAnswer>;
+}
+
 export interface Member {
   claimId: string;
-  attempt(): Promise<ClaimAnswer>;
+  attempts: Attempts;
   waiter: Waiter;
   /** The attempt that is under way, or the last one. */
   trying?: Promise<ClaimAnswer | Error>;
@@ -23,6 +31,8 @@ const MOST_AT_ONCE = 64;
 export class ClaimQueue {
   /** First come, first served. */
   readonly #members = new Set<Member>();
+  /** Those that were not tried yet. */
+  readonly #untried = new Set<Member>();
   /** The round that is under way, or the last one; and the one that comes after it. */
   #round: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -32,26 +42,23 @@ export class ClaimQueue {
   /** Ends with the first lease that could change the answer. */
   #lease: NodeJS.Timeout | undefined;
 
-  join(claimId: string, attempt: () => Promise<ClaimAnswer>, waiter: Waiter): Member {
-    const member: Member = { claimId, attempt, waiter };
+  join(claimId: string, attempts: Attempts, waiter: Waiter): Member {
+    const member: Member = { claimId, attempts, waiter };
     this.#members.add(member);
+    this.#untried.add(member);
     return member;
   }
 
   /** Takes a member out of the line. Resolves when no attempt of it is under way, and none will be. */
   async leave(member: Member): Promise<void> {
     this.#members.delete(member);
+    this.#untried.delete(member);
     if (this.isEmpty) clearTimeout(this.#lease);
     await member.trying;
   }
 
   get isEmpty(): boolean {
     return this.#members.size === 0;
-  }
-
-  isFirst(member: Member): boolean {
-    const [first] = this.#members;
-    return first === member;
   }
 
   /** What the last attempt found that was worth waiting on. */
@@ -96,10 +103,12 @@ export class ClaimQueue {
       }
       if (!isOver) this.#atOnce = Math.min(2 * this.#atOnce, MOST_AT_ONCE);
     }
+    await Promise.all([...this.#untried].map((member) => this.#try(member, 'renew')));
   }
 
-  async #try(member: Member): Promise<ClaimAnswer | Error> {
-    member.trying = member.attempt().catch((error: Error) => error);
+  async #try(member: Member, how: keyof Attempts = 'claim'): Promise<ClaimAnswer | Error> {
+    this.#untried.delete(member);
+    member.trying = member.attempts[how]().catch((error: Error) => error);
     const answer = await member.trying;
     if (!(answer instanceof Error) && isPending(answer)) return answer;
     member.answer = answer;

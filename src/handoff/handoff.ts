@@ -68,20 +68,9 @@ export class Handoff {
       return this.#claimed(answer, attempt, patience.signal);
     }
     const line = this.#lineFor(query);
-    const member = line.join(request.claimId, () => store.claim(attempt), waiter);
+    const attempts = { claim: () => store.claim(attempt), renew: () => store.claim(onlyHeld(attempt)) };
+    const member = line.join(request.claimId, attempts, waiter);
     try {
-      // A claim that holds a token already need not stand in line for it.
-      if (!line.isFirst(member)) {
-        const answer = await store.claim(onlyHeld(attempt));
-        if (answer.state === 'held') {
-          await line.leave(member);
-          const handed = await this.#claimed(answer, attempt, patience.signal);
-          // The line may have renewed the claim for this request as well. If nobody is there, neither answer was received.
-          const { answer: other } = member;
-          const isRenewed = handed.outcome === 'disconnected' && other !== undefined && !(other instanceof Error);
-          return isRenewed ? await this.#claimed(other, attempt, patience.signal) : handed;
-        }
-      }
       for (;;) {
         void line.advance();
         const woken = await waiter.sleep();

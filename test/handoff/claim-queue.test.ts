@@ -10,6 +10,8 @@ const NONE: ClaimAnswer = { state: 'none' };
 /** A source of claimable tokens that the test fills. */
 class Tray {
   readonly asked: string[] = [];
+  /** Those that asked only for what they hold. */
+  readonly renewed: string[] = [];
   readonly #free: string[] = [];
   readonly #heldBy = new Map<string, string>();
   /** The answer without a token. */
@@ -25,7 +27,16 @@ class Tray {
     const id = this.#heldBy.get(claimId) ?? this.#free.shift();
     if (id !== undefined) this.#heldBy.set(claimId, id);
     await this.onAsked(claimId);
-    if (id === undefined) return this.empty;
+    return id === undefined ? this.empty : this.#held(claimId, id);
+  }
+
+  async renew(claimId: string): Promise<ClaimAnswer> {
+    this.renewed.push(claimId);
+    const id = this.#heldBy.get(claimId);
+    return id === undefined ? NONE : this.#held(claimId, id);
+  }
+
+  #held(claimId: string, id: string): ClaimAnswer {
     const times = { receivedAt: 0, expiresAt: 1 };
     const token = { id, merchant: 'm', kind: 'token', value: id, correlators: {}, pooled: true, ...times } as const;
     const claim = { id: claimId, leaseExpiresAt: 1, deliveries: 1, renewals: 0 };
@@ -51,7 +62,8 @@ describe('a claim queue', () => {
   function join(claimId: string): Member {
     const waiter = waiters.park('m', 'pool=token', performance.now() + 60_000, new AbortController().signal);
     if (waiter === 'full') throw new Error('expected a place');
-    const member = line.join(claimId, () => tray.claim(claimId), waiter);
+    const attempts = { claim: () => tray.claim(claimId), renew: () => tray.renew(claimId) };
+    const member = line.join(claimId, attempts, waiter);
     members.push(member);
     return member;
   }
@@ -67,8 +79,6 @@ describe('a claim queue', () => {
     const d = join('d');
     await line.advance();
     expect(tray.asked.slice(3)).toEqual(['c']);
-    expect(line.isFirst(c)).toBe(true);
-    expect(line.isFirst(d)).toBe(false);
     tray.lay('3', '4');
     await line.advance();
     expect([c, d].map(got)).toEqual(['3', '4']);
@@ -103,6 +113,18 @@ describe('a claim queue', () => {
     expect(line.last).toBeUndefined();
   });
 
+  it('renews a token that a new member holds, if no round reaches the member', async () => {
+    tray.lay('1');
+    await tray.claim('holder');
+    const [first, holder, other] = [join('first'), join('holder'), join('other')];
+    await line.advance();
+    expect([first, holder, other].map(got)).toEqual([undefined, '1', undefined]);
+    expect(tray.renewed).toEqual(['holder', 'other']);
+    await line.advance();
+    expect(tray.renewed).toHaveLength(2);
+    expect(tray.asked).toEqual(['holder', 'first', 'first']);
+  });
+
   it('wakes each served member', async () => {
     const member = join('a');
     const asleep = member.waiter.sleep();
@@ -135,8 +157,11 @@ describe('a claim queue', () => {
   });
 
   it('continues behind a member whose attempt failed or got a final answer', async () => {
-    const failing = line.join('x', () => Promise.reject(new Error('away')), join('unused').waiter);
-    const cancelled = line.join('y', async () => ({ state: 'cancelled' }), join('unused too').waiter);
+    const renew = async (): Promise<ClaimAnswer> => NONE;
+    const claims = { claim: () => Promise.reject(new Error('away')), renew };
+    const failing = line.join('x', claims, join('unused').waiter);
+    const cancels = { claim: async (): Promise<ClaimAnswer> => ({ state: 'cancelled' }), renew };
+    const cancelled = line.join('y', cancels, join('unused too').waiter);
     for (const member of members.splice(0)) await line.leave(member);
     const c = join('c');
     tray.lay('1');
