@@ -8,7 +8,7 @@ import type { TokenStore } from '../../../src/store/contract.ts';
 import type { NewToken } from '../../../src/token.ts';
 import { Random } from '../../support/random.ts';
 import { until } from '../../support/until.ts';
-import { type Bench, type Case, valueIn } from './bench.ts';
+import { type Bench, type Case, LONG_MS, valueIn } from './bench.ts';
 import { Oracle } from './oracle.ts';
 
 const SEEDS = [1, 2, 3, 4, 5, 6];
@@ -58,6 +58,97 @@ export function describeConcurrency(test: Case): void {
     const answers = await Promise.all(Array.from({ length: 30 }, (_, at) => bench.claim(storeFor(bench, at), 'c1')));
     expect(new Set(answers.map(valueIn)).size).toBe(1);
     expect(answers.every((answer) => answer.state === 'held' && answer.claim.deliveries === 1)).toBe(true);
+  });
+
+  test('the pool serves concurrent claims in order, its oldest token first', async (bench) => {
+    const tokens = Array.from({ length: 40 }, () => bench.token());
+    await bench.put(...tokens);
+    const answers = await Promise.all(tokens.map((_, at) => bench.claim(bench.a, `c${at}`)));
+    expect(answers.map(valueIn)).toEqual(tokens.map(({ value }) => value));
+  });
+
+  test('concurrent claims get the same answers as consecutive ones', async (bench) => {
+    const [older, oldest, other, single] = [
+      bench.token(),
+      bench.token(),
+      bench.token({ sid: 'x' }),
+      bench.token({ sid: 'y' }),
+    ];
+    const used = bench.token({ sid: 'used' });
+    await bench.put(oldest, older, other, single, bench.token({ sid: 'two' }), bench.token({ sid: 'two' }), used);
+    await bench.hold(bench.a, 'holder');
+    await bench.hold(bench.a, 'other', bench.by('sid', 'x'));
+    await bench.a.use(bench.merchant, used.id);
+    const renewal = { merchant: bench.merchant, leaseMs: 2 * LONG_MS, refuseConflict: false };
+    const answers = await Promise.all([
+      bench.a.claim({ ...renewal, claimId: 'nobody' }),
+      bench.claim(bench.a, 'c1'),
+      bench.a.claim({ ...renewal, claimId: 'holder' }),
+      bench.claim(bench.a, 'c2', bench.by('sid', 'x')),
+      bench.claim(bench.a, 'c3', bench.by('sid', 'y')),
+      bench.claim(bench.a, 'c4', bench.by('sid', 'two'), { refuseConflict: true }),
+      bench.claim(bench.a, 'c5', bench.by('sid', 'used')),
+      bench.claim(bench.a, 'c6', bench.by('sid', 'unknown')),
+      bench.claim(bench.a, 'c7'),
+      bench.claim(bench.a, 'c8', bench.pool('nit')),
+      bench.claim(bench.a, 'holder', bench.by('sid', 'y')),
+      bench.claim(bench.a, 'c1', bench.pool('nit')),
+    ]);
+    expect(answers).toMatchObject([
+      { state: 'none' },
+      { state: 'held', token: older, claim: { id: 'c1', deliveries: 1, renewals: 0 } },
+      { state: 'held', token: oldest, claim: { id: 'holder', deliveries: 1, renewals: 1 } },
+      { state: 'claimed', claim: { id: 'other' } },
+      { state: 'held', token: single, claim: { id: 'c3', deliveries: 1 } },
+      { state: 'conflict', distinct: 2 },
+      { state: 'used' },
+      { state: 'none' },
+      { state: 'none', retryInMs: expect.closeTo(LONG_MS, -4) },
+      { state: 'none' },
+      { state: 'held', token: oldest, claim: { id: 'holder', deliveries: 1, renewals: 2 } },
+      { state: 'held', token: older, claim: { id: 'c1', deliveries: 1, renewals: 1 } },
+    ]);
+    expect(await bench.b.read(bench.by('sid', 'two'))).toMatchObject({ state: 'live', claim: null });
+  });
+
+  test('a claim id with concurrent requests for different tokens takes the first one', async (bench) => {
+    const [pooled, other] = [bench.token(), bench.token({ sid: 'x' })];
+    await bench.put(pooled, other);
+    const answers = await Promise.all([
+      bench.claim(bench.a, 'c1'),
+      bench.claim(bench.a, 'c1', bench.by('sid', 'x')),
+      bench.claim(bench.a, 'c2', bench.by('sid', 'x')),
+    ]);
+    expect(answers).toMatchObject([
+      { state: 'held', token: pooled, claim: { deliveries: 1, renewals: 0 } },
+      { state: 'held', token: pooled, claim: { deliveries: 1, renewals: 1 } },
+      { state: 'held', token: other, claim: { id: 'c2', deliveries: 1 } },
+    ]);
+    // The renewed lease counts: nobody gets the token before it ends.
+    expect(await bench.claim(bench.b, 'c3')).toMatchObject({ state: 'none' });
+  });
+
+  test('concurrent settles get the same answers as consecutive ones', async (bench) => {
+    const [first, second, third] = [bench.token(), bench.token(), bench.token({ sid: 'x' })];
+    await bench.put(first, second, third);
+    await bench.hold(bench.a, 'c1');
+    await bench.hold(bench.a, 'c2');
+    await bench.hold(bench.a, 'c3', bench.by('sid', 'x'));
+    const settles = [
+      ['c1', 'use'],
+      ['nobody', 'use'],
+      ['c2', 'release'],
+      ['c1', 'use'],
+      ['c1', 'release'],
+      ['c3', 'use'],
+      ['c2', 'use'],
+      ['c2', 'release'],
+    ] as const;
+    const answers = await Promise.all(settles.map(([id, how]) => bench.a.settle(bench.merchant, id, how)));
+    expect(answers).toEqual(['done', 'unknown', 'done', 'done', 'used', 'done', 'lease_lost', 'done']);
+    expect(valueIn(await bench.b.read(bench.by('sid', 'x')))).toBe('used');
+    expect(valueIn(await bench.claim(bench.b, 'c4'))).toBe(second.value);
+    expect(await bench.claim(bench.b, 'c5')).toMatchObject({ state: 'none' });
   });
 
   test('one of a concurrent use and release wins, and the token has that state', async (bench) => {

@@ -32,6 +32,17 @@ export function describeLeases(test: Case): void {
     expect(await bench.hold(bench.b, 'c3')).toMatchObject({ token: second, claim: { deliveries: 1 } });
   });
 
+  test('tokens of ended leases return to their places, also for concurrent claims', async (bench) => {
+    const tokens = Array.from({ length: 6 }, () => bench.token());
+    await bench.put(...tokens);
+    const hold = (at: number) => bench.hold(bench.a, `ended${at}`, bench.pool(), { leaseMs: SHORT_MS });
+    await Promise.all([0, 1, 2].map(hold));
+    await shortLeasePassed(bench);
+    const answers = await Promise.all(tokens.map((_, at) => bench.claim(bench.a, `c${at}`)));
+    expect(answers.map(valueIn)).toEqual(tokens.map(({ value }) => value));
+    expect(valueIn(await bench.claim(bench.b, 'late'))).toBe('none');
+  });
+
   test('a lease that ends frees the token under its selector', async (bench) => {
     const token = bench.token({ sid: 'x' });
     await bench.put(token);

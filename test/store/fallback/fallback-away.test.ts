@@ -44,6 +44,7 @@ const UNDECIDED = new Set([
   'use is done after the lease if nobody took the token',
   'release is done after the lease if nobody took the token',
   'a lease that is lost to another claim stays lost after that one ended, released or used it',
+  'concurrent settles get the same answers as consecutive ones',
 ]);
 
 const implementationWhile = (mode: Mode): Implementation => ({

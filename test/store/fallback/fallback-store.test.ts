@@ -9,7 +9,9 @@ import { RedisStore } from '../../../src/store/redis/redis-store.ts';
 import { type NewToken, tokenId } from '../../../src/token.ts';
 import { GuardedFolder } from '../../support/guarded-folder.ts';
 import { latch } from '../../support/latch.ts';
+import { LOOPBACK } from '../../support/ports.ts';
 import { startRedis } from '../../support/redis.ts';
+import { startProxy } from '../../support/tcp-proxy.ts';
 import { scaled } from '../../support/time-scale.ts';
 import { until } from '../../support/until.ts';
 import { LONG_MS, TTL_MS } from '../contract/bench.ts';
@@ -146,6 +148,53 @@ test('a read answers away instead of none until all copies are back in a Redis t
   } finally {
     restored.open();
     await store.close();
+    await folder.remove();
+    await redis.stop();
+  }
+});
+
+test.each([
+  ['late', { kind: 'stall', direction: 'to client' }],
+  ['lost', { kind: 'blackhole', direction: 'to client' }],
+] as const)('the token of each concurrent claim is put back when their answer is %s', async (_how, mode) => {
+  const redis = await startRedis();
+  const proxy = await startProxy({ host: redis.host, port: redis.port });
+  const folder = await GuardedFolder.make('fallback-');
+  const options = { ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10, merchants: ['m'] } as const;
+  const address = parseStoreUrl(`redis://${LOOPBACK}:${proxy.port}`);
+  const shared = new RedisStore({ address, ...options, deadlineMs: scaled(500) });
+  const local = new LocalStore({ ...options, directory: join(folder.path, 'tokens') });
+  const store = new FallbackStore({ shared, local, merchants: options.merchants });
+  const claimIds = ['a', 'b', 'c', 'd'];
+  const claim = (claimId: string) => {
+    const query = { merchant: 'm', by: 'pool', kind: 'token' } as const;
+    return store.claim({ merchant: 'm', claimId, leaseMs: LONG_MS, query, refuseConflict: false });
+  };
+  const field = (key: string, name: string): Promise<unknown> => redis.command('HGET', `carat:{m}:${key}`, name);
+  try {
+    await store.open({ onHint: () => {}, onGap: () => {}, onExpiry: () => {}, onNotice: () => {} });
+    await claimsAreShared(store, 'm');
+    const ids = claimIds.map((value) => tokenId('m', 'token', value));
+    for (const [at, id] of ids.entries()) {
+      const value = claimIds[at] as string;
+      await store.put({ id, merchant: 'm', kind: 'token', value, correlators: {}, pooled: true });
+    }
+    const deliveries = (): Promise<unknown[]> => Promise.all(ids.map((id) => field(`t:${id}`, 'dl')));
+    await proxy.mode(mode);
+    const answers = await Promise.all(claimIds.map(claim));
+    // Nothing is given here to a claim id that may hold a token there.
+    expect(answers).toEqual(claimIds.map(() => ({ state: 'none', elsewhere: true, away: true })));
+    expect(await deliveries()).toEqual(['1', '1', '1', '1']);
+    await proxy.mode({ kind: 'pass' });
+    await until('all are put back', async () => (await deliveries()).every((count) => count === '0'));
+    await claimsAreShared(store, 'm');
+    const again = await Promise.all(claimIds.map(claim));
+    expect(again).toMatchObject(
+      claimIds.map((value) => ({ state: 'held', token: { value }, claim: { deliveries: 1 } })),
+    );
+  } finally {
+    await store.close();
+    await proxy.stop();
     await folder.remove();
     await redis.stop();
   }
