@@ -6,11 +6,18 @@
 openable = ARGV[3]
 local taken = string.format('%.0f', time[1] * 1000000 + time[2])
 -- A call costs more than the command that it runs: the sets change for all claims at once.
--- For each kind: leased tokens with the ends of their leases, and those that are free no more.
+-- Pools by kind. Leased: ends of leases and tokens; gone: tokens that are no longer free; free: a
+-- part of the free tokens, read up to `at`; passed: how many of those before stay free.
 local pools, unwatched = {}, {}
 local function poolOf(kind)
   pools[kind] = pools[kind] or { kind = kind, leased = {}, ends = 0, gone = {}, free = {}, at = 0, passed = 0 }
   return pools[kind]
+end
+local function lease(t)
+  local pool = poolOf(t[KIND])
+  pool.leased[#pool.leased + 1], pool.leased[#pool.leased + 2] = t[LEASE_ENDS], t[ID]
+  pool.ends = math.max(pool.ends, tonumber(t[EXPIRES]))
+  pool.gone[#pool.gone + 1] = t[ID]
 end
 -- A script may fail at any command. A token in two sets is harmless: add before removing.
 local function update(pool)
@@ -25,13 +32,9 @@ end
 local function hold(c, t, distinct, renewals, since)
   local ends = math.min(now + c.lease, tonumber(t[EXPIRES]))
   t[CLAIM], t[LEASE_ENDS], t[RENEWALS] = c.id, string.format('%.0f', ends), tostring(renewals)
-  if t[POOLED] == '1' then
-    local pool = poolOf(t[KIND])
-    pool.leased[#pool.leased + 1], pool.leased[#pool.leased + 2] = t[LEASE_ENDS], t[ID]
-    pool.ends = math.max(pool.ends, tonumber(t[EXPIRES]))
-    pool.gone[#pool.gone + 1] = t[ID]
-  end
-  redis.call('HSET', TOKENS .. t[ID], CLAIM, c.id, LEASE_ENDS, t[LEASE_ENDS], DELIVERIES, t[DELIVERIES], RENEWALS, t[RENEWALS])
+  if t[POOLED] == '1' then lease(t) end
+  local claimed = { CLAIM, c.id, LEASE_ENDS, t[LEASE_ENDS], DELIVERIES, t[DELIVERIES], RENEWALS, t[RENEWALS] }
+  redis.call('HSET', TOKENS .. t[ID], unpack(claimed))
   mirror(ARGV[1], ARGV[2], t[ID], table.concat({ 'claimed', c.id, ends - now, t[DELIVERIES], renewals, since }, '\n'))
   local held = answer('held', distinct, t)
   held[5] = since
@@ -59,7 +62,7 @@ local function endLeases(kind, topic)
     end
   end
 end
--- Returns the next token that is free, if any. Passed: tokens that the caller cannot open stay.
+-- Returns the id of the next token that is free, if any.
 local function nextFree(pool, most)
   pool.at = pool.at + 1
   if pool.at > #pool.free then
@@ -78,10 +81,7 @@ local function takeFromPool(c)
     if not id then break end
     local t = get(id)
     if not t or t[STATE] ~= 'live' or not isUnder(t, c.topic) then pool.gone[#pool.gone + 1] = id
-    elseif held(t) then
-      pool.leased[#pool.leased + 1], pool.leased[#pool.leased + 2] = t[LEASE_ENDS], id
-      pool.ends = math.max(pool.ends, tonumber(t[EXPIRES]))
-      pool.gone[#pool.gone + 1] = id
+    elseif held(t) then lease(t)
     elseif opens(t) then
       unknownKey = pool.unknownKey or false
       return take(c, t, 1)
