@@ -88,7 +88,8 @@ export class Ledger {
       seen: false,
     };
     this.add(entry);
-    this.changes.token(entry);
+    // A token in doubt is written with its outcome, once.
+    if (replication === 'local') this.changes.token(entry);
     if (state === 'unexpected') this.#boundUnexpected(index);
     return state === 'live' ? 'kept' : state;
   }

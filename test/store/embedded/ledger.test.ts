@@ -126,3 +126,14 @@ describe('the ledger removes', () => {
     expect(await left(all)).toBe(0);
   });
 });
+
+describe('the ledger writes', () => {
+  it('a token that a shared store was asked to take once, with the outcome', () => {
+    const ledger = new Ledger({ ttlMs: TTL_MS, accept: 'any', maxUnexpected: 10 });
+    ledger.put(token('asked'), 0, 'in_doubt');
+    expect(ledger.changes.take()).toEqual([]);
+    const [entry] = ledger.tokens();
+    if (entry !== undefined) ledger.update(entry, { replication: 'replicated' });
+    expect(ledger.changes.take()).toMatchObject([{ of: 'token', entry: { replication: 'replicated' } }]);
+  });
+});
