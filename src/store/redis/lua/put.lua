@@ -7,12 +7,16 @@ local order = time[1] * 1000000 + time[2]
 local arrived, ends = string.format('%.0f', now), string.format('%.0f', now + tonumber(ARGV[3]))
 local tokens, named, keys, places, any = {}, {}, {}, {}, {}
 for at = 6, #ARGV, 8 do
-  local t = { [ID] = ARGV[at], [KIND] = ARGV[at + 1], [VALUE] = ARGV[at + 2], [POOLED] = ARGV[at + 3] }
-  t[RECEIVED], t[EXPIRES], t[DELIVERIES] = arrived, ends, '0'
-  t[MERCHANT_DATA], t[SID], t[MERCHANT_USN], t[ORDER_ID] = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  local key = TOKENS .. t[ID]
-  tokens[#tokens + 1], named[#named + 1], keys[#keys + 1], any[#any + 1] = t, topics(t), key, key
-  for _, topic in ipairs(named[#named]) do
+  local i = #tokens + 1
+  -- With all its fields at once: a table that grows costs far more.
+  local t = {
+    [ID] = ARGV[at], [KIND] = ARGV[at + 1], [VALUE] = ARGV[at + 2], [POOLED] = ARGV[at + 3],
+    [MERCHANT_DATA] = ARGV[at + 4], [SID] = ARGV[at + 5], [MERCHANT_USN] = ARGV[at + 6], [ORDER_ID] = ARGV[at + 7],
+    [RECEIVED] = arrived, [EXPIRES] = ends, [ORDER] = string.format('%.0f', order + i), [DELIVERIES] = '0', [STATE] = '',
+  }
+  tokens[i], named[i], keys[i] = t, topics(t), TOKENS .. t[ID]
+  any[#any + 1] = keys[i]
+  for _, topic in ipairs(named[i]) do
     places[#places + 1] = OPEN .. t[KIND] .. ':' .. topic
     if t[POOLED] ~= '1' then
       for _, kind in ipairs(KINDS) do any[#any + 1] = INDEX .. kind .. ':' .. topic end
@@ -31,7 +35,6 @@ for i, t in ipairs(tokens) do
     answers[i] = 'known'
   else
     seen[t[ID]] = true
-    t[ORDER] = string.format('%.0f', order + i)
     t[STATE] = ((isAnyExpected and fill(t)) or accept == 'any') and 'live' or 'unexpected'
     -- Index first: if the script fails there, the token does not count as known.
     if t[STATE] == 'live' then index(t, named[i]) end
@@ -65,8 +68,8 @@ local function carried(i)
   for _, topic in ipairs(named[i]) do
     if count[topic] > 1 then return '\t' end
   end
-  local correlators = { t[MERCHANT_DATA], t[SID], t[MERCHANT_USN], t[ORDER_ID] }
-  return table.concat({ '', t[ID], t[KIND], t[VALUE], arrived, ends, unpack(correlators) }, '\t')
+  local token = '\t' .. t[ID] .. '\t' .. t[KIND] .. '\t' .. t[VALUE] .. '\t' .. arrived .. '\t' .. ends
+  return token .. '\t' .. t[MERCHANT_DATA] .. '\t' .. t[SID] .. '\t' .. t[MERCHANT_USN] .. '\t' .. t[ORDER_ID]
 end
 local under = {}
 for _, i in ipairs(kept) do

@@ -1,9 +1,14 @@
 -- uses: tokens
+-- One table for all records of a call: a table that grows costs more than the fields that it takes.
+local flat = {}
 local function record(t)
-  local flat = {}
+  local key, count = TOKENS .. t[ID], 0
   for field, value in pairs(t) do
-    if value ~= '' then flat[#flat + 1] = field flat[#flat + 1] = value end
+    if value ~= '' then
+      flat[count + 1], flat[count + 2] = field, value
+      count = count + 2
+    end
   end
-  redis.call('HSET', TOKENS .. t[ID], unpack(flat))
-  redis.call('PEXPIREAT', TOKENS .. t[ID], t[EXPIRES])
+  redis.call('HSET', key, unpack(flat, 1, count))
+  redis.call('PEXPIREAT', key, t[EXPIRES])
 end
