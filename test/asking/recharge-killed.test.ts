@@ -50,13 +50,19 @@ const json = async (url: string, method = 'GET', body?: object) => {
   const answer = await fetch(url, { method, ...(body && { headers, body: JSON.stringify(body) }) });
   return { status: answer.status, json: (await answer.json()) as Record<string, unknown> };
 };
+/** Asks until the store answers, as a worker does: on a slow machine, Redis may be away for a moment. */
+const known = (...request: Parameters<typeof json>) =>
+  until('the store answers', async () => {
+    const answer = await json(...request);
+    return answer.status !== 503 && answer;
+  });
 const status = (nit: string) => simulator.world.recharges.get(nit)?.status;
 const release = () => fetch(new URL('/simulator/release', simulator.url), { method: 'POST' });
 
 /** A recharge through a service, effected at Carat. */
 async function effected(service: ServiceProcess): Promise<string> {
   simulator.postTo(`http://127.0.0.1:${service.authenticityPort}/authenticity`);
-  const asked = await json(`${service.workerUrl}/v1/recharges`, 'POST', { merchant_usn: '77', settle_within: 30 });
+  const asked = await known(`${service.workerUrl}/v1/recharges`, 'POST', { merchant_usn: '77', settle_within: 30 });
   const nit = String(asked.json['nit']);
   const client = createCaratClient({ environment: 'homologation', ...CREDENTIALS, addresses: simulator.addresses() });
   await client.recharges.effect({ nit, order: ORDER });
@@ -72,7 +78,7 @@ describe.each([
     expect(await service.kill()).toEqual({ code: null, signal: 'SIGKILL' });
     await release();
     const after = other ?? (await start('one', env()));
-    return (await json(`${after.workerUrl}/v1/recharges/${nit}?wait=60`)).json;
+    return (await known(`${after.workerUrl}/v1/recharges/${nit}?wait=60`)).json;
   }
   const startBoth = async (): Promise<[ServiceProcess, ServiceProcess | undefined]> => [
     await start('one', env()),
@@ -82,9 +88,9 @@ describe.each([
   it('is undone by the guard when no worker decides', async () => {
     const service = await start('one', env());
     const nit = await effected(service);
-    const { json: state } = await json(`${service.workerUrl}/v1/recharges/${nit}?wait=60`);
+    const { json: state } = await known(`${service.workerUrl}/v1/recharges/${nit}?wait=60`);
     expect(state).toMatchObject({ decision: 'undo', decided_by: 'guard', end: 'undone', status: 'PPN' });
-    const late = await json(`${service.workerUrl}/v1/recharges/${nit}`, 'PUT', { decision: 'confirm' });
+    const late = await known(`${service.workerUrl}/v1/recharges/${nit}`, 'PUT', { decision: 'confirm' });
     expect([late.status, late.json['code']]).toEqual([409, 'decided']);
     const logged = () => service.events('recharge').map(({ what }) => what);
     await until('its end is logged', () => logged().length === 3);

@@ -91,14 +91,10 @@ describe.each<[string, () => Promise<string>]>([
 
   test('counts the lines that it drops', async () => {
     const { service, post, droppedLines } = await start(await stdout(), NODE);
-    await until(
-      'lines are dropped',
-      async () => {
-        expect(await post(500)).toBe(500);
-        return (await droppedLines()) > 0;
-      },
-      30_000,
-    );
+    await until('lines are dropped', async () => {
+      expect(await post(500)).toBe(500);
+      return (await droppedLines()) > 0;
+    });
     await expectToEnd(service);
   });
 });

@@ -15,16 +15,18 @@ import { LOOPBACK } from '../../support/ports.ts';
 import { type RedisServer, startRedis } from '../../support/redis.ts';
 import { startProxy } from '../../support/tcp-proxy.ts';
 import type { Mode } from '../../support/tcp-proxy-mode.ts';
+import { scaled } from '../../support/time-scale.ts';
 import { describeStoreContract, type Implementation, type Part } from '../contract.ts';
 
 /** The parts that a process can promise alone. */
 const ALONE: Part[] = ['tokens', 'claims', 'leases', 'settling', 'expiry', 'concurrency'];
 /**
  * Kinds of absence. Redis is available when the first store opens, and not after that. A slow Redis
- * executes timed-out calls and answers too late. The others differ in how a call fails.
+ * executes timed-out calls and answers too late: an answer that comes while this process stalls is
+ * in time for it. The others differ in how a call fails.
  */
 const ABSENCES: { name: string; mode: Mode; parts: Part[] }[] = [
-  { name: 'slow', mode: { kind: 'slow', toServer: 300, toClient: 300 }, parts: ALONE },
+  { name: 'slow', mode: { kind: 'slow', toServer: 300, toClient: scaled(1000) }, parts: ALONE },
   { name: 'refused', mode: { kind: 'refuse' }, parts: ['tokens', 'claims'] },
   { name: 'black-holed', mode: { kind: 'blackhole', direction: 'both' }, parts: ['tokens', 'claims'] },
 ];
