@@ -47,12 +47,12 @@ export function asksOf({ asker, keys }: AskRoutesOptions) {
   };
 }
 
-/** Refuses card data, and every request while no credentials are configured. Runs before a body is validated. */
-export function admitAsk({ asker }: AskRoutesOptions) {
-  return async ({ body }: FastifyRequest): Promise<void> => {
-    refuseCardData(body);
+/** Refuses every request while no credentials are configured, whatever its body. Then refuses card data. */
+export function admitAsks(app: FastifyInstance, { asker }: AskRoutesOptions): void {
+  app.addHook('onRequest', async () => {
     if (asker === undefined) throw notConfigured();
-  };
+  });
+  app.addHook('preValidation', async ({ body }) => refuseCardData(body));
 }
 
 export function notConfigured(): ProblemError {
@@ -66,7 +66,7 @@ export async function askRoutes(fastify: FastifyInstance, options: AskRoutesOpti
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const ask = asksOf(options);
 
-  app.addHook('preValidation', admitAsk(options));
+  admitAsks(fastify, options);
 
   app.post(
     '/v1/schedule-edits',

@@ -78,9 +78,10 @@ export function problemOf(error: unknown): ProblemError | undefined {
 export function validatorCompiler({ schema }: { schema: z.ZodType }) {
   return (data: unknown): { value: unknown } | { error: ProblemError } => {
     const parsed = schema.safeParse(data, { reportInput: true });
-    return parsed.success
-      ? { value: parsed.data }
-      : { error: wrongParameters(parsed.error.issues.flatMap(wrongFields)) };
+    if (parsed.success) return { value: parsed.data };
+    const wrong = parsed.error.issues.flatMap(wrongFields);
+    // zod reports a list in place of a text twice: by its type and by its length.
+    return { error: wrongParameters([...new Map(wrong.map((one) => [one.parameter, one])).values()]) };
   };
 }
 

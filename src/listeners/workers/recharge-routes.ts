@@ -7,7 +7,7 @@ import type { Recorder } from '../../observability/recorder.ts';
 import { StoreAway } from '../../store/contract.ts';
 import type { OwedRecharge } from '../../store/recharges.ts';
 import { waitOptionsOf } from '../client-gone.ts';
-import { ASK_PROBLEMS, type AskRoutesOptions, admitAsk, answerAsked, asksOf, notConfigured } from './ask-routes.ts';
+import { ASK_PROBLEMS, type AskRoutesOptions, admitAsks, answerAsked, asksOf, notConfigured } from './ask-routes.ts';
 import { answers, ProblemError } from './problems.ts';
 import { timeText } from './responses.ts';
 import { DecisionBody, NitParams, RechargeAnswer, RechargeBody, RechargeQuery, RechargeState } from './schemas/asks.ts';
@@ -26,7 +26,7 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
   const app = fastify.withTypeProvider<ZodTypeProvider>();
   const ask = asksOf(options);
 
-  app.addHook('preValidation', admitAsk(options));
+  admitAsks(fastify, options);
 
   /** @throws ProblemError for a merchant that the key does not allow, or without credentials */
   function guardFor(request: FastifyRequest, merchant: string): RechargeGuard {
