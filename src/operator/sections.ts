@@ -58,10 +58,12 @@ function value(text: string): Html {
   return html`<span class="mono" title="${text}">${text.slice(0, 12)}…${text.slice(-8)}</span>`;
 }
 
-function correlatorsOf({ correlators, kind }: RecentPost, t: Texts): Html {
+function correlatorsOf({ correlators, kind, dropped }: RecentPost, t: Texts): Html {
   const shown = CORRELATORS.filter((name) => correlators[name] !== undefined);
   if (kind === undefined) return VOID;
-  if (shown.length === 0) return html`<span class="quiet">${t.posts.pool}</span>`;
+  if (shown.length === 0) {
+    return html`<span class="quiet">${dropped === undefined ? t.posts.pool : t.posts.unselectable}</span>`;
+  }
   return html`<ul class="plain">${shown.map((name) => correlator(name, correlators))}</ul>`;
 }
 

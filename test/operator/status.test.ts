@@ -81,6 +81,19 @@ it('shows the life of a token by its fingerprint and by its id, and filters the 
   expect((await running.worker('GET', '/?q=nothing')).text).toContain('No post has this.');
 });
 
+it('says who can ask for a token without correlators: workers by its kind, or none', async () => {
+  await start();
+  const correlators = async () => {
+    const { text } = await running.worker('GET', '/');
+    return [/shared out by kind/, /no worker can ask for it/].map((one) => one.test(text));
+  };
+  await running.post({ token: 'value-1', sid: 'a\nb' });
+  await until('the page shows it', async () => `${await correlators()}` === 'false,true');
+  await running.post({ token: 'value-2' });
+  await until('the page shows both', async () => `${await correlators()}` === 'true,true');
+  expect((await running.worker('PUT', '/v1/claims/job-1', { body: { kind: 'token' } })).json.value).toBe('value-2');
+});
+
 it('starts the plots at 15 minutes', async () => {
   await start();
   await running.post({ seid: 'value-1', sid: 's1' });

@@ -172,6 +172,7 @@ export const ENGLISH = {
     after: (time: string) => `after ${time}`,
     via: (instance: string) => `via ${instance}`,
     pool: 'none: shared out by kind',
+    unselectable: 'none readable: no worker can ask for it',
     dropped: (fields: string) => `Not readable: ${fields}`,
     contentType: (type: string) => `Content type: ${type}`,
     contentEncoding: (encoding: string) => `Content encoding: ${encoding}`,

@@ -101,6 +101,7 @@ export const PORTUGUESE: Texts = {
     after: (time) => `após ${time}`,
     via: (instance) => `via ${instance}`,
     pool: 'nenhum: distribuído por tipo',
+    unselectable: 'nenhum legível: nenhum worker consegue pedi-lo',
     dropped: (fields: string) => `Ilegível: ${fields}`,
     contentType: (type: string) => `Content-Type: ${type}`,
     contentEncoding: (encoding: string) => `Content-Encoding: ${encoding}`,
