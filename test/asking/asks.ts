@@ -200,6 +200,21 @@ export function describeAsks(store: string, redis: () => RedisServer | undefined
       expect(claim.json).toMatchObject({ claim: { deliveries: 2 } });
     });
 
+    it('answers the token of its own post when an older one is live under its name', async () => {
+      for (const route of ROUTES) {
+        const { path, field, correlator } = route;
+        if (correlator === undefined) continue;
+        const body = (await bodiesFor(route))(0);
+        const name = { [correlator]: body[correlator] ?? '' };
+        await world.ask('POST', '/v1/expectations', { body: { kind: field, ...name } });
+        await world.services[0]?.post({ [field]: `old-${path}`, ...name });
+        const asked = await world.ask('POST', path, { body }, last());
+        expect([path, asked.status, asked.json[field]]).toEqual([path, 201, expect.stringMatching(VALUE)]);
+        const left = await world.ask('GET', `/v1/tokens?${new URLSearchParams(name)}`);
+        expect(left.json).toMatchObject({ value: `old-${path}`, claim: null });
+      }
+    });
+
     it.each(ROUTES)(`gives each of ${CONCURRENT} concurrent callers its own token by $path`, async (route) => {
       const { path, call, field, correlator } = route;
       const body = await bodiesFor(route);
