@@ -73,6 +73,11 @@ export class RechargeGuard {
     return this.#owed.get(merchant) ?? 0;
   }
 
+  /** Checks that a recharge can be stored, before Carat is asked for it. @throws StoreAway */
+  async checkStore(merchant: string): Promise<void> {
+    await this.find(merchant, 'none');
+  }
+
   /** Stores a recharge as owed. Once this resolves, it is settled even if this process dies. @throws StoreAway */
   async owe(recharge: NewRecharge): Promise<OwedRecharge> {
     const owed = await this.#options.store.owe(recharge);

@@ -3,7 +3,7 @@ import { freePort, LOOPBACK } from '../support/ports.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { RunningService } from '../support/service.ts';
 import { describeAsks } from './asks.ts';
-import { caratEnv } from './world.ts';
+import { caratEnv, startAskingWorld } from './world.ts';
 
 let redis: RedisServer;
 beforeAll(async () => {
@@ -42,5 +42,12 @@ describe('a request that cannot go to Carat', () => {
     const refused = await some.worker('POST', '/v1/generic-tokens', { body: {} });
     expect([refused.status, refused.json.code]).toEqual([502, 'carat_unreachable']);
     await Promise.all([none.stop(), some.stop()]);
+  });
+
+  it('gets 503 when the store cannot keep its recharge', async () => {
+    const world = await startAskingWorld({ env: { STORE_URL: `redis://${nowhere.replace('http://', '')}` } });
+    const { status, json } = await world.ask('POST', '/v1/recharges', { body: { merchant_usn: '2398' } });
+    expect([status, json.code, world.calls('recharges.begin')]).toEqual([503, 'store_away', 0]);
+    await world.close();
   });
 });

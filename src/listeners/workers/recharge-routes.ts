@@ -50,14 +50,14 @@ export async function rechargeRoutes(fastify: FastifyInstance, options: Recharge
     },
     async (request, reply) => {
       const { merchant, wait: _, settle_within, ...given } = request.body;
+      const keeper = guardFor(request, merchant);
+      await keeper.checkStore(merchant).catch(storeAway);
       const asked = await ask(request, request.body, recharge(given));
       if (asked === 'disconnected') return answerAsked(reply, asked, () => ({}));
       const { merchant_usn, order_id } = given;
       const nit = asked.token.value;
       const settleWithinMs = Math.round(settle_within * 1000);
-      const owed = await guardFor(request, merchant)
-        .owe({ merchant, nit, merchantUsn: merchant_usn, settleWithinMs })
-        .catch(storeAway);
+      const owed = await keeper.owe({ merchant, nit, merchantUsn: merchant_usn, settleWithinMs }).catch(storeAway);
       return answerAsked(reply, asked, () => ({ nit, merchant_usn, order_id, settle_by: timeText(owed.settleBy) }));
     },
   );
