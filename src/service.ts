@@ -21,7 +21,7 @@
  * Beside the service: `carat/` (Carat's calls and flows, also as a library), `client/` (for workers), `simulator/` (a Carat
  * for tests, and the demo) and `cli/`.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -214,7 +214,10 @@ export class Service {
       const { onConflict, workerHost, workerPort, host, port } = this.#config;
       const handoff = new Handoff({ store, waiters, onConflict });
       const { carat } = this.#config;
-      if (carat !== undefined) await this.#startAsking(caratClients(carat), handoff);
+      const clients = carat === undefined ? new Map<string, CaratClient>() : caratClients(carat);
+      if (carat !== undefined) this.#asker = new Asker({ clients, store, handoff, recorder });
+      // Without credentials, recharges of an earlier run may be owed.
+      if (carat !== undefined || existsSync(directoryIn(this.#config, 'recharges'))) await this.#startGuard(clients);
       const [metrics, operator, tracing] = [this.#metrics, this.#operator, this.#tracing];
       this.#workers = await createWorkerListener({
         config: this.#config,
@@ -267,12 +270,11 @@ export class Service {
     this.#recorder.close();
   }
 
-  async #startAsking(clients: ReadonlyMap<string, CaratClient>, handoff: Handoff): Promise<void> {
-    const recorder = this.#recorder;
-    this.#asker = new Asker({ clients, store: this.store, handoff, recorder });
-    const guard = new RechargeGuard({ store: this.#createRecharges(), clients, recorder });
+  async #startGuard(clients: ReadonlyMap<string, CaratClient>): Promise<void> {
+    const { merchants } = this.#config;
+    const guard = new RechargeGuard({ store: this.#createRecharges(), clients, merchants, recorder: this.#recorder });
     this.#guard = guard;
-    this.#metrics.watchRecharges(clients.keys(), (merchant) => guard.owed(merchant));
+    this.#metrics.watchRecharges(merchants, (merchant) => guard.owed(merchant));
     await guard.start();
   }
 

@@ -36,6 +36,7 @@ export interface RechargeGuardOptions {
   store: RechargeStore;
   /** By merchant. Merchants without credentials have none. */
   clients: ReadonlyMap<string, CaratClient>;
+  merchants: readonly string[];
   recorder: Recorder;
   pace?: Pace;
 }
@@ -49,10 +50,13 @@ export class RechargeGuard {
   readonly #settlements = new Map<string, Settlement>();
   /** The number of owed recharges by merchant, at the last check. */
   readonly #owed = new Map<string, number>();
+  /** Merchants without credentials that owe recharges, or are not checked yet. */
+  readonly #unattended: Set<string>;
   #checking: Promise<void> = Promise.resolve();
 
   constructor(options: RechargeGuardOptions) {
     this.#options = options;
+    this.#unattended = new Set(options.merchants.filter((merchant) => !options.clients.has(merchant)));
     setMaxListeners(0, this.#stop.signal);
   }
 
@@ -116,11 +120,14 @@ export class RechargeGuard {
   async #checkPeriodically(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      for (const merchant of this.#options.clients.keys()) {
+      for (const merchant of [...this.#options.clients.keys(), ...this.#unattended]) {
         try {
           const { ids, owed } = await this.#options.store.due(merchant, MOST_AT_ONCE);
+          const isFirst = !this.#owed.has(merchant);
           this.#owed.set(merchant, owed);
-          for (const id of ids) this.#settle(merchant, id);
+          if (!this.#unattended.has(merchant)) for (const id of ids) this.#settle(merchant, id);
+          else if (owed === 0) this.#unattended.delete(merchant);
+          else if (isFirst) this.#reportUnattended(merchant, owed);
         } catch (error) {
           // Due recharges stay due until the store is available.
           if (!(error instanceof StoreAway)) this.#options.recorder.bug(error, 'recharge guard');
@@ -128,6 +135,16 @@ export class RechargeGuard {
       }
       await pause(CHECK_EVERY_MS, signal);
     }
+  }
+
+  /** Without credentials, nobody can settle what is owed. */
+  #reportUnattended(merchant: string, owed: number): void {
+    this.#options.recorder.notice({
+      level: 'error',
+      code: 'recharge_owed',
+      message: `${owed} recharges are owed to Carat and cannot be settled: CARAT_CREDENTIALS has none for the merchant ${merchant}`,
+      facts: { merchant, owed },
+    });
   }
 
   #settle(merchant: string, id: string): void {
