@@ -6,6 +6,7 @@
  * asserted its uses and claims.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { StoreAway } from '../contract.ts';
 import type { Attendance, Mark, SharedStore } from './shared-store.ts';
 
 /**
@@ -38,6 +39,8 @@ export class Membership {
   #markedAt = 0;
   /** True from a loss until the other instances have asserted, too. */
   #isLost = false;
+  /** True if the mark was there when this instance began to assert. */
+  #hadMark = false;
   #stopped = false;
 
   constructor(options: MembershipOptions) {
@@ -58,7 +61,8 @@ export class Membership {
     const mine = attendance.marks.get(this.#options.instance());
     // After a restart of this instance, its mark shows until when it had received all changes.
     if (this.#markedAt === 0) this.#markedAt = mine?.at ?? 0;
-    if (mine?.run === attendance.run) this.#remember(attendance);
+    this.#hadMark = mine?.run === attendance.run;
+    if (this.#hadMark) this.#remember(attendance);
     else this.#isLost = true;
   }
 
@@ -82,6 +86,9 @@ export class Membership {
    * @throws StoreAway
    */
   async asserted(hasCopies: boolean): Promise<void> {
+    // What was asserted before a loss is lost with it.
+    if (this.#hadMark && !(await this.#attend('look')).marks.has(this.#options.instance()))
+      throw new StoreAway('its data was lost', true);
     let attendance = await this.#attend('asserted');
     if (this.#isLost) {
       const isNew = this.#markedAt === 0 && this.#others.size === 0;

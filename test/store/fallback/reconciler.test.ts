@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { parseStoreUrl } from '../../../src/config/store-url.ts';
 import type { TokenEntry } from '../../../src/store/embedded/records.ts';
+import { Membership } from '../../../src/store/fallback/membership.ts';
 import type { MergeResult } from '../../../src/store/fallback/shared-store.ts';
 import { RedisStore } from '../../../src/store/redis/redis-store.ts';
 import { type NewToken, type TokenQuery, tokenId } from '../../../src/token.ts';
@@ -156,6 +157,15 @@ test('a put that fails at the index leaves nothing that a merge treats as comple
   await expect(store.put(token('half'))).rejects.toThrow();
   await redis.command('DEL', 'carat:{m}:f:token');
   expect(await redis.command('EXISTS', `carat:{m}:t:${token('half').id}`)).toBe(0);
+});
+
+test('an instance has not asserted if the data was lost meanwhile', async () => {
+  const member = new Membership({ merchant: 'm', instance: () => 'me', shared: store });
+  await member.look();
+  await member.asserted(false);
+  await member.look();
+  await redis.command('FLUSHALL');
+  await expect(member.asserted(true)).rejects.toThrow('its data was lost');
 });
 
 test('copies are not put where the instance has not asserted its uses and claims', async () => {
