@@ -92,6 +92,8 @@ export interface ClaimRequest {
    * Names this call. If its answer is lost, the shared store can put back the token that it took.
    */
   call?: string;
+  /** The instance that must have asserted its claims to a shared store. If it has not there, that store lost its data. */
+  instance?: string;
   /** Answers `conflict`, and takes nothing, when the query has different live values. */
   refuseConflict: boolean;
 }

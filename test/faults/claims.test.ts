@@ -8,7 +8,7 @@ import { LOOPBACK } from '../support/ports.ts';
 import { type RedisServer, startRedis } from '../support/redis.ts';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 import { until } from '../support/until.ts';
-import { untilKnown } from '../support/worker-api.ts';
+import { type Answer, untilKnown } from '../support/worker-api.ts';
 
 const value = (): string => randomBytes(32).toString('hex');
 
@@ -191,6 +191,20 @@ describe('two instances', () => {
     },
     60_000,
   );
+
+  it('give a claim no other token than the one that it holds when Redis loses its data', async () => {
+    const [first, second] = [value(), value()];
+    await a.post({ token: first });
+    const claim = (): Promise<Answer> => untilKnown(() => a.claim('holder', { kind: 'token', lease: 600 }));
+    expect((await claim()).body).toMatchObject({ value: first });
+    // Nobody knows of the loss yet, and Redis has only the new token.
+    await redis.command('FLUSHALL');
+    await a.post({ token: second });
+    expect((await claim()).body).toMatchObject({ value: first });
+    const free = await untilKnown(() => b.claim('other', { kind: 'token', wait: 10 }));
+    expect(free.body).toMatchObject({ value: second });
+    expect((await untilKnown(() => b.used('holder'))).status).toBe(204);
+  });
 
   it('hand nothing out twice when one was cut off during the uses and reconnects first', async () => {
     const tokens = Array.from({ length: 3 }, value);

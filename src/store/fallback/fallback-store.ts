@@ -162,7 +162,7 @@ export class FallbackStore implements TokenStore {
     // A renewal takes no token. Without an answer, it leaves no doubt.
     if (request.query !== undefined) doubts.asked(merchant, claimId, call);
     try {
-      const answer = await this.#shared.claim({ ...request, call });
+      const answer = await this.#shared.claim({ ...request, call, instance: this.#local.name });
       doubts.ended(merchant, claimId, call, 'answered');
       return answer;
     } catch (error) {

@@ -233,8 +233,10 @@ export class RedisStore implements SharedStore {
   }
 
   async #claimAll(merchant: string, requests: ClaimRequest[]): Promise<ClaimAnswer[]> {
+    const [{ instance = '' } = {}] = requests;
     const flat = requests.flatMap(claimArguments);
-    const reply = await this.#run('caratClaim', merchant, this.#channel, merchant, this.#openable, ...flat);
+    const reply = await this.#run('caratClaim', merchant, this.#channel, merchant, this.#openable, instance, ...flat);
+    if (reply === 'lost') throw new StoreAway('its data was lost', true);
     return (reply as unknown[]).map((one) => claimAnswerOf(one, merchant));
   }
 

@@ -1,8 +1,10 @@
--- uses: announcements, answers, claims, clock, due, keys, pool, queries, tokens, values
+-- uses: announcements, answers, claims, clock, due, instances, keys, pool, queries, tokens, values
 -- Claims tokens, or renews claims, in the given order. ARGV: channel, merchant, the keys that can
--- be opened, then 7 fields a claim: its id, lease, what ('held', 'pool' or 'topic'), topic, kind or
--- '', '1' to refuse conflicts, and the name of the call. Answers each. With 'held' an answer
--- includes the time when the token was taken.
+-- be opened, the instance that must have asserted here or '', then 7 fields a claim: its id, lease,
+-- what ('held', 'pool' or 'topic'), topic, kind or '', '1' to refuse conflicts, and the name of the
+-- call. Answers each; 'lost' if the instance has not asserted here: what it knows of claims may be
+-- missing. With 'held' an answer includes the time when the token was taken.
+if ARGV[4] ~= '' and redis.call('HEXISTS', INSTANCES, ARGV[4]) == 0 then return 'lost' end
 openable = ARGV[3]
 local taken = string.format('%.0f', time[1] * 1000000 + time[2])
 -- A call costs more than the command that it runs: the sets change for all claims at once.
@@ -110,7 +112,7 @@ local function claim(c)
   return take(c, live, distinct)
 end
 local answers = {}
-for at = 4, #ARGV, 7 do
+for at = 5, #ARGV, 7 do
   answers[#answers + 1] = claim({
     id = ARGV[at], lease = tonumber(ARGV[at + 1]), what = ARGV[at + 2], topic = ARGV[at + 3], kind = ARGV[at + 4],
     refuses = ARGV[at + 5] == '1', call = ARGV[at + 6], left = (#ARGV - at + 1) / 7,
