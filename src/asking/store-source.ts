@@ -1,4 +1,5 @@
 /** The service itself as the token source of the flows in `carat/`, directly on the store. */
+import { randomUUID } from 'node:crypto';
 import type { Announced, HeldToken, TokenSource } from '../carat/token-source.ts';
 import type { Handed, Handoff } from '../handoff/handoff.ts';
 import type { Recorder } from '../observability/recorder.ts';
@@ -41,6 +42,20 @@ const SPEND_WITHIN_MS = 10_000;
 export function createStoreSource(options: StoreSourceOptions): TokenSource<StoredToken> {
   const { store, handoff, recorder, merchant, isStopping } = options;
   const queryFor = ({ kind, selector }: Announced) => queryOf(merchant, kind, selector);
+  /** The claim on a token that was live under the selector before. While it is held, only a newer token can be taken. */
+  let former: string | undefined;
+
+  async function holdFormer(announced: Announced, leaseMs: number): Promise<void> {
+    const claimId = randomUUID();
+    const request = { merchant, claimId, leaseMs, query: queryFor(announced) };
+    const { outcome } = await handoff.claim(request, { waitMs: 0, signal: new AbortController().signal });
+    if (outcome === 'token') former = claimId;
+  }
+
+  /** Puts the former token back. If that fails, the end of its lease does. */
+  async function releaseFormer(): Promise<void> {
+    if (former !== undefined) await store.settle(merchant, former, 'release').catch(() => undefined);
+  }
 
   async function settle({ claimId }: StoredToken, how: 'use' | 'release'): Promise<void> {
     const answer = await store.settle(merchant, claimId, how);
@@ -56,13 +71,15 @@ export function createStoreSource(options: StoreSourceOptions): TokenSource<Stor
         { store, recorder },
         { merchant, kind, correlators: selector ?? {}, ttlMs },
       );
-      return { id, kind, selector: correlators as Announced['selector'] };
+      const announced = { id, kind, selector: correlators as Announced['selector'] };
+      if (selector !== undefined) await holdFormer(announced, Math.min(ttlMs + SPEND_WITHIN_MS, MAX_LEASE_MS));
+      return announced;
     },
 
-    async take(announced, { claimId, timeoutMs, holdMs = timeoutMs, signal }) {
-      const leaseMs = Math.min(holdMs + SPEND_WITHIN_MS, MAX_LEASE_MS);
+    async take(announced, { claimId, timeoutMs, signal }) {
+      const leaseMs = Math.min(timeoutMs + SPEND_WITHIN_MS, MAX_LEASE_MS);
       const request = { merchant, claimId, leaseMs, query: queryFor(announced) };
-      const handed = await handoff.claim(request, { waitMs: timeoutMs, signal });
+      const handed = await handoff.claim(request, { waitMs: timeoutMs, signal }).finally(releaseFormer);
       recorder.answered(merchant, 'claim', handed.outcome);
       // `used` means an earlier token under the same selector. No new one came.
       if (handed.outcome === 'nothing' || handed.outcome === 'used' || handed.outcome === 'disconnected')

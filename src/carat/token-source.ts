@@ -31,10 +31,8 @@ export interface HeldToken {
 export interface TakeOptions {
   /** 1 to 64 of `A-Za-z0-9_-`. A repeated id gets the same token again. */
   claimId: string;
-  /** Milliseconds to wait for the post. 0: only a token that is already there. */
+  /** Milliseconds to wait for the post. */
   timeoutMs: number;
-  /** Milliseconds to hold the token at least; default `timeoutMs` and the time to mark it as used. */
-  holdMs?: number | undefined;
   /** Ends the wait early. A token that was taken at that moment is put back when its lease ends. */
   signal: AbortSignal;
 }

@@ -25,9 +25,9 @@ export function createTokenSource(client: Settler): TokenSource {
       const { id, merchantData } = await client.expect({ ...leadOf(kind, { ...selector }), ttl });
       return { id, kind, selector: selector ?? (merchantData === undefined ? {} : { merchant_data: merchantData }) };
     },
-    async take({ kind, selector }, { claimId, timeoutMs, holdMs = timeoutMs, signal }) {
+    async take({ kind, selector }, { claimId, timeoutMs, signal }) {
       // The post comes early in Carat's call, which may last for the whole wait. The lease is not renewed in between.
-      const lease = Math.min(holdMs + SPEND_WITHIN_MS, MAX_LEASE_MS);
+      const lease = Math.min(timeoutMs + SPEND_WITHIN_MS, MAX_LEASE_MS);
       const lead = { ...leadOf(kind, { ...selector }), claimId, lease };
       const token = await client.claim(lead, { timeout: timeoutMs, signal });
       return token && { id: token.id, value: token.value, claimId };

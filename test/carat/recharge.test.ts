@@ -72,7 +72,7 @@ describe('recharge', () => {
     expect(await run({}, { payment })).toMatchObject({ outcome: 'confirmed', effect: { payment: { status: 'PPC' } } });
     expect(statuses()).toEqual(['CON', 'CON']);
     expect(await notes.all()).toEqual([]);
-    expect(world.store.log.slice(0, 6)).toEqual(['announce', 'take', 'take', 'post', 'taken', 'used']);
+    expect(world.store.log.slice(0, 5)).toEqual(['announce', 'take', 'post', 'taken', 'used']);
   });
 
   it('writes the note before the effect, and the decision before the confirmation', async () => {

@@ -6,14 +6,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createCaratClient, openRechargeNotes, type RechargeNotes, recharge } from '../../src/carat/index.ts';
+import { createCaratClient, openRechargeNotes, type RechargeNotes } from '../../src/carat/index.ts';
 import { createTokenSource, createWorkerClient } from '../../src/client/index.ts';
 import { runDemo } from '../../src/simulator/demo/demo.ts';
 import { createPrinter } from '../../src/simulator/demo/narrator.ts';
 import { DEMO_MERCHANT, type Receiver, startReceiver } from '../../src/simulator/demo/receiver.ts';
 import { endOf, SCENARIOS, type Stage } from '../../src/simulator/demo/scenarios.ts';
 import { createSimulator, type Simulator } from '../../src/simulator/simulator.ts';
-import { ORDER } from '../support/carat.ts';
 
 /** The service as `npm run build` leaves it. */
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname;
@@ -49,17 +48,6 @@ describe('the whole round', () => {
   it.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', async (_scenario, scenario) => {
     expect(await endOf(scenario, stage)).toBe(scenario.expects);
     expect(await notes.all()).toEqual([]);
-  });
-
-  it('a recharge takes the NIT of its own call when an older one is live under its name', async () => {
-    const worker = createWorkerClient({ url: receiver.workerUrl });
-    const older = { kind: 'nit', merchantUsn: '777000111' } as const;
-    await worker.expect(older);
-    const body = new URLSearchParams({ nit: 'older'.padEnd(64, '0'), merchant_usn: older.merchantUsn });
-    await fetch(receiver.authenticityUrl, { method: 'POST', body });
-    const outcome = await recharge(stage, { merchant_usn: older.merchantUsn, order: ORDER });
-    expect(outcome).toMatchObject({ outcome: 'confirmed' });
-    expect(await worker.waitForToken(older, { timeout: 0 })).toMatchObject({ value: body.get('nit') });
   });
 
   it('answered every authenticity post 200', () => {

@@ -60,7 +60,6 @@ export async function obtainToken<T extends HeldToken>(
   const announced = await asked(flow, 'announce', source.announce({ kind, selector, ttlSeconds }));
   const wait = new AbortController();
   const signal = options.signal === undefined ? wait.signal : AbortSignal.any([wait.signal, options.signal]);
-  const former = selector === undefined ? undefined : await takeFormer(source, announced, waitMs, signal);
   const taking = settled(source.take(announced, { claimId: randomUUID(), timeoutMs: waitMs, signal }));
   let said: CaratSaid | undefined;
   const onSuccess = (success: CaratSaid): void => {
@@ -73,7 +72,6 @@ export async function obtainToken<T extends HeldToken>(
   const leftMs = Math.max(until - performance.now(), 0);
   const stillMs = totalMs === undefined ? graceMs : call.ok ? leftMs : Math.min(graceMs, leftMs);
   const taken = await within(taking, hopeless ? 0 : stillMs, wait);
-  if (former !== undefined) await settled(source.release(former));
   if (taken.ok && taken.value !== undefined && !hopeless && !options.signal?.aborted) {
     const token = taken.value;
     if (call.ok) return { token, answer: { seen: true, said } };
@@ -101,20 +99,6 @@ export async function obtainToken<T extends HeldToken>(
  */
 export async function spend(source: TokenSource, flow: string, token: HeldToken): Promise<void> {
   await asked(flow, 'used', source.used(token));
-}
-
-/**
- * Takes a token of an earlier call under the same selector out of the way. While it is held, only the token of this call
- * can be taken. If it cannot be put back later, the end of its lease does.
- */
-async function takeFormer<T extends HeldToken>(
-  source: TokenSource<T>,
-  announced: Announced,
-  holdMs: number,
-  signal: AbortSignal,
-): Promise<T | undefined> {
-  const former = await settled(source.take(announced, { claimId: randomUUID(), timeoutMs: 0, holdMs, signal }));
-  return former.ok ? former.value : undefined;
 }
 
 type Settled<T> = { ok: true; value: T } | { ok: false; error: unknown };
