@@ -41,8 +41,9 @@ for _, e in ipairs(filled) do
     redis.call('HSET', EXPECTATIONS .. e.id, TOKEN_FILLING, e.token)
     close(e.id, e.kind, e.topic)
   elseif not placeOf(e.token, e.kind, e.topic) then
-    local place = placesUnder(e.kind, e.topic).byId[e.id]
-    if place then fillPlace(place, e.token) end
+    for _, place in ipairs(placesUnder(e.kind, e.topic)) do
+      if place.id == e.id then fillPlace(place, e.token) end
+    end
   end
   local t = get(e.token)
   if t and t[STATE] == 'unexpected' then

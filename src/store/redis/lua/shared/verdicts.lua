@@ -1,18 +1,16 @@
 -- uses: all-places, closing, expectations, tokens
--- The expectations under a topic, oldest first, and the same by id and by token. A script reads them
--- once; fillPlace updates them. The time of arrival of an expectation's token is read on demand.
+-- The expectations under a topic, oldest first. A script reads them once; fillPlace updates them.
+-- The time of arrival of an expectation's token is read on demand.
 local placesOf = {}
 local function placesUnder(kind, topic)
   local under = kind .. ':' .. topic
   if not placesOf[under] then
-    local places = { byId = {}, byToken = {} }
+    local places = {}
     for _, id in ipairs(redis.call('ZRANGE', ALL_PLACES .. under, 0, -1)) do
       local e = redis.call('HMGET', EXPECTATIONS .. id, OPENED, ENDS, CANCELLED, TOKEN_FILLING)
       if e[1] then
         local since, upto = math.floor(e[1] / 1000), math.min(tonumber(e[2]), tonumber(e[3] or e[2]))
-        local place = { id = id, kind = kind, topic = topic, since = since, upto = upto, token = e[4], among = places }
-        places[#places + 1], places.byId[id] = place, place
-        if place.token then places.byToken[place.token] = place end
+        places[#places + 1] = { id = id, kind = kind, topic = topic, since = since, upto = upto, token = e[4] }
       end
     end
     placesOf[under] = places
@@ -20,14 +18,14 @@ local function placesUnder(kind, topic)
   return placesOf[under]
 end
 local function fillPlace(e, id)
-  local byToken = e.among.byToken
-  if not e.token then close(e.id, e.kind, e.topic)
-  elseif byToken[e.token] == e then byToken[e.token] = nil end
-  byToken[id], e.token, e.received = e, id, nil
+  if not e.token then close(e.id, e.kind, e.topic) end
+  e.token, e.received = id, nil
   redis.call('HSET', EXPECTATIONS .. e.id, TOKEN_FILLING, id)
 end
 local function placeOf(id, kind, topic)
-  return placesUnder(kind, topic).byToken[id]
+  for _, e in ipairs(placesUnder(kind, topic)) do
+    if e.token == id then return e end
+  end
 end
 -- Gives a token an expectation that was open when the token arrived. Tokens are not judged in order
 -- of arrival: the latest may hold the place of an earlier one. The latest then moves to a place
